@@ -1,0 +1,24 @@
+//! Facts: names, triples, readers, snapshots, known answers, splits.
+//!
+//! *Invariant:* this crate holds no learned number. A snapshot never changes; ids are never reused.
+//! *Not here:* tables, scores and training (`gossamer`).
+
+pub mod adjacency;
+pub mod error;
+pub mod id;
+pub mod import;
+pub mod inspect;
+pub mod mirror;
+pub mod read;
+pub mod snapshot;
+pub mod split;
+pub mod triples;
+pub mod vocab;
+
+pub use adjacency::{Adjacency, Answers};
+pub use error::{GraphError, Mistake};
+pub use id::{Side, Split};
+pub use import::{ImportReport, ImportRequest, import};
+pub use snapshot::Snapshot;
+pub use triples::Triples;
+pub use vocab::Names;

@@ -1,0 +1,121 @@
+//! Snapshots: an immutable version of a graph, as a folder.
+//!
+//! | file | columns |
+//! |---|---|
+//! | `entities.gcol` | `name` (text), `name.order`, `label` and `label@LANG` (text), `type.offsets`, `type.values`, `text:KEY`, `number:KEY` (f64, NaN where absent), `date:KEY` (i64 seconds, least where absent), `features:KEY` (f32 × width) |
+//! | `relations.gcol` | `name`, `name.order`, `label` … |
+//! | `types.gcol`, `graphs.gcol` | `name`, `name.order` of types and named graphs |
+//! | `train.gcol`, `valid.gcol`, `test.gcol` | `head`, `relation`, `tail` (u32, sorted), `weight` (f32), `from`, `until` (i64 seconds, least where absent), `graph.offsets`, `graph.values` |
+//!
+//! A text column KEY is `KEY.offsets` (u64) and `KEY.bytes`. Only names and triples are always
+//! there; readers pass over columns they do not know.
+//!
+//! *Invariant:* a snapshot never changes; opening one reads headers and indexes only.
+
+use std::path::Path;
+
+use gossamer_machine::FileError;
+use gossamer_machine::folder::Folder;
+
+use crate::id::Split;
+use crate::triples::Triples;
+use crate::vocab::Names;
+
+/// Stands for "no time given" in `from` and `until`.
+pub const NO_TIME: i64 = i64::MIN;
+/// The kind of folder.
+pub const KIND: &str = "graph";
+
+/// An open graph.
+#[derive(Debug)]
+pub struct Snapshot {
+    folder: Folder,
+    entities: Names,
+    relations: Names,
+}
+
+impl Snapshot {
+    /// Opens a graph folder.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::of(Folder::open(KIND, path)?)
+    }
+
+    /// The graph in a folder of any kind that holds a graph's files.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn of(folder: Folder) -> Result<Self, FileError> {
+        let entities = Names::open(folder.columns("entities.gcol")?)?;
+        let relations = Names::open(folder.columns("relations.gcol")?)?;
+        Ok(Self { folder, entities, relations })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Entities.
+    pub fn entities(&self) -> &Names {
+        &self.entities
+    }
+
+    /// Relations.
+    pub fn relations(&self) -> &Names {
+        &self.relations
+    }
+
+    /// The files that hold the graph.
+    pub fn files(&self) -> Vec<String> {
+        self.folder.files().filter(|name| name.ends_with(".gcol")).map(String::from).collect()
+    }
+
+    /// How many triples a split has, without reading them.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn n_triples(&self, split: Split) -> Result<u64, FileError> {
+        let name = format!("{}.gcol", split.name());
+        if !self.folder.has(&name) {
+            return Ok(0);
+        }
+        Ok(self.folder.columns(&name)?.n_values("head"))
+    }
+
+    /// True if the split's triples have weights.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn weighted(&self, split: Split) -> Result<bool, FileError> {
+        let name = format!("{}.gcol", split.name());
+        Ok(self.folder.has(&name) && self.folder.columns(&name)?.find("weight").is_some())
+    }
+
+    /// The triples of a split; none if the graph has no such split.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn triples(&self, split: Split) -> Result<Triples, FileError> {
+        let name = format!("{}.gcol", split.name());
+        if !self.folder.has(&name) {
+            return Ok(Triples::default());
+        }
+        Triples::read(&self.folder.columns(&name)?, self.entities.len(), self.relations.len())
+    }
+
+    /// The types of each entity as (offsets, type ids), where the graph has types.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn types(&self) -> Result<Option<(Names, Vec<u64>, Vec<u32>)>, FileError> {
+        let file = self.entities.file();
+        if file.find("type.offsets").is_none() || !self.folder.has("types.gcol") {
+            return Ok(None);
+        }
+        let names = Names::open(self.folder.columns("types.gcol")?)?;
+        Ok(Some((names, file.read_all("type.offsets")?, file.read_all("type.values")?)))
+    }
+}

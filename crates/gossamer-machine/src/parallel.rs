@@ -1,0 +1,90 @@
+//! The one place that splits work over threads.
+//!
+//! *Invariant:* what a task computes never depends on which thread runs it or on how many there
+//! are; callers cut work into fixed tasks and reduce results in task order.
+
+use std::sync::Mutex;
+
+/// A fixed set of threads.
+#[derive(Debug)]
+pub struct Workers {
+    pool: Option<rayon::ThreadPool>,
+    n_threads: usize,
+}
+
+impl Workers {
+    /// `n_threads` threads, at least one. One thread is the caller's own.
+    ///
+    /// If the system refuses the threads, the caller's own does all the work.
+    pub fn new(n_threads: usize) -> Self {
+        let n_threads = n_threads.max(1);
+        let build = || rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().ok();
+        let pool = if n_threads == 1 { None } else { build() };
+        let n_threads = if pool.is_some() { n_threads } else { 1 };
+        Self { pool, n_threads }
+    }
+
+    /// How many threads work: how many scratches [`each_with`](Self::each_with) makes at most.
+    pub fn n_threads(&self) -> usize {
+        self.n_threads
+    }
+
+    /// Runs `body` on every task, each thread with a scratch of its own.
+    ///
+    /// Tasks are handed out in order. The scratch must not carry anything from task to task that
+    /// the result depends on.
+    pub fn each_with<S, T: Send>(
+        &self,
+        tasks: Vec<T>,
+        scratch: impl Fn() -> S + Sync,
+        body: impl Fn(&mut S, T) + Sync,
+    ) {
+        let single = self.pool.is_none() || tasks.len() < 2;
+        let queue = Mutex::new(tasks.into_iter());
+        let work = || {
+            let mut own = scratch();
+            loop {
+                // A poisoned queue means another task panicked; that panic is on its way.
+                let Some(task) = queue.lock().ok().and_then(|mut queue| queue.next()) else {
+                    break;
+                };
+                body(&mut own, task);
+            }
+        };
+        match &self.pool {
+            Some(pool) if !single => {
+                pool.broadcast(|_| work());
+            }
+            _ => work(),
+        }
+    }
+
+    /// Runs `body` on every task.
+    pub fn each<T: Send>(&self, tasks: Vec<T>, body: impl Fn(T) + Sync) {
+        self.each_with(tasks, || (), |(), task| body(task));
+    }
+
+    /// The results of `body(0)`, `body(1)` … in that order.
+    pub fn map<R: Send>(&self, n_tasks: usize, body: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        let mut results: Vec<Option<R>> = (0..n_tasks).map(|_| None).collect();
+        let tasks: Vec<_> = results.iter_mut().enumerate().collect();
+        self.each(tasks, |(index, slot)| *slot = Some(body(index)));
+        results.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_and_results_keep_their_order() {
+        for n_threads in [1, 2, 5] {
+            let workers = Workers::new(n_threads);
+            assert_eq!(workers.map(100, |i| i * i), (0..100).map(|i| i * i).collect::<Vec<_>>());
+            let mut items = vec![0u32; 37];
+            workers.each(items.iter_mut().collect(), |item| *item += 1);
+            assert!(items.iter().all(|item| *item == 1));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Free functions on slices, each compiled for every instruction set and chosen by the caller's.
+//!
+//! *Invariant:* for one instruction set a result depends on the values alone, never on where a row
+//! stands in its block. No kernel allocates, but the matrix product packs its operands.
+//! *Not here:* threads; a caller cuts the work and calls kernels from its tasks.
+
+/// Compiles a plain function for each instruction set and picks by the first argument.
+///
+/// The body is ordinary safe code that the optimiser turns into vector code; the portable version
+/// beside each vector version is the same source.
+macro_rules! for_each_instruction_set {
+    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$doc])*
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        pub fn $name(
+            instruction_set: gossamer_machine::InstructionSet,
+            $($arg: $type),*
+        ) $(-> $result)? {
+            #[inline(always)]
+            fn portable($($arg: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $type),*) $(-> $result)? {
+                portable($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]
+            fn avx512($($arg: $type),*) $(-> $result)? {
+                portable($($arg),*)
+            }
+
+            match instruction_set {
+                // SAFETY: an `InstructionSet` names only what this processor was found to have.
+                #[cfg(target_arch = "x86_64")]
+                gossamer_machine::InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                gossamer_machine::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
+                _ => portable($($arg),*),
+            }
+        }
+    };
+}
+
+pub mod distance;
+pub mod product;
+pub mod rows;
+pub mod similarity;
+pub mod softmax;
+pub mod vector;
+
+pub use similarity::Similarity;

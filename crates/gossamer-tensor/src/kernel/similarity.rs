@@ -1,0 +1,268 @@
+//! The closed list of similarities between a query and a row, as blocks forward and backward.
+//!
+//! Shapes as in [`distance`](super::distance): queries (m × width), rows (n × width), scores and
+//! coefficients (m × n).
+//!
+//! *Invariant:* the score of a pair has the same bits in a block of any size: [`Similarity::scores`]
+//! of one query and one row *is* the score.
+
+use gossamer_machine::InstructionSet;
+
+use super::{distance, product};
+
+/// How alike a query and a row are; higher is more alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Similarity {
+    /// Σ q·e.
+    Dot,
+    /// −Σ |q − e|.
+    NegativeL1,
+    /// −√ Σ (q − e)².
+    NegativeL2,
+    /// −Σₖ |qₖ − eₖ| over complex coordinates, rows being [real | imaginary].
+    NegativeModulus,
+}
+
+/// A block of queries against a block of rows, as the backward pass sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// (m × width).
+    pub queries: &'a [f32],
+    /// (n × width).
+    pub rows: &'a [f32],
+    /// Floats per query and per row.
+    pub width: usize,
+    /// (m × n), as [`Similarity::scores`] gave them; read only by [`Similarity::NegativeL2`].
+    pub scores: &'a [f32],
+    /// (m × n): the derivative of the loss by each score.
+    pub coefficients: &'a [f32],
+}
+
+impl Similarity {
+    /// Every similarity, for tests that loop over them.
+    pub const ALL: [Self; 4] =
+        [Self::Dot, Self::NegativeL1, Self::NegativeL2, Self::NegativeModulus];
+
+    /// True if the backward pass reads the scores themselves.
+    pub fn needs_scores(self) -> bool {
+        self == Self::NegativeL2
+    }
+
+    /// Fills `out` (m × n) with the scores of every query against every row.
+    pub fn scores(
+        self,
+        isa: InstructionSet,
+        queries: &[f32],
+        rows: &[f32],
+        width: usize,
+        out: &mut [f32],
+    ) {
+        let (m, n) = (queries.len() / width, rows.len() / width);
+        if n == 0 {
+            return;
+        }
+        match self {
+            Self::Dot => product::rows_by_rows(m, width, n, queries, rows, out),
+            Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
+            Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
+            Self::NegativeModulus => distance::modulus_block(isa, queries, rows, width, out),
+        }
+    }
+
+    /// Adds the block's share of ∂loss/∂queries to `out` (m × width).
+    pub fn add_query_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
+        let Block { queries, rows, width, scores, coefficients } = *block;
+        let (m, n) = (queries.len() / width, rows.len() / width);
+        let strides = [n, 1];
+        match self {
+            Self::Dot => product::add_product(m, n, width, coefficients, rows, out),
+            Self::NegativeL1 => {
+                distance::add_l1_gradient(isa, queries, rows, width, coefficients, strides, out);
+            }
+            Self::NegativeL2 => distance::add_l2_gradient(
+                isa,
+                queries,
+                rows,
+                width,
+                coefficients,
+                scores,
+                strides,
+                out,
+            ),
+            Self::NegativeModulus => {
+                distance::add_modulus_gradient(
+                    isa,
+                    queries,
+                    rows,
+                    width,
+                    coefficients,
+                    strides,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Adds the block's share of ∂loss/∂rows to `out` (n × width).
+    pub fn add_row_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
+        let Block { queries, rows, width, scores, coefficients } = *block;
+        let (m, n) = (queries.len() / width, rows.len() / width);
+        let strides = [1, n];
+        match self {
+            Self::Dot => product::add_transposed_product(n, m, width, coefficients, queries, out),
+            Self::NegativeL1 => {
+                distance::add_l1_gradient(isa, rows, queries, width, coefficients, strides, out);
+            }
+            Self::NegativeL2 => distance::add_l2_gradient(
+                isa,
+                rows,
+                queries,
+                width,
+                coefficients,
+                scores,
+                strides,
+                out,
+            ),
+            Self::NegativeModulus => {
+                distance::add_modulus_gradient(
+                    isa,
+                    rows,
+                    queries,
+                    width,
+                    coefficients,
+                    strides,
+                    out,
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(n: usize, seed: u32) -> Vec<f32> {
+        let address = gossamer_machine::Address::new(
+            u64::from(seed),
+            gossamer_machine::Purpose::Synthetic,
+            0,
+        );
+        (0..n as u32).map(|i| address.symmetric(i, 0)[0]).collect()
+    }
+
+    /// The definition in f64, one pair at a time.
+    fn plain(similarity: Similarity, q: &[f32], e: &[f32]) -> f64 {
+        let difference = || q.iter().zip(e).map(|(q, e)| f64::from(*q) - f64::from(*e));
+        match similarity {
+            Similarity::Dot => q.iter().zip(e).map(|(q, e)| f64::from(*q) * f64::from(*e)).sum(),
+            Similarity::NegativeL1 => -difference().map(f64::abs).sum::<f64>(),
+            Similarity::NegativeL2 => -difference().map(|x| x * x).sum::<f64>().sqrt(),
+            Similarity::NegativeModulus => {
+                let x: Vec<f64> = difference().collect();
+                let half = x.len() / 2;
+                -(0..half).map(|k| x[k].hypot(x[half + k])).sum::<f64>()
+            }
+        }
+    }
+
+    fn sets() -> Vec<InstructionSet> {
+        [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512]
+            .into_iter()
+            .filter(|set| *set <= InstructionSet::detect())
+            .collect()
+    }
+
+    #[test]
+    fn block_scores_are_single_scores_and_near_the_definition() {
+        for similarity in Similarity::ALL {
+            for width in [2, 6, 38, 200] {
+                let (m, n) = (5, 11);
+                let (queries, rows) = (filled(m * width, 1), filled(n * width, 2));
+                for isa in sets() {
+                    let mut out = vec![0.0; m * n];
+                    similarity.scores(isa, &queries, &rows, width, &mut out);
+                    for i in 0..m {
+                        for j in 0..n {
+                            let (q, e) =
+                                (&queries[i * width..][..width], &rows[j * width..][..width]);
+                            let mut one = [0.0];
+                            similarity.scores(isa, q, e, width, &mut one);
+                            assert_eq!(one[0].to_bits(), out[i * n + j].to_bits());
+                            let exact = plain(similarity, q, e);
+                            assert!((f64::from(one[0]) - exact).abs() < 2e-5 * (1.0 + exact.abs()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        let (m, n, width) = (3, 4, 6);
+        let (queries, rows) = (filled(m * width, 3), filled(n * width, 4));
+        let coefficients = filled(m * n, 5);
+        for similarity in Similarity::ALL {
+            let loss = |queries: &[f32], rows: &[f32]| -> f64 {
+                (0..m * n)
+                    .map(|p| {
+                        let (q, e) =
+                            (&queries[p / n * width..][..width], &rows[p % n * width..][..width]);
+                        f64::from(coefficients[p]) * plain(similarity, q, e)
+                    })
+                    .sum()
+            };
+            for isa in sets() {
+                let mut scores = vec![0.0; m * n];
+                similarity.scores(isa, &queries, &rows, width, &mut scores);
+                let block = Block {
+                    queries: &queries,
+                    rows: &rows,
+                    width,
+                    scores: &scores,
+                    coefficients: &coefficients,
+                };
+                let (mut dq, mut de) = (vec![0.0; m * width], vec![0.0; n * width]);
+                similarity.add_query_gradient(isa, &block, &mut dq);
+                similarity.add_row_gradient(isa, &block, &mut de);
+                let step = 1e-3;
+                for i in 0..m * width {
+                    let (mut up, mut down) = (queries.clone(), queries.clone());
+                    up[i] += step;
+                    down[i] -= step;
+                    let slope =
+                        (loss(&up, &rows) - loss(&down, &rows)) / f64::from(up[i] - down[i]);
+                    assert!((slope - f64::from(dq[i])).abs() < 2e-3, "{similarity:?} dq {i}");
+                }
+                for i in 0..n * width {
+                    let (mut up, mut down) = (rows.clone(), rows.clone());
+                    up[i] += step;
+                    down[i] -= step;
+                    let slope =
+                        (loss(&queries, &up) - loss(&queries, &down)) / f64::from(up[i] - down[i]);
+                    assert!((slope - f64::from(de[i])).abs() < 2e-3, "{similarity:?} de {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_distance_zero_the_gradient_is_zero() {
+        let row = [0.5, -0.25, 1.0, 2.0];
+        for similarity in
+            [Similarity::NegativeL1, Similarity::NegativeL2, Similarity::NegativeModulus]
+        {
+            let block = Block {
+                queries: &row,
+                rows: &row,
+                width: 4,
+                scores: &[-0.0],
+                coefficients: &[1.0],
+            };
+            let mut out = [0.0; 4];
+            similarity.add_query_gradient(InstructionSet::detect(), &block, &mut out);
+            assert_eq!(out, [0.0; 4], "{similarity:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Exponentials, and a log-sum-exp that streams over panels of scores.
+//!
+//! *Invariant:* only adds, multiplications and bit shifts, so every instruction set gives the same
+//! bits.
+
+use super::vector::{LANES, sum_lanes};
+
+/// eˣ for x ≤ 88; below −87 it is 0. Relative error under 2e-7.
+///
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ by a minimax polynomial of
+/// degree 7 (coefficients of Moshier's Cephes library); 2ⁿ by its bits.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 in two parts, the first exact in few bits, so that r loses nothing.
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    // Adding and taking away 1.5·2²³ rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    let bounded = x.clamp(-87.3, 88.0);
+    let n = (bounded * LOG2_E + ROUND) - ROUND;
+    let r = (bounded - n * LN_2_HIGH) - n * LN_2_LOW;
+    let mut p = 1.987_569_1e-4;
+    p = p * r + 1.398_2e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 0.5;
+    p = (p * r) * r + r + 1.0;
+    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    if x < -87.3 { 0.0 } else { p * power }
+}
+
+/// Running maximum and sum of exponentials of one query's scores: log Σ eˢ without overflow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogSumExp {
+    /// The largest score so far.
+    pub max: f32,
+    /// Σ e^(score − max).
+    pub sum: f32,
+}
+
+impl LogSumExp {
+    /// Of no scores.
+    pub const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0 };
+
+    /// Of the scores of both.
+    #[inline(always)]
+    pub fn join(self, other: Self) -> Self {
+        if other.sum == 0.0 {
+            return self;
+        }
+        if self.sum == 0.0 {
+            return other;
+        }
+        let max = self.max.max(other.max);
+        Self { max, sum: self.sum * exp(self.max - max) + other.sum * exp(other.max - max) }
+    }
+
+    /// log Σ eˢ.
+    pub fn value(self) -> f32 {
+        self.max + self.sum.ln()
+    }
+}
+
+for_each_instruction_set! {
+    /// The log-sum-exp of one row of scores.
+    pub fn log_sum_exp(scores: &[f32]) -> LogSumExp {
+        let (full, rest) = scores.as_chunks::<LANES>();
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        for chunk in full {
+            for lane in 0..LANES {
+                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
+            }
+        }
+        let mut max = f32::NEG_INFINITY;
+        for value in largest.iter().chain(rest) {
+            max = if *value > max { *value } else { max };
+        }
+        if max == f32::NEG_INFINITY {
+            return LogSumExp::EMPTY;
+        }
+        let mut lanes = [0.0; LANES];
+        for chunk in full {
+            for lane in 0..LANES {
+                lanes[lane] += exp(chunk[lane] - max);
+            }
+        }
+        for (lane, score) in rest.iter().enumerate() {
+            lanes[lane] += exp(score - max);
+        }
+        LogSumExp { max, sum: sum_lanes(&lanes) }
+    }
+}
+
+for_each_instruction_set! {
+    /// Turns scores into weight · e^(score − log_z): softmax probabilities times a weight.
+    pub fn exp_scaled(scores: &mut [f32], log_z: f32, weight: f32) {
+        for score in scores.iter_mut() {
+            *score = weight * exp(*score - log_z);
+        }
+    }
+}
+
+/// log σ(x) = −log(1 + e⁻ˣ), without overflow.
+pub fn log_sigmoid(x: f32) -> f32 {
+    if x < 0.0 { x - x.exp().ln_1p() } else { -(-x).exp().ln_1p() }
+}
+
+/// σ(x) = 1 / (1 + e⁻ˣ).
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_machine::InstructionSet;
+
+    #[test]
+    fn exp_is_close_everywhere() {
+        for step in -8700..8800 {
+            let x = step as f32 / 100.0;
+            let (ours, exact) = (f64::from(exp(x)), f64::from(x).exp());
+            assert!((ours - exact).abs() <= 2e-7 * exact, "{x}: {ours} {exact}");
+        }
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn log_sum_exp_joins_and_survives_large_scores() {
+        let isa = InstructionSet::detect();
+        let scores: Vec<f32> = (0..70).map(|i| 300.0 + (i % 13) as f32 / 3.0).collect();
+        let exact = 300.0 + scores.iter().map(|s| f64::from(s - 300.0).exp()).sum::<f64>().ln();
+        let whole = log_sum_exp(isa, &scores);
+        let parts = log_sum_exp(isa, &scores[..33]).join(log_sum_exp(isa, &scores[33..]));
+        for value in [whole.value(), parts.value()] {
+            assert!((f64::from(value) - exact).abs() < 1e-4, "{value} {exact}");
+        }
+        assert_eq!(log_sum_exp(isa, &[]), LogSumExp::EMPTY);
+        assert_eq!(LogSumExp::EMPTY.join(whole), whole);
+    }
+
+    #[test]
+    fn log_sigmoid_holds_at_both_ends() {
+        assert!((log_sigmoid(0.0) + std::f32::consts::LN_2).abs() < 1e-7);
+        assert_eq!(log_sigmoid(-1000.0), -1000.0);
+        assert_eq!(log_sigmoid(1000.0), 0.0);
+    }
+}

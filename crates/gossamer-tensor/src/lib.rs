@@ -1,0 +1,8 @@
+//! Numbers: kernels on slices, and optimisers.
+//!
+//! *Invariant:* this crate has no word for facts; it sees rows, queries and slices of `f32`.
+//! Every array is row-major and its shape is known to the caller.
+//! *Not here:* which row belongs to what (`gossamer`), threads (`gossamer-machine`).
+
+pub mod kernel;
+pub mod optim;

@@ -1,0 +1,78 @@
+//! Optimisers: a row's gradient and its state become a change of the row.
+//!
+//! *Invariant:* only the rows used are touched; a row's new values depend on that row alone.
+
+use gossamer_machine::InstructionSet;
+
+gossamer_machine::registry!("optimiser", Optimiser:
+    adagrad::Adagrad,
+    rowwise_adagrad::RowwiseAdagrad,
+    adam::Adam,
+);
+
+/// What all rows of a step share.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Number of this step, from 1.
+    pub number: u64,
+    /// The kernels' instruction set.
+    pub instruction_set: InstructionSet,
+}
+
+/// How gradients change rows.
+pub trait Optimiser: Sync {
+    /// Its name in config and help.
+    fn name(&self) -> &'static str;
+    /// What it does, in a line.
+    fn summary(&self) -> &'static str;
+    /// Formula.
+    fn formula(&self) -> &'static str;
+    /// The source.
+    fn paper(&self) -> &'static str;
+    /// Floats of state kept for a row of this width.
+    fn state_width(&self, width: usize) -> usize;
+    /// Changes one row by its gradient.
+    fn update(&self, step: &Step, row: &mut [f32], state: &mut [f32], gradient: &[f32]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: u64) -> Step {
+        Step { learning_rate: 0.1, number, instruction_set: InstructionSet::detect() }
+    }
+
+    #[test]
+    fn each_descends_a_parabola_and_leaves_a_row_without_gradient_still() {
+        for optimiser in ALL {
+            let width = 5;
+            let mut row = vec![1.0, -2.0, 0.5, 3.0, -0.1];
+            let mut state = vec![0.0; optimiser.state_width(width)];
+            for number in 1..400 {
+                let gradient: Vec<f32> = row.iter().map(|x| 2.0 * x).collect();
+                optimiser.update(&step(number), &mut row, &mut state, &gradient);
+            }
+            let left: f32 = row.iter().map(|x| x * x).sum();
+            assert!(left < 2.0, "{}: {left}", optimiser.name());
+        }
+    }
+
+    #[test]
+    fn first_steps_equal_their_formula() {
+        let mut row = [1.0, 1.0];
+        let mut state = [0.0, 0.0];
+        adagrad::Adagrad.update(&step(1), &mut row, &mut state, &[2.0, -4.0]);
+        assert_eq!((row, state), ([0.9, 1.1], [4.0, 16.0]));
+        let (mut row, mut state) = ([1.0, 1.0], [0.0]);
+        rowwise_adagrad::RowwiseAdagrad.update(&step(1), &mut row, &mut state, &[2.0, -4.0]);
+        let root = 10f32.sqrt();
+        assert_eq!(state, [10.0]);
+        assert!((row[0] - (1.0 - 0.2 / root)).abs() < 1e-6);
+        let (mut row, mut state) = ([1.0], [0.0; 2]);
+        adam::Adam.update(&step(1), &mut row, &mut state, &[3.0]);
+        assert!((row[0] - 0.9).abs() < 1e-6, "{row:?}");
+    }
+}
