@@ -10,7 +10,7 @@ pub struct Line {
     /// Its shape in words: "14,541 × 200".
     pub shape: String,
     /// How it is kept: "f32", "u32", "measured".
-    pub kept: &'static str,
+    pub kept: String,
     /// Bytes.
     pub bytes: u64,
 }
@@ -24,8 +24,8 @@ pub struct Ledger {
 
 impl Ledger {
     /// Adds a line.
-    pub fn add(&mut self, name: &'static str, shape: String, kept: &'static str, bytes: u64) {
-        self.lines.push(Line { name, shape, kept, bytes });
+    pub fn add(&mut self, name: &'static str, shape: String, kept: impl Into<String>, bytes: u64) {
+        self.lines.push(Line { name, shape, kept: kept.into(), bytes });
     }
 
     /// The sum of the lines, in bytes.

@@ -43,14 +43,15 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>, n: usi
 /// Declares the members of a family.
 ///
 /// `registry!("loss", Loss: softmax::Softmax, margin::Margin,);` declares the modules, the static
-/// list `ALL` in that order, and `find(name)`, whose error lists the known names.
+/// list `ALL` in that order, and `find(name)`, whose error lists the known names. A file with
+/// several entries joins them: `hits::AT_1 + AT_3 + AT_10,`.
 #[macro_export]
 macro_rules! registry {
-    ($kind:literal, $contract:ident: $($module:ident::$entry:ident,)+) => {
+    ($kind:literal, $contract:ident: $($module:ident::$entry:ident $(+ $more:ident)*,)+) => {
         $(pub mod $module;)+
 
         /// Every entry, in the order in which help and reference list them.
-        pub static ALL: &[&'static dyn $contract] = &[$(&$module::$entry),+];
+        pub static ALL: &[&'static dyn $contract] = &[$(&$module::$entry $(, &$module::$more)*),+];
 
         /// The entry that carries this name.
         ///

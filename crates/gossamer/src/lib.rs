@@ -1,1 +1,32 @@
-//! x
+//! Knowledge-graph learning that fits the machine you have.
+//!
+//! Bring a graph in, learn it inside a memory budget, judge it honestly, ask it.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/first.rs")]
+//! ```
+//!
+//! *Invariant:* this crate prints nothing, and reads no clock, no environment and no entropy; a
+//! [`Machine`](gossamer_machine::Machine) and an [`Observer`](gossamer_machine::Observer) bring
+//! what it needs. All public types are `Send + Sync`; data of a user never panics.
+//! *Not here:* the terminal, JSON for users, HTTP (`gossamer-cli`).
+
+pub mod config;
+pub mod error;
+pub mod evaluate;
+pub mod loss;
+pub mod model;
+pub mod plan;
+pub mod query;
+pub mod regulariser;
+pub mod sample;
+pub mod score;
+pub mod table;
+pub mod train;
+
+pub use config::Config;
+pub use error::{Category, Error};
+pub use gossamer_graph::{ImportReport, ImportRequest, Side, Snapshot, Split, import};
+pub use gossamer_machine::{Machine, Observer, Progress, Silent};
+pub use gossamer_tensor::optim;
+pub use model::{Model, Run};

@@ -44,6 +44,7 @@ macro_rules! for_each_instruction_set {
     };
 }
 
+pub mod counting;
 pub mod distance;
 pub mod product;
 pub mod rows;

@@ -8,7 +8,7 @@
 
 use gossamer_machine::InstructionSet;
 
-use super::{distance, product};
+use super::{distance, product, vector};
 
 /// How alike a query and a row are; higher is more alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,28 @@ impl Similarity {
                     out,
                 );
             }
+        }
+    }
+
+    /// As [`add_query_gradient`](Self::add_query_gradient) for one query and one row, without the
+    /// cost of a matrix product.
+    pub fn add_query_gradient_of_pair(
+        self,
+        isa: InstructionSet,
+        block: &Block<'_>,
+        out: &mut [f32],
+    ) {
+        match self {
+            Self::Dot => vector::add_scaled(isa, out, block.coefficients[0], block.rows),
+            _ => self.add_query_gradient(isa, block, out),
+        }
+    }
+
+    /// As [`add_row_gradient`](Self::add_row_gradient) for one query and one row.
+    pub fn add_row_gradient_of_pair(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
+        match self {
+            Self::Dot => vector::add_scaled(isa, out, block.coefficients[0], block.queries),
+            _ => self.add_row_gradient(isa, block, out),
         }
     }
 

@@ -1,0 +1,211 @@
+//! `gossamer evaluate`: judge a run on its test split.
+
+use std::fmt::Write;
+
+use clap::{ArgMatches, Command as Clap};
+use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, evaluate};
+use gossamer::plan::evaluate_plan;
+use gossamer::{Error, Run, Side, Split};
+use serde_json::{Value, json};
+
+use super::{Command, folder, number, option, path, text};
+use crate::exit::Failure;
+use crate::output::{self, count, score_cells, score_headings, scores_json};
+use crate::terminal::Context;
+
+/// `gossamer evaluate`.
+pub struct Evaluate;
+
+impl Command for Evaluate {
+    fn name(&self) -> &'static str {
+        "evaluate"
+    }
+    fn summary(&self) -> &'static str {
+        "Judge a run: filtered ranks, both sides, ties by mean, beside trivial baselines"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer evaluate run/"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        clap.arg(folder("run", "A finished run"))
+            .arg(option("split", "NAME", "test, valid or train [default: test]"))
+            .arg(
+                option(
+                    "sample",
+                    "HALF-WIDTH",
+                    "Stop when MRR is known to ± this [if no value: 0.003]",
+                )
+                .num_args(0..=1)
+                .default_missing_value("0.003"),
+            )
+            .arg(option("seed", "N", "Seed of the sample [default: 0]"))
+            .arg(option("type", "NAME", "Only entities of this type compete"))
+            .arg(option(
+                "candidates",
+                "FILE",
+                "Only the entities named in this file compete, one per line",
+            ))
+            .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
+    }
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        let run = Run::open(&path(arguments, "run"))?;
+        let split = text(arguments, "split").unwrap_or("test");
+        let split =
+            Split::ALL.into_iter().find(|known| known.name() == split).ok_or_else(|| {
+                Failure::input(format!("there is no split '{split}'"), "train, valid or test")
+            })?;
+        let request = EvaluateRequest {
+            split,
+            half_width: number(arguments, "sample")?,
+            seed: number(arguments, "seed")?.unwrap_or(0),
+            candidates: candidates(&run, arguments)?,
+        };
+        let plan = evaluate_plan(&run.config, &run.graph, &context.machine)?;
+        let evaluation = evaluate(&run, &request, &context.machine, context)?;
+        if let Some(file) = text(arguments, "ranks") {
+            write_ranks(&run, &evaluation, file)?;
+        }
+        if context.json {
+            let mut value = evaluation_json(&run, &evaluation)?;
+            value["plan"] = output::ledger_json(&plan.ledger);
+            value["peak_bytes"] = crate::terminal::peak_bytes().into();
+            context.print(&value.to_string());
+        } else {
+            context.print(&evaluation_text(&run, &evaluation)?);
+        }
+        Ok(())
+    }
+}
+
+/// Who competes, by `--type` or `--candidates`.
+pub fn candidates(run: &Run, arguments: &ArgMatches) -> Result<Candidates, Failure> {
+    if let Some(name) = text(arguments, "type") {
+        let Some((types, offsets, values)) = run.graph.types().map_err(Error::from)? else {
+            return Err(Failure::input(
+                "the graph has no types",
+                "import a table with head_type and tail_type columns",
+            ));
+        };
+        let Some(wanted) = types.find(name).map_err(Error::from)? else {
+            let nearest = types.nearest(name, 3).map_err(Error::from)?;
+            return Err(Error::UnknownName { kind: "type", name: name.into(), nearest }.into());
+        };
+        let of = |entity: usize| &values[offsets[entity] as usize..offsets[entity + 1] as usize];
+        let ids = (0..offsets.len() - 1).filter(|entity| of(*entity).contains(&wanted));
+        return Ok(Candidates::some(ids.map(|entity| entity as u32).collect()));
+    }
+    let Some(file) = text(arguments, "candidates") else { return Ok(Candidates::All) };
+    let words = std::fs::read_to_string(file).map_err(|error| {
+        Failure::input(format!("{file}: cannot be read: {error}"), "check the path")
+    })?;
+    let mut ids = Vec::new();
+    for (line, name) in
+        words.lines().map(str::trim).enumerate().filter(|(_, name)| !name.is_empty())
+    {
+        match run.graph.entities().find(name).map_err(Error::from)? {
+            Some(id) => ids.push(id),
+            None => {
+                let what = format!("{file}:{}:1: the graph has no entity '{name}'", line + 1);
+                return Err(Failure::input(what, "one name per line, as in the graph's source"));
+            }
+        }
+    }
+    Ok(Candidates::some(ids))
+}
+
+/// Relations listed for people; machines get all.
+const MAX_RELATIONS: usize = 12;
+
+/// The evaluation for people.
+pub fn evaluation_text(run: &Run, evaluation: &Evaluation) -> Result<String, Error> {
+    let mut rows = output::table(&score_headings(&["", "ranks"]));
+    let mut add = |name: &str, scores: &gossamer::evaluate::Scores| {
+        let mut cells = vec![name.to_string(), count(scores.n_ranks)];
+        cells.extend(score_cells(scores));
+        rows.add_row(cells);
+    };
+    add("both sides", &evaluation.both);
+    add("  tails", &evaluation.sides[0]);
+    add("  heads", &evaluation.sides[1]);
+    for (name, scores) in &evaluation.baselines {
+        add(&format!("baseline: {name}"), scores);
+    }
+    for (cardinality, scores) in &evaluation.by_cardinality {
+        add(&format!("{} relations", cardinality.name()), scores);
+    }
+    for ([least, most], scores) in &evaluation.by_degree {
+        add(&format!("answers of degree {least}–{most}"), scores);
+    }
+    let mut by_size = evaluation.by_relation.clone();
+    by_size.sort_by_key(|(relation, scores)| (std::cmp::Reverse(scores.n_ranks), *relation));
+    for (relation, scores) in by_size.iter().take(MAX_RELATIONS) {
+        let name = run.graph.relations().shown(*relation)?;
+        let short: String =
+            name.chars().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect();
+        add(&format!("relation {short}"), scores);
+    }
+    let mut text = output::render(rows);
+    let [judged, all] = evaluation.n_triples;
+    let _ = write!(
+        text,
+        "\n\nfiltered, realistic ties; MRR ± {:.4} (95 %, over {} of {} triples)",
+        evaluation.half_width,
+        count(judged),
+        count(all)
+    );
+    if by_size.len() > MAX_RELATIONS {
+        let _ = write!(text, "; {} more relations with --json", by_size.len() - MAX_RELATIONS);
+    }
+    Ok(text)
+}
+
+fn evaluation_json(run: &Run, evaluation: &Evaluation) -> Result<Value, Error> {
+    let mut relations = serde_json::Map::new();
+    for (relation, scores) in &evaluation.by_relation {
+        relations.insert(run.graph.relations().name(*relation)?, scores_json(scores));
+    }
+    let degrees = evaluation.by_degree.iter().map(|([least, most], scores)| {
+        let mut value = scores_json(scores);
+        value["degree"] = json!([least, most]);
+        value
+    });
+    let named = |(name, scores): (&str, &gossamer::evaluate::Scores)| {
+        (name.to_string(), scores_json(scores))
+    };
+    Ok(json!({
+        "both": scores_json(&evaluation.both),
+        "tail": scores_json(&evaluation.sides[0]),
+        "head": scores_json(&evaluation.sides[1]),
+        "baselines": evaluation.baselines.iter().map(|(name, scores)| named((name, scores))).collect::<serde_json::Map<_, _>>(),
+        "by_cardinality": evaluation.by_cardinality.iter().map(|(kind, scores)| named((kind.name(), scores))).collect::<serde_json::Map<_, _>>(),
+        "by_degree": degrees.collect::<Vec<_>>(),
+        "by_relation": relations,
+        "half_width_95": evaluation.half_width,
+        "triples_judged": evaluation.n_triples[0],
+        "triples": evaluation.n_triples[1],
+        "filtered": true,
+        "ties": "realistic",
+    }))
+}
+
+fn write_ranks(run: &Run, evaluation: &Evaluation, file: &str) -> Result<(), Failure> {
+    let (entities, relations) = (run.graph.entities(), run.graph.relations());
+    let mut names = Vec::with_capacity(entities.len());
+    entities.for_each_text("name", |_, name| names.push(name.to_string())).map_err(Error::from)?;
+    let mut relation_names = Vec::with_capacity(relations.len());
+    relations
+        .for_each_text("name", |_, name| relation_names.push(name.to_string()))
+        .map_err(Error::from)?;
+    let mut text =
+        String::from("head\trelation\ttail\tside\trank_optimistic\trank_pessimistic\trank\n");
+    for rank in &evaluation.ranks {
+        let [head, relation, tail] = evaluation.triples[rank.triple as usize];
+        let (head, tail) = (&names[head as usize], &names[tail as usize]);
+        let side = if rank.side == Side::Tail { "tail" } else { "head" };
+        let relation = &relation_names[relation as usize];
+        let (best, worst, mean) = (rank.optimistic(), rank.pessimistic(), rank.realistic());
+        let _ = writeln!(text, "{head}\t{relation}\t{tail}\t{side}\t{best}\t{worst}\t{mean}");
+    }
+    gossamer_machine::file::write_whole(std::path::Path::new(file), text.as_bytes())
+        .map_err(|error| Error::from(error).into())
+}

@@ -1,0 +1,121 @@
+//! `gossamer ls`: everything that can be named.
+
+use clap::{ArgMatches, Command as Clap};
+use gossamer::{evaluate, loss, regulariser, sample, score, train};
+use gossamer_graph::read;
+use serde_json::{Value, json};
+
+use super::Command;
+use crate::exit::Failure;
+use crate::output;
+use crate::terminal::Context;
+
+/// `gossamer ls`.
+pub struct Ls;
+
+/// A registered thing: its family, name, summary, formula and source.
+pub struct Entry {
+    /// "score function", "loss" …
+    pub family: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// Its formula; empty for formats and commands.
+    pub formula: &'static str,
+    /// Its source; empty for commands.
+    pub paper: &'static str,
+    /// A command line, or a text, that shows it.
+    pub example: String,
+}
+
+macro_rules! entries {
+    ($family:literal, $all:expr, $example:expr) => {
+        $all.iter().map(|entry| Entry {
+            family: $family,
+            name: entry.name(),
+            summary: entry.summary(),
+            formula: entry.formula(),
+            paper: entry.paper(),
+            example: $example(entry.name()),
+        })
+    };
+}
+
+/// Every entry of every registry, in order.
+pub fn entries() -> Vec<Entry> {
+    let setting = |key: &'static str| {
+        move |name: &str| format!("gossamer train graph/ --{key} {name} -o run/")
+    };
+    let with_sampling = |name: &str| {
+        format!("gossamer train graph/ --form negative-sampling --loss {name} -o run/")
+    };
+    let sampler = |name: &str| {
+        format!("gossamer train graph/ --form negative-sampling --negative-sampler {name} -o run/")
+    };
+    let judged = |_: &str| "gossamer evaluate run/".to_string();
+    let mut all = Vec::new();
+    all.extend(super::ALL.iter().map(|command| Entry {
+        family: "command",
+        name: command.name(),
+        summary: command.summary(),
+        formula: "",
+        paper: "",
+        example: command.example().to_string(),
+    }));
+    all.extend(read::ALL.iter().map(|reader| Entry {
+        family: "format",
+        name: reader.name(),
+        summary: reader.summary(),
+        formula: "",
+        paper: reader.paper(),
+        example: reader.example().to_string(),
+    }));
+    all.extend(entries!("score function", score::ALL, setting("model")));
+    all.extend(entries!("training form", train::form::ALL, setting("form")));
+    all.extend(entries!("loss", loss::ALL, with_sampling));
+    all.extend(entries!("regulariser", regulariser::ALL, setting("regulariser")));
+    all.extend(entries!("negative sampler", sample::ALL, sampler));
+    all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
+    all.extend(entries!("metric", evaluate::metric::ALL, judged));
+    all
+}
+
+impl Command for Ls {
+    fn name(&self) -> &'static str {
+        "ls"
+    }
+    fn summary(&self) -> &'static str {
+        "List what can be named: score functions, losses, optimisers, formats, metrics …"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer ls"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        clap
+    }
+    fn run(&self, _: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        if context.json {
+            let value = |entry: Entry| {
+                json!({
+                    "family": entry.family,
+                    "name": entry.name,
+                    "summary": entry.summary,
+                    "formula": entry.formula,
+                    "paper": entry.paper,
+                })
+            };
+            context.print(&entries().into_iter().map(value).collect::<Value>().to_string());
+            return Ok(());
+        }
+        let mut rows = output::table(&["family", "name", "what it is"]);
+        for entry in entries() {
+            rows.add_row([entry.family, entry.name, entry.summary]);
+        }
+        context.print(&rows.trim_fmt());
+        Ok(())
+    }
+    fn reports_cost(&self) -> bool {
+        false
+    }
+}

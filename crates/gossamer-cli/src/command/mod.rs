@@ -1,0 +1,119 @@
+//! Commands: one file each.
+//!
+//! *Invariant:* a registered command is in `gossamer --help`, in the completions and in the
+//! reference.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command as Clap};
+
+use crate::exit::Failure;
+use crate::terminal::Context;
+
+gossamer_machine::registry!("command", Command:
+    import::Import,
+    inspect::Inspect,
+    train::Train,
+    resume::Resume,
+    evaluate::Evaluate,
+    predict::Predict,
+    similar::Similar,
+    check::Check,
+    ls::Ls,
+    completions::Completions,
+);
+
+/// Something the program does.
+pub trait Command: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// What it does, in a line.
+    fn summary(&self) -> &'static str;
+    /// A command line that shows it.
+    fn example(&self) -> &'static str;
+    /// Adds its own arguments.
+    fn arguments(&self, clap: Clap) -> Clap;
+    /// Does it.
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure>;
+    /// True if time and memory are worth saying at the end.
+    fn reports_cost(&self) -> bool {
+        true
+    }
+}
+
+/// The program with all its commands.
+pub fn program() -> Clap {
+    let common = [
+        Arg::new("threads").long("threads").value_name("N").help("Threads [default: all cores]"),
+        Arg::new("budget")
+            .long("budget")
+            .value_name("BYTES")
+            .help("Memory the process may take at its peak, such as 512MiB or 4GiB"),
+        flag("json", "Results as JSON on standard output"),
+    ];
+    let commands = ALL.iter().map(|command| {
+        let clap = Clap::new(command.name())
+            .about(command.summary())
+            .after_help(format!("Example: {}", command.example()));
+        command.arguments(clap).args(common.clone())
+    });
+    Clap::new("gossamer")
+        .about("Knowledge-graph learning that fits the machine you have")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(commands)
+        .after_help("Start with: gossamer demo")
+}
+
+/// A switch.
+pub fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// An option with a value.
+pub fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// A required path in first place.
+pub fn folder(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).required(true).value_name(name.to_uppercase()).help(help)
+}
+
+/// The folder to write.
+pub fn output(help: &'static str) -> Arg {
+    Arg::new("output").short('o').long("output").value_name("FOLDER").required(true).help(help)
+}
+
+/// The text of an argument.
+pub fn text<'a>(arguments: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    arguments.get_one::<String>(name).map(String::as_str)
+}
+
+/// The path in an argument that is required.
+pub fn path(arguments: &ArgMatches, name: &str) -> PathBuf {
+    PathBuf::from(text(arguments, name).unwrap_or_default())
+}
+
+/// A number in an option.
+pub fn number<T: std::str::FromStr>(
+    arguments: &ArgMatches,
+    name: &str,
+) -> Result<Option<T>, Failure> {
+    text(arguments, name)
+        .map(|text| {
+            text.parse().map_err(|_| {
+                Failure::input(format!("--{name} {text} is no number it can take"), "see --help")
+            })
+        })
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::program().debug_assert();
+    }
+}

@@ -1,0 +1,199 @@
+//! `gossamer predict`: the most plausible answers to a query, or to many.
+
+use clap::{ArgMatches, Command as Clap};
+use gossamer::evaluate::Candidates;
+use gossamer::model::Asked;
+use gossamer::query::{Answer, Answerer, asked_in_words};
+use gossamer::{Error, Run, Side};
+use serde_json::{Value, json};
+
+use super::evaluate::candidates;
+use super::{Command, flag, folder, number, option, path, text};
+use crate::exit::Failure;
+use crate::output;
+use crate::terminal::Context;
+
+/// `gossamer predict`.
+pub struct Predict;
+
+impl Command for Predict {
+    fn name(&self) -> &'static str {
+        "predict"
+    }
+    fn summary(&self) -> &'static str {
+        "Ask a run: the most plausible tails of a head and relation, or heads of a tail"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer predict run/ --head France --relation borders --novel -k 5"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        clap.arg(folder("run", "A finished run"))
+            .arg(option("head", "NAME", "The head, by name or label; asks for tails"))
+            .arg(option("tail", "NAME", "The tail, by name or label; asks for heads"))
+            .arg(option("relation", "NAME", "The relation, by name or label"))
+            .arg(option(
+                "queries",
+                "FILE",
+                "Many queries: head, tab, relation, tab, ? (or ?, relation, tail)",
+            ))
+            .arg(option("k", "N", "How many answers [default: 10]").short('k'))
+            .arg(flag("novel", "Leave out what the graph already holds"))
+            .arg(option("type", "NAME", "Only entities of this type"))
+            .arg(option("candidates", "FILE", "Only the entities named in this file, one per line"))
+    }
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        let run = Run::open(&path(arguments, "run"))?;
+        let candidates = candidates(&run, arguments)?;
+        let answerer = Answerer::new(run, &context.machine)?;
+        let ask = Ask {
+            answerer: &answerer,
+            candidates,
+            novel: arguments.get_flag("novel"),
+            k: number(arguments, "k")?.unwrap_or(10),
+            context,
+        };
+        match text(arguments, "queries") {
+            Some(file) => ask.file(file),
+            None => {
+                let asked = asked_of(&answerer, arguments)?;
+                let answers = ask.one(asked);
+                ask.show(asked, &answers)
+            }
+        }
+    }
+}
+
+fn asked_of(answerer: &Answerer, arguments: &ArgMatches) -> Result<Asked, Failure> {
+    let (head, tail) = (text(arguments, "head"), text(arguments, "tail"));
+    let (side, known) = match (head, tail) {
+        (Some(head), None) => (Side::Tail, head),
+        (None, Some(tail)) => (Side::Head, tail),
+        _ => {
+            let hint = "--head NAME asks for tails, --tail NAME for heads";
+            return Err(Failure::input("give either --head or --tail", hint));
+        }
+    };
+    let Some(relation) = text(arguments, "relation") else {
+        return Err(Failure::input("which relation?", "give --relation NAME"));
+    };
+    Ok(Asked { side, known: answerer.entity(known)?, relation: answerer.relation(relation)? })
+}
+
+struct Ask<'a> {
+    answerer: &'a Answerer,
+    candidates: Candidates,
+    novel: bool,
+    k: usize,
+    context: &'a Context,
+}
+
+impl Ask<'_> {
+    fn one(&self, asked: Asked) -> Vec<Answer> {
+        let machine = &self.context.machine;
+        self.answerer.predict(asked, &self.candidates, self.novel, self.k, machine)
+    }
+
+    fn show(&self, asked: Asked, answers: &[Answer]) -> Result<(), Failure> {
+        if self.context.json {
+            self.context.print(&self.json(asked, answers)?.to_string());
+            return Ok(());
+        }
+        self.context.say(&asked_in_words(&self.answerer.run, asked)?);
+        let mut rows = output::table(&["", "answer", "score", "in the graph"]);
+        for (place, answer) in answers.iter().enumerate() {
+            let name =
+                self.answerer.run.graph.entities().shown(answer.entity).map_err(Error::from)?;
+            let known = if answer.known { "yes" } else { "" };
+            rows.add_row([
+                (place + 1).to_string(),
+                name,
+                format!("{:.3}", answer.score),
+                known.into(),
+            ]);
+        }
+        if let Some(column) = rows.column_mut(1) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Left);
+        }
+        self.context.print(&rows.trim_fmt());
+        Ok(())
+    }
+
+    fn json(&self, asked: Asked, answers: &[Answer]) -> Result<Value, Failure> {
+        let graph = &self.answerer.run.graph;
+        let entity = |id: u32| -> Result<Value, Error> {
+            let (name, label) = (graph.entities().name(id)?, graph.entities().label(id)?);
+            Ok(json!({"name": name, "label": label}))
+        };
+        let mut list = Vec::new();
+        for answer in answers {
+            let mut value = entity(answer.entity)?;
+            value["score"] = answer.score.into();
+            value["known"] = answer.known.into();
+            list.push(value);
+        }
+        let given = if asked.side == Side::Tail { "head" } else { "tail" };
+        Ok(json!({
+            given: entity(asked.known)?,
+            "relation": graph.relations().name(asked.relation).map_err(Error::from)?,
+            "side": asked.side.name(),
+            "answers": list,
+        }))
+    }
+
+    /// Answers a file of queries: one JSON object per line, or a table of them all.
+    fn file(&self, file: &str) -> Result<(), Failure> {
+        let words = std::fs::read_to_string(file).map_err(|error| {
+            Failure::input(format!("{file}: cannot be read: {error}"), "check the path")
+        })?;
+        let mut queries = Vec::new();
+        for (line, row) in words.lines().enumerate().filter(|(_, row)| !row.trim().is_empty()) {
+            let cells: Vec<&str> = row.split('\t').map(str::trim).collect();
+            let (side, known, relation) = match cells.as_slice() {
+                [head, relation, "?"] => (Side::Tail, *head, *relation),
+                ["?", relation, tail] => (Side::Head, *tail, *relation),
+                _ => {
+                    let what = format!("{file}:{}:1: expected head, relation and ?", line + 1);
+                    return Err(Failure::input(
+                        what,
+                        "three columns separated by tabs; ? is asked for",
+                    ));
+                }
+            };
+            let place = |error: Error| {
+                Failure::input(
+                    format!("{file}:{}:1: {error}", line + 1),
+                    "names are those of the graph's source",
+                )
+            };
+            let known = self.answerer.entity(known).map_err(place)?;
+            queries.push(Asked {
+                side,
+                known,
+                relation: self.answerer.relation(relation).map_err(place)?,
+            });
+        }
+        let mut rows = output::table(&["query", "", "answer", "score"]);
+        for asked in queries {
+            let answers = self.one(asked);
+            if self.context.json {
+                self.context.print(&self.json(asked, &answers)?.to_string());
+                continue;
+            }
+            for (place, answer) in answers.iter().enumerate() {
+                let query = asked_in_words(&self.answerer.run, asked)?;
+                let name =
+                    self.answerer.run.graph.entities().shown(answer.entity).map_err(Error::from)?;
+                rows.add_row([
+                    query,
+                    (place + 1).to_string(),
+                    name,
+                    format!("{:.3}", answer.score),
+                ]);
+            }
+        }
+        if !self.context.json {
+            self.context.print(&rows.trim_fmt());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! `gossamer train`: learn a graph into a run folder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command as Clap};
+use gossamer::config::SETTINGS;
+use gossamer::plan::{GraphShape, train_plan};
+use gossamer::train::vectors::{Vectors, names_beside};
+use gossamer::train::{Outcome, TrainRequest, train};
+use gossamer::{Config, Error, Snapshot};
+use serde_json::json;
+
+use super::{Command, flag, folder, number, option, output, path, text};
+use crate::exit::Failure;
+use crate::output;
+use crate::terminal::Context;
+
+/// `gossamer train`.
+pub struct Train;
+
+impl Command for Train {
+    fn name(&self) -> &'static str {
+        "train"
+    }
+    fn summary(&self) -> &'static str {
+        "Learn a graph into a run folder; Ctrl-C saves, gossamer resume goes on"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer train graph/ --model complex --dim 100 -o run/"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        let settings = SETTINGS.iter().map(|setting| {
+            Arg::new(setting.key)
+                .long(setting.key.replace('_', "-"))
+                .value_name("VALUE")
+                .allow_negative_numbers(true)
+                .help_heading("Settings (also in --config)")
+                .help(format!("{} [{}]", setting.help, setting.unit))
+        });
+        clap.arg(folder("graph", "A graph folder"))
+            .arg(output("The run folder to write"))
+            .arg(option("config", "FILE", "Settings from a TOML file; flags win over it"))
+            .arg(option(
+                "init",
+                "FILE.npy",
+                "Entity rows to start from; names, one per line, in FILE.txt",
+            ))
+            .arg(option(
+                "init-relations",
+                "FILE.npy",
+                "Relation rows to start from, in the same way",
+            ))
+            .arg(save_every())
+            .arg(flag("force", "Replace the run folder if it is there"))
+            .args(settings)
+    }
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
+        let config = config_of(arguments, context)?;
+        let plan = train_plan(&config, &GraphShape::of(&graph)?, &context.machine)?;
+        context.say(&output::ledger(&plan.ledger));
+        let out = path(arguments, "output");
+        let vectors = [("init", false), ("init-relations", true)].into_iter().filter_map(
+            |(name, relations)| {
+                let array = PathBuf::from(text(arguments, name)?);
+                Some(Vectors { names: names_beside(&array), array, relations })
+            },
+        );
+        let request = TrainRequest {
+            config,
+            out: out.clone(),
+            replace: arguments.get_flag("force"),
+            save_every: saving(arguments)?,
+            vectors: vectors.collect(),
+        };
+        let result = train(&graph, &request, &context.machine, context);
+        conclude(result, &out, context)
+    }
+}
+
+/// The option that both training commands have.
+pub fn save_every() -> Arg {
+    option("save-every", "SECONDS", "Time between checkpoints [default: 300]; 0: every step")
+}
+
+/// Its value.
+pub fn saving(arguments: &ArgMatches) -> Result<Duration, Failure> {
+    Ok(Duration::from_secs(number(arguments, "save-every")?.unwrap_or(300)))
+}
+
+/// Says how training ended.
+pub fn conclude(
+    result: Result<Outcome, Error>,
+    out: &std::path::Path,
+    context: &Context,
+) -> Result<(), Failure> {
+    let outcome = result.map_err(|error| {
+        let failure = Failure::from(error);
+        let resume = format!("gossamer resume {}", out.display());
+        if failure.stopped() { failure.hinting(&resume) } else { failure }
+    })?;
+    let words = match outcome.best_mrr {
+        Some(mrr) => format!("validation MRR {mrr:.4} in epoch {}", outcome.best_epoch),
+        None => "no validation split: the last epoch's tables are kept".into(),
+    };
+    if context.json {
+        let value = json!({
+            "run": out.display().to_string(),
+            "epochs": outcome.epochs,
+            "best_epoch": outcome.best_epoch,
+            "valid_mean_reciprocal_rank": outcome.best_mrr,
+            "seconds": outcome.seconds,
+            "peak_bytes": crate::terminal::peak_bytes(),
+        });
+        context.print(&value.to_string());
+    } else {
+        context.print(&format!("{} epochs in {:.1} s; {words}", outcome.epochs, outcome.seconds));
+    }
+    context.say(&format!("next: gossamer evaluate {}", out.display()));
+    Ok(())
+}
+
+/// The configuration: defaults of the model, then the file, then flags.
+fn config_of(arguments: &ArgMatches, context: &Context) -> Result<Config, Failure> {
+    let mut settings = Vec::new();
+    if let Some(file) = text(arguments, "config") {
+        let words = std::fs::read_to_string(file).map_err(|error| {
+            Failure::input(format!("{file}: cannot be read: {error}"), "check the path")
+        })?;
+        let (found, notes) = Config::read_toml(&words)?;
+        notes.iter().for_each(|note| context.say(note));
+        settings.extend(found);
+    }
+    for setting in SETTINGS {
+        if let Some(value) = text(arguments, setting.key) {
+            settings.push((setting.key.to_string(), value.to_string()));
+        }
+    }
+    Ok(Config::from_settings(&settings, "complex")?)
+}

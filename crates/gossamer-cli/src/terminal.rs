@@ -1,0 +1,198 @@
+//! What a command knows of the world: threads, budget, the clock, progress, Ctrl-C, memory used.
+//!
+//! *Invariant:* the only place of the project that reads the environment and the clock.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+use gossamer::{Machine, Observer, Progress};
+use gossamer_machine::ledger::{bytes_in_words, parse_bytes};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::exit::Failure;
+
+/// Interrupts so far.
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+/// Time between plain progress lines, where standard error is no terminal.
+const PLAIN_LINES: Duration = Duration::from_secs(5);
+/// A command that takes less says nothing about its time.
+const WORTH_SAYING: Duration = Duration::from_millis(300);
+
+/// What a command may use.
+pub struct Context {
+    /// Threads, instruction set, budget.
+    pub machine: Machine,
+    /// True if results are to be JSON.
+    pub json: bool,
+    started: Instant,
+    bar: Option<ProgressBar>,
+    plain: Mutex<Plain>,
+}
+
+#[derive(Default)]
+struct Plain {
+    stage: String,
+    stage_started: Duration,
+    said: Option<Duration>,
+}
+
+impl Context {
+    /// From the flags that every command has.
+    pub fn new(arguments: &ArgMatches) -> Result<Self, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let flag = |name: &str| arguments.try_get_one::<String>(name).ok().flatten();
+        let threads = match flag("threads") {
+            None => cores,
+            Some(text) => {
+                text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| {
+                    Failure::input(format!("--threads {text} is no number of threads"), "1 to 1024")
+                })?
+            }
+        };
+        let budget = flag("budget").map(|text| parse_bytes(text)).transpose();
+        let budget =
+            budget.map_err(|what| Failure::input(what, "--budget covers the whole process"))?;
+        let json = arguments.try_get_one::<bool>("json").ok().flatten() == Some(&true);
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(style(true));
+            bar
+        });
+        // A second handler in one process would fail; there is one command per process.
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTS.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::process::exit(130);
+            }
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nstopping at the next step; once more to leave at once"
+            );
+        });
+        let machine = Machine::new(threads, budget);
+        Ok(Self { machine, json, started: Instant::now(), bar, plain: Mutex::default() })
+    }
+
+    /// One line to standard error.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+        }
+    }
+
+    /// Text to standard output. A closed pipe is no failure.
+    pub fn print(&self, text: &str) {
+        self.clear();
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+        let _ = out.flush();
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Takes the progress away, and says what the command cost.
+    pub fn close(&self, say: bool) {
+        self.clear();
+        let elapsed = self.started.elapsed();
+        if say && elapsed >= WORTH_SAYING {
+            let peak = peak_bytes().map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
+            let seconds = elapsed.as_secs_f64();
+            self.say(&format!("{seconds:.1} s{}", peak.unwrap_or_default()));
+        }
+    }
+}
+
+fn style(known: bool) -> ProgressStyle {
+    let template = if known {
+        "{msg:24} {bar:24} {human_pos}/{human_len} {prefix}"
+    } else {
+        "{msg:24} {spinner} {human_pos} {prefix}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Observer for Context {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn progress(&self, progress: &Progress<'_>) {
+        let now = self.now();
+        let Ok(mut plain) = self.plain.lock() else { return };
+        if plain.stage != progress.stage {
+            progress.stage.clone_into(&mut plain.stage);
+            plain.stage_started = now;
+            if let Some(bar) = &self.bar {
+                bar.set_style(style(progress.total > 0));
+                bar.set_message(progress.stage.to_string());
+            }
+        }
+        let due = plain.said.is_none_or(|said| now - said >= PLAIN_LINES);
+        let redraw = plain.said.is_none_or(|said| now - said >= Duration::from_millis(100));
+        if if self.bar.is_some() { !redraw } else { !due } {
+            return;
+        }
+        plain.said = Some(now);
+        let words = rate_in_words(progress, now.saturating_sub(plain.stage_started));
+        match &self.bar {
+            Some(bar) => {
+                if progress.total > 0 {
+                    bar.set_length(progress.total);
+                }
+                bar.set_position(progress.done);
+                bar.set_prefix(words);
+            }
+            None if progress.done > 0 => {
+                let total =
+                    if progress.total > 0 { format!("/{}", progress.total) } else { String::new() };
+                drop(plain);
+                self.say(&format!("{}  {}{total}  {words}", progress.stage, progress.done));
+            }
+            None => {}
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        INTERRUPTS.load(Ordering::Relaxed) > 0
+    }
+
+    fn log(&self, line: &str) {
+        self.say(line);
+    }
+}
+
+/// Rate, time left and figures.
+fn rate_in_words(progress: &Progress<'_>, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    if progress.done == 0 || seconds < 0.05 {
+        return format!("{} {}", progress.unit, progress.detail);
+    }
+    let rate = progress.done as f64 / seconds;
+    let mut words = format!("{rate:.0} {}/s", progress.unit);
+    if progress.total > progress.done {
+        words += &format!("  eta {:.0} s", (progress.total - progress.done) as f64 / rate);
+    }
+    if !progress.detail.is_empty() {
+        words += &format!("  {}", progress.detail);
+    }
+    words
+}
+
+/// The process's largest resident set so far, where the system tells.
+pub fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,391 @@
+//! Configuration: a run as plain data, complete, checked against the registries.
+//!
+//! *Invariant:* the only place with defaults. Two runs with equal configurations on equal graphs
+//! have equal bytes; nothing that may differ between them (threads, budget, paths) stands here.
+//! *Not here:* parsing of flags; a face makes a flag of each entry of [`SETTINGS`].
+
+use gossamer_machine::registry::nearest;
+use gossamer_tensor::optim;
+
+use crate::error::Error;
+use crate::score::{Initial, ScoreFunction};
+use crate::{loss, regulariser, sample, score, train};
+
+/// A setting as help and reference show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in the file, and as a flag.
+    pub key: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// A value that stands in a configuration.
+trait Value: Sized {
+    const EXPECTED: &'static str;
+    fn parse(text: &str) -> Option<Self>;
+    fn toml(&self) -> String;
+}
+
+macro_rules! plain_value {
+    ($type:ty, $expected:literal) => {
+        impl Value for $type {
+            const EXPECTED: &'static str = $expected;
+            fn parse(text: &str) -> Option<Self> {
+                text.trim().replace('_', "").parse().ok()
+            }
+            fn toml(&self) -> String {
+                self.to_string()
+            }
+        }
+    };
+}
+plain_value!(usize, "a whole number, 0 or more");
+plain_value!(u64, "a whole number, 0 or more");
+plain_value!(bool, "true or false");
+
+impl Value for f32 {
+    const EXPECTED: &'static str = "a number";
+    fn parse(text: &str) -> Option<Self> {
+        text.trim().parse().ok().filter(|value: &f32| value.is_finite())
+    }
+    fn toml(&self) -> String {
+        let text = self.to_string();
+        if text.contains('.') || text.contains('e') { text } else { text + ".0" }
+    }
+}
+
+impl Value for String {
+    const EXPECTED: &'static str = "a name";
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.trim().to_string())
+    }
+    fn toml(&self) -> String {
+        toml::Value::String(self.clone()).to_string()
+    }
+}
+
+macro_rules! settings {
+    ($($key:ident: $type:ty, $unit:literal, $help:literal;)+) => {
+        /// Everything that decides what a run learns.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Config {
+            $(#[doc = $help] pub $key: $type,)+
+        }
+
+        /// The settings in the order in which files and help list them.
+        pub static SETTINGS: &[Setting] =
+            &[$(Setting { key: stringify!($key), unit: $unit, help: $help }),+];
+
+        impl Config {
+            /// Sets one setting from text, as a file or a flag gives it.
+            ///
+            /// # Errors
+            /// [`Error::Setting`] when the key or the value makes no sense.
+            pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
+                match key {
+                    $(stringify!($key) => {
+                        self.$key = <$type as Value>::parse(text).ok_or_else(|| Error::Setting {
+                            key: key.to_string(),
+                            what: format!("'{text}' is not {}", <$type as Value>::EXPECTED),
+                            hint: format!("it is given in {}: {}", $unit, $help),
+                        })?;
+                    })+
+                    _ => return Err(unknown_key(key)),
+                }
+                Ok(())
+            }
+
+            /// A setting as it stands in a file.
+            pub fn get(&self, key: &str) -> Option<String> {
+                match key {
+                    $(stringify!($key) => Some(self.$key.toml()),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    model: String, "name", "score function; gossamer ls lists them";
+    dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
+    form: String, "name", "training form: 1-vs-all or negative-sampling";
+    loss: String, "name", "loss";
+    reciprocal: bool, "true or false", "give each relation a second row for predicting heads";
+    optimiser: String, "name", "optimiser";
+    learning_rate: f32, "1", "size of a step";
+    regulariser: String, "name", "penalty on large rows";
+    regularisation: f32, "1", "weight of the penalty; 0 for none";
+    batch: usize, "queries", "queries per step; with 1-vs-all a query brings all its answers";
+    negatives: usize, "entities", "negatives per query, or per block of queries that share them";
+    negative_sampler: String, "name", "how negatives are drawn";
+    shared_negatives: bool, "true or false", "one set of negatives for a block of 128 queries";
+    margin: f32, "score", "added to every score before a sigmoid (self-adversarial)";
+    temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial)";
+    initial: f32, "1", "deviation or bound of the first entity values";
+    epochs: usize, "epochs", "most passes over the training triples";
+    validate_every: usize, "epochs", "how often validation MRR is measured";
+    patience: usize, "validations", "validations without a better MRR before training ends; 0: never";
+    validation_limit: usize, "triples", "triples of the validation split that are judged, at most";
+    seed: u64, "number", "seed of every random choice";
+}
+
+/// Names that people know from other tools, accepted in files and answered with ours.
+pub static ALIASES: &[(&str, &str)] = &[
+    ("embedding_dim", "dim"),
+    ("hidden_dim", "dim"),
+    ("lr", "learning_rate"),
+    ("num_epochs", "epochs"),
+    ("batch_size", "batch"),
+    ("num_negs_per_pos", "negatives"),
+    ("neg_sample_size", "negatives"),
+    ("gamma", "margin"),
+    ("adversarial_temperature", "temperature"),
+    ("create_inverse_triples", "reciprocal"),
+    ("optimizer", "optimiser"),
+    ("regularizer", "regulariser"),
+];
+
+fn unknown_key(key: &str) -> Error {
+    let near = nearest(key, SETTINGS.iter().map(|setting| setting.key), 1);
+    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+    Error::Setting {
+        key: key.to_string(),
+        what: "there is no such setting".into(),
+        hint: match near.first() {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("known: {}", known.join(", ")),
+        },
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::for_function(score::ALL[0])
+    }
+}
+
+impl Config {
+    /// What suits a score function where the user says nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn for_model(model: &str) -> Result<Self, Error> {
+        Ok(Self::for_function(score::find(model)?))
+    }
+
+    fn for_function(function: &dyn ScoreFunction) -> Self {
+        let habits = function.habits();
+        let initial = match habits.initial {
+            Initial::Normal(scale) | Initial::Uniform(scale) => scale,
+        };
+        Self {
+            model: function.name().to_string(),
+            dim: 100,
+            form: habits.form.into(),
+            loss: habits.loss.into(),
+            reciprocal: true,
+            optimiser: habits.optimiser.into(),
+            learning_rate: habits.learning_rate,
+            regulariser: "n3".into(),
+            regularisation: habits.regularisation,
+            batch: habits.batch,
+            negatives: 256,
+            negative_sampler: "uniform".into(),
+            shared_negatives: true,
+            margin: 9.0,
+            temperature: 1.0,
+            initial,
+            epochs: 100,
+            validate_every: 5,
+            patience: 4,
+            validation_limit: 10_000,
+            seed: 0,
+        }
+    }
+
+    /// The score function.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn score_function(&self) -> Result<&'static dyn ScoreFunction, Error> {
+        Ok(score::find(&self.model)?)
+    }
+
+    /// First values of entity rows and relation rows.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn initial_values(&self) -> Result<(Initial, Initial), Error> {
+        let function = self.score_function()?;
+        let entity = match function.habits().initial {
+            Initial::Normal(_) => Initial::Normal(self.initial),
+            Initial::Uniform(_) => Initial::Uniform(self.initial),
+        };
+        Ok((entity, function.initial_relation().unwrap_or(entity)))
+    }
+
+    /// Checks every name against its registry, and that the numbers make sense together.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.score_function()?;
+        optim::find(&self.optimiser)?;
+        regulariser::find(&self.regulariser)?;
+        sample::find(&self.negative_sampler)?;
+        let form = train::form::find(&self.form)?;
+        let loss = loss::find(&self.loss)?;
+        let wrong = |key: &str, what: String, hint: &str| Error::Setting {
+            key: key.into(),
+            what,
+            hint: hint.into(),
+        };
+        if form.name() == "1-vs-all" && !loss.over_all() {
+            let what = format!("{} is not taken over all entities", self.loss);
+            return Err(wrong(
+                "loss",
+                what,
+                "use softmax-cross-entropy, or form negative-sampling",
+            ));
+        }
+        for (key, value) in [
+            ("dim", self.dim),
+            ("batch", self.batch),
+            ("negatives", self.negatives),
+            ("validate_every", self.validate_every),
+        ] {
+            if value == 0 {
+                return Err(wrong(
+                    key,
+                    "must be at least 1".into(),
+                    "leave it out for the default",
+                ));
+            }
+        }
+        /// Larger sizes are typing errors: a row of this many floats takes 4 MiB.
+        const MOST: usize = 1 << 20;
+        for (key, value) in
+            [("dim", self.dim), ("batch", self.batch), ("negatives", self.negatives)]
+        {
+            if value > MOST {
+                return Err(wrong(
+                    key,
+                    format!("{value} is more than {MOST}"),
+                    "choose a smaller one",
+                ));
+            }
+        }
+        if self.learning_rate <= 0.0 {
+            let what = format!("{} is no step size", self.learning_rate);
+            return Err(wrong("learning_rate", what, "0.1 suits adagrad, 0.001 adam"));
+        }
+        if self.regularisation < 0.0 || self.initial < 0.0 {
+            let key = if self.initial < 0.0 { "initial" } else { "regularisation" };
+            return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
+        }
+        Ok(())
+    }
+
+    /// The complete configuration as a TOML file, each setting with its unit and meaning.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::from(
+            "# A gossamer run, complete: gossamer train GRAPH --config FILE repeats it.\n",
+        );
+        for setting in SETTINGS {
+            let value = self.get(setting.key).unwrap_or_default();
+            text +=
+                &format!("\n# {} [{}]\n{} = {value}\n", setting.help, setting.unit, setting.key);
+        }
+        text
+    }
+
+    /// The settings that a TOML text holds, with our names, and a line for each alias that it used.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for what is no TOML, or no setting of ours.
+    #[allow(clippy::type_complexity)]
+    pub fn read_toml(text: &str) -> Result<(Vec<(String, String)>, Vec<String>), Error> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| Error::Setting {
+            key: "config".into(),
+            what: error.to_string().trim_end().to_string(),
+            hint: "the file is TOML: lines such as dim = 100".into(),
+        })?;
+        let (mut settings, mut notes) = (Vec::new(), Vec::new());
+        for (key, value) in table {
+            let alias = ALIASES.iter().find(|(alias, _)| *alias == key);
+            let name = alias.map_or(key.as_str(), |(_, name)| name);
+            if alias.is_some() {
+                notes.push(format!("config: '{key}' is called '{name}' here"));
+            }
+            if !SETTINGS.iter().any(|setting| setting.key == name) {
+                return Err(unknown_key(&key));
+            }
+            let value = match value {
+                toml::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            settings.push((name.to_string(), value));
+        }
+        Ok((settings, notes))
+    }
+
+    /// A configuration from a TOML text that [`to_toml`](Self::to_toml) or a user wrote; what it
+    /// does not say has the default of its model.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], [`Error::Unknown`].
+    pub fn from_settings(settings: &[(String, String)], fallback: &str) -> Result<Self, Error> {
+        let model = settings.iter().rev().find(|(key, _)| key == "model");
+        let mut config = Self::for_model(model.map_or(fallback, |(_, value)| value.trim()))?;
+        for (key, value) in settings {
+            config.set(key, value)?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_configuration_reads_back_the_same() {
+        for function in score::ALL {
+            let mut config = Config::for_model(function.name()).unwrap();
+            config.seed = 77;
+            config.learning_rate = 0.037;
+            config.check().unwrap();
+            let (settings, notes) = Config::read_toml(&config.to_toml()).unwrap();
+            assert!(notes.is_empty());
+            assert_eq!(Config::from_settings(&settings, "complex").unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn aliases_are_answered_and_nonsense_is_refused() {
+        let (settings, notes) =
+            Config::read_toml("embedding_dim = 12\nmodel = \"rotate\"").unwrap();
+        assert_eq!(notes, ["config: 'embedding_dim' is called 'dim' here"]);
+        let config = Config::from_settings(&settings, "complex").unwrap();
+        assert_eq!((config.dim, config.model.as_str()), (12, "rotate"));
+        for (text, part) in [
+            ("dimm = 3", "did you mean 'dim'"),
+            ("dim = \"many\"", "is not a whole number"),
+            ("dim = 0", "at least 1"),
+            ("model = \"complx\"", "did you mean 'complex'"),
+            ("loss = \"self-adversarial\"", "not taken over all"),
+            ("learning_rate = -1", "no step size"),
+            ("dim = = 3", "TOML"),
+        ] {
+            let result =
+                Config::read_toml(text).and_then(|(s, _)| Config::from_settings(&s, "complex"));
+            let said = result.unwrap_err().to_string();
+            assert!(said.contains(part), "{text}: {said}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Judging: filtered ranks, the numbers made of them, and what trivial rules would have scored.
+//!
+//! *Invariant:* evaluation holds the model, the known answers and a block of scores per thread; its
+//! memory does not grow with the number of triples judged, ranks aside (16 bytes each).
+//! *Not here:* choosing a model; training calls [`rank`] on the validation split.
+
+use gossamer_graph::inspect::{Cardinality, train_degrees};
+use gossamer_graph::{Adjacency, Side, Split, Triples};
+use gossamer_machine::random::{Address, Permutation, Purpose};
+use gossamer_machine::{Machine, Observer};
+
+use crate::error::Error;
+use crate::model::{Model, Run};
+
+pub mod baseline;
+pub mod metric;
+pub mod rank;
+
+pub use baseline::BaselineScores;
+pub use rank::{Candidates, Judge, Rank};
+
+/// How to evaluate.
+#[derive(Debug, Clone)]
+pub struct EvaluateRequest {
+    /// The split to judge on.
+    pub split: Split,
+    /// Stop when the 95 % interval of MRR is at most ± this; none: judge every triple.
+    pub half_width: Option<f64>,
+    /// Seed of the sample.
+    pub seed: u64,
+    /// Who competes.
+    pub candidates: Candidates,
+}
+
+impl Default for EvaluateRequest {
+    /// The whole test split, all entities competing.
+    fn default() -> Self {
+        Self { split: Split::Test, half_width: None, seed: 0, candidates: Candidates::All }
+    }
+}
+
+/// The metrics of some ranks, in the order of [`metric::ALL`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// How many ranks.
+    pub n_ranks: usize,
+    /// A value per metric.
+    pub values: Vec<f64>,
+}
+
+impl Scores {
+    /// Of some ranks.
+    pub fn of(ranks: &[Rank]) -> Self {
+        let values = metric::ALL.iter().map(|metric| metric.value(ranks)).collect();
+        Self { n_ranks: ranks.len(), values }
+    }
+
+    /// The mean reciprocal rank: the first metric.
+    pub fn mrr(&self) -> f64 {
+        self.values.first().copied().unwrap_or(0.0)
+    }
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Both sides.
+    pub both: Scores,
+    /// Tails asked, then heads asked.
+    pub sides: [Scores; 2],
+    /// By relation id.
+    pub by_relation: Vec<(u32, Scores)>,
+    /// By tenths of the answers' training degree, with the least and the most degree of each.
+    pub by_degree: Vec<([u32; 2], Scores)>,
+    /// By the relation's cardinality.
+    pub by_cardinality: Vec<(Cardinality, Scores)>,
+    /// What trivial rules score on the same ranks.
+    pub baselines: Vec<(&'static str, Scores)>,
+    /// Half of the 95 % interval of MRR, over triples.
+    pub half_width: f64,
+    /// Triples judged, and triples there are.
+    pub n_triples: [usize; 2],
+    /// Every rank.
+    pub ranks: Vec<Rank>,
+    /// The triples judged; a rank names its place here.
+    pub triples: Vec<[u32; 3]>,
+}
+
+/// Judges a run on a split.
+///
+/// # Errors
+/// [`Error`]; [`Error::Stopped`] when the observer cancels.
+pub fn evaluate(
+    run: &Run,
+    request: &EvaluateRequest,
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Result<Evaluation, Error> {
+    crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
+    let n_entities = run.graph.entities().len();
+    let train = run.graph.triples(Split::Train)?;
+    let judged = run.graph.triples(request.split)?;
+    if judged.is_empty() {
+        return Err(Error::Request {
+            what: format!("the graph has no {} triples", request.split.name()),
+            hint: "import with --split 90/5/5, or with train, valid and test files".into(),
+        });
+    }
+    let model = run.model()?;
+    let known = known_answers(run, n_entities)?;
+    let judge = Judge { model: &model, known: &known, candidates: &request.candidates, machine };
+    let (triples, ranks) = judge_triples(&judge, &judged, request, observer)?;
+    let baselines = baseline::scores(n_entities, &train, &known, &triples, &ranks, machine);
+    let mut evaluation = summarise(&model, &train, triples, ranks);
+    evaluation.baselines = baselines;
+    evaluation.n_triples[1] = judged.len();
+    let left = 1.0 - evaluation.n_triples[0] as f64 / judged.len() as f64;
+    if request.half_width.is_some() {
+        // Without replacement, the interval closes as the sample becomes the whole.
+        evaluation.half_width *= left.sqrt();
+    }
+    Ok(evaluation)
+}
+
+/// The known answers that the filter removes: those of all splits.
+fn known_answers(run: &Run, n_entities: usize) -> Result<Adjacency, Error> {
+    let parts = Split::ALL.map(|split| run.graph.triples(split));
+    let [train, valid, test] = parts;
+    Ok(Adjacency::build(n_entities, &[&train?, &valid?, &test?]))
+}
+
+fn judge_triples(
+    judge: &Judge<'_>,
+    judged: &Triples,
+    request: &EvaluateRequest,
+    observer: &dyn Observer,
+) -> Result<(Vec<[u32; 3]>, Vec<Rank>), Error> {
+    /// Triples between two looks at the interval.
+    const TRIPLES: usize = 512;
+    let Some(wanted) = request.half_width else {
+        let triples: Vec<[u32; 3]> = judged.iter().collect();
+        let ranks = judge.ranks(&triples, "evaluating", observer)?;
+        return Ok((triples, ranks));
+    };
+    let address = Address::new(request.seed, Purpose::Sample, 0);
+    let order = Permutation::new(judged.len() as u64, address);
+    let (mut triples, mut ranks) = (Vec::new(), Vec::new());
+    while triples.len() < judged.len() {
+        let end = (triples.len() + TRIPLES).min(judged.len());
+        let next: Vec<[u32; 3]> =
+            (triples.len()..end).map(|i| judged.get(order.get(i as u64) as usize)).collect();
+        let more = judge.ranks(&next, "evaluating a sample", observer)?;
+        let offset = triples.len() as u32;
+        ranks.extend(more.into_iter().map(|rank| Rank { triple: rank.triple + offset, ..rank }));
+        triples.extend(next);
+        let left = 1.0 - triples.len() as f64 / judged.len() as f64;
+        if half_width(&ranks) * left.sqrt() <= wanted {
+            break;
+        }
+    }
+    Ok((triples, ranks))
+}
+
+/// Half of the 95 % interval of MRR, taking the mean of a triple's ranks as one draw.
+pub fn half_width(ranks: &[Rank]) -> f64 {
+    let mut sums: std::collections::HashMap<u32, (f64, f64)> = std::collections::HashMap::new();
+    for rank in ranks {
+        let entry = sums.entry(rank.triple).or_default();
+        *entry = (entry.0 + 1.0 / rank.realistic(), entry.1 + 1.0);
+    }
+    let n = sums.len() as f64;
+    if n < 2.0 {
+        return f64::INFINITY;
+    }
+    let mut draws: Vec<f64> = sums.into_values().map(|(sum, n)| sum / n).collect();
+    // A fixed order of addition, whatever the map's.
+    draws.sort_by(f64::total_cmp);
+    let mean = draws.iter().sum::<f64>() / n;
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    1.96 * (variance / n).sqrt()
+}
+
+fn summarise(
+    model: &Model,
+    train: &Triples,
+    triples: Vec<[u32; 3]>,
+    ranks: Vec<Rank>,
+) -> Evaluation {
+    let of = |keep: &dyn Fn(&Rank) -> bool| {
+        let kept: Vec<Rank> = ranks.iter().filter(|rank| keep(rank)).copied().collect();
+        Scores::of(&kept)
+    };
+    let relation_of = |rank: &Rank| triples[rank.triple as usize][1];
+    let by_relation = groups(&ranks, relation_of);
+    let kinds = Cardinality::of_relations(model.n_relations, train);
+    let by_cardinality = groups(&ranks, |rank| kinds[relation_of(rank) as usize]);
+    let degrees = train_degrees(model.entities.n_rows(), train);
+    let degree_of = |rank: &Rank| degrees[rank.answer(&triples) as usize];
+    let mut by_answer: Vec<Rank> = ranks.clone();
+    by_answer.sort_by_key(|rank| degree_of(rank));
+    let by_degree = (0..10)
+        .map(|tenth| &by_answer[by_answer.len() * tenth / 10..by_answer.len() * (tenth + 1) / 10])
+        .filter_map(|part| {
+            let (first, last) = part.first().zip(part.last())?;
+            Some(([degree_of(first), degree_of(last)], Scores::of(part)))
+        })
+        .collect();
+    Evaluation {
+        both: Scores::of(&ranks),
+        sides: Side::BOTH.map(|side| of(&|rank| rank.side == side)),
+        by_relation,
+        by_degree,
+        by_cardinality,
+        baselines: Vec::new(),
+        half_width: half_width(&ranks),
+        n_triples: [triples.len(); 2],
+        ranks,
+        triples,
+    }
+}
+
+fn groups<K: Ord + Copy>(ranks: &[Rank], key: impl Fn(&Rank) -> K) -> Vec<(K, Scores)> {
+    let mut sorted: Vec<Rank> = ranks.to_vec();
+    sorted.sort_by_key(|rank| key(rank));
+    sorted
+        .chunk_by(|a, b| key(a) == key(b))
+        .map(|group| (key(&group[0]), Scores::of(group)))
+        .collect()
+}

@@ -1,0 +1,40 @@
+//! Softmax cross-entropy: the log-probability of the positive among all candidates.
+//!
+//! *Paper:* Kadlec et al. (2017); Lacroix et al., "Canonical tensor decomposition for knowledge base
+//! completion" (2018), over all entities.
+
+use gossamer_tensor::kernel::softmax::exp;
+
+use super::{Loss, Shape};
+
+/// −log softmax.
+#[derive(Debug)]
+pub struct SoftmaxCrossEntropy;
+
+impl Loss for SoftmaxCrossEntropy {
+    fn name(&self) -> &'static str {
+        "softmax-cross-entropy"
+    }
+    fn summary(&self) -> &'static str {
+        "the positive against all candidates at once; over all entities, or over negatives"
+    }
+    fn formula(&self) -> &'static str {
+        "−s⁺ + log Σ e^s over the positive and its candidates"
+    }
+    fn paper(&self) -> &'static str {
+        "Lacroix, Usunier, Obozinski: Canonical Tensor Decomposition for Knowledge Base \
+         Completion (ICML 2018)"
+    }
+    fn over_all(&self) -> bool {
+        true
+    }
+    fn sampled(&self, _: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
+        let max = negatives.iter().copied().fold(positive, f32::max);
+        let own = exp(positive - max);
+        let sum = own + negatives.iter().map(|score| exp(score - max)).sum::<f32>();
+        for score in negatives.iter_mut() {
+            *score = exp(*score - max) / sum;
+        }
+        (max + sum.ln() - positive, own / sum - 1.0)
+    }
+}

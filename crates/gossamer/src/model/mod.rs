@@ -1,0 +1,224 @@
+//! Models: tables and score function as one value, and the folder a run leaves.
+//!
+//! | file of a run | what |
+//! |---|---|
+//! | `manifest` | the files and their checksums |
+//! | `config.toml` | the configuration, complete |
+//! | `tables.safetensors` | tensors `entity` and `relation`, f32, rows in the order of ids |
+//! | `metrics.jsonl` | a line per epoch |
+//! | `graph/` | the graph it was learned from: names, labels, known answers |
+//! | `checkpoint-N/` | only while training: what resuming needs |
+//!
+//! *Invariant:* a run folder is complete in itself; a model in memory has finite rows.
+
+use std::path::{Path, PathBuf};
+
+use gossamer_graph::{Side, Snapshot};
+use gossamer_machine::folder::Folder;
+use gossamer_machine::{Address, FileError, Purpose};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::score::{Folded, Initial, ScoreFunction};
+use crate::table::Table;
+
+pub mod file;
+
+/// The kind of folder that a finished run is.
+pub const RUN: &str = "run";
+
+/// A query: what is given, and the side that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Asked {
+    /// The side asked for.
+    pub side: Side,
+    /// The entity given.
+    pub known: u32,
+    /// The relation given.
+    pub relation: u32,
+}
+
+/// Everything that scores a triple.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The score function.
+    pub function: &'static dyn ScoreFunction,
+    /// Its dim.
+    pub dim: usize,
+    /// True if each relation has a second row for predicting heads.
+    pub reciprocal: bool,
+    /// Relations of the graph; the relation table has twice as many rows if reciprocal.
+    pub n_relations: usize,
+    /// Entity rows.
+    pub entities: Table,
+    /// Relation rows.
+    pub relations: Table,
+}
+
+impl std::fmt::Debug for dyn ScoreFunction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Model {
+    /// A model with first values, before any training.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn initial(config: &Config, n_entities: usize, n_relations: usize) -> Result<Self, Error> {
+        let function = config.score_function()?;
+        let widths = function.widths(config.dim);
+        let (entity, relation) = config.initial_values()?;
+        let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
+        let table = |n_rows, width, values, table| {
+            let address = Address::new(config.seed, Purpose::Initial, table);
+            Table::filled(n_rows, width, |id, row| fill(values, address, id, row))
+        };
+        Ok(Self {
+            function,
+            dim: config.dim,
+            reciprocal: config.reciprocal,
+            n_relations,
+            entities: table(n_entities, widths.entity, entity, 0),
+            relations: table(rows, widths.relation, relation, 1),
+        })
+    }
+
+    /// The side to fold towards and the relation row to fold with.
+    pub fn condition(&self, asked: Asked) -> (Side, u32) {
+        if self.reciprocal && asked.side == Side::Head {
+            (Side::Tail, asked.relation + self.n_relations as u32)
+        } else {
+            (asked.side, asked.relation)
+        }
+    }
+
+    /// Floats of a query.
+    pub fn query_width(&self) -> usize {
+        self.function.widths(self.dim).query
+    }
+
+    /// Folds queries into `out` (queries × width).
+    pub fn fold(&self, asked: &[Asked], out: &mut [f32]) {
+        let widths = self.function.widths(self.dim);
+        let (mut known, mut condition) = (vec![0.0; widths.entity], vec![0.0; widths.relation]);
+        for (asked, query) in asked.iter().zip(out.chunks_exact_mut(widths.query)) {
+            let (side, relation) = self.condition(*asked);
+            self.entities.copy_row(asked.known, &mut known);
+            self.relations.copy_row(relation, &mut condition);
+            self.function.fold(side, &known, &condition, query);
+        }
+    }
+
+    /// Turns the gradient of one query into those of its known row and its condition (added).
+    pub fn fold_backward(
+        &self,
+        asked: Asked,
+        gradient: &[f32],
+        known_gradient: &mut [f32],
+        condition_gradient: &mut [f32],
+    ) {
+        let (side, relation) = self.condition(asked);
+        let mut known = vec![0.0; self.entities.width()];
+        let mut condition = vec![0.0; self.relations.width()];
+        self.entities.copy_row(asked.known, &mut known);
+        self.relations.copy_row(relation, &mut condition);
+        let rows = Folded { known: &known, condition: &condition, gradient };
+        self.function.fold_backward(side, rows, known_gradient, condition_gradient);
+    }
+}
+
+fn fill(values: Initial, address: Address, id: u32, row: &mut [f32]) {
+    match values {
+        Initial::Normal(deviation) => {
+            for (column, value) in row.iter_mut().enumerate() {
+                *value = deviation * address.normal(id, column as u32);
+            }
+        }
+        Initial::Uniform(bound) => {
+            for (column, four) in row.chunks_mut(4).enumerate() {
+                let random = address.symmetric(id, column as u32);
+                four.iter_mut().zip(random).for_each(|(value, random)| *value = bound * random);
+            }
+        }
+    }
+}
+
+/// A finished run, open for judging and asking.
+#[derive(Debug)]
+pub struct Run {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it was made.
+    pub config: Config,
+    /// What it was learned from.
+    pub graph: Snapshot,
+    folder: Folder,
+}
+
+impl Run {
+    /// Opens a run folder without loading its tables.
+    ///
+    /// # Errors
+    /// [`Error`]; for a run that was not finished, with the command that resumes it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if crate::train::checkpoint::latest(path).is_some() && !path.join("manifest").is_file() {
+            return Err(FileError::Missing {
+                path: path.to_path_buf(),
+                what: "this run is not finished".into(),
+                hint: format!("gossamer resume {}", path.display()),
+            }
+            .into());
+        }
+        let folder = Folder::open(RUN, path)?;
+        let text = String::from_utf8_lossy(&folder.read("config.toml")?).into_owned();
+        let (settings, _) = Config::read_toml(&text)?;
+        let config = Config::from_settings(&settings, "complex")?;
+        let graph = Snapshot::open(&path.join("graph"))?;
+        Ok(Self { path: path.to_path_buf(), config, graph, folder })
+    }
+
+    /// The folder with its manifest.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the tables are damaged or do not fit the graph.
+    pub fn model(&self) -> Result<Model, Error> {
+        let mut tensors = file::read(&self.folder, "tables.safetensors")?;
+        let path = self.path.join("tables.safetensors");
+        let mut take = |name: &str, n_rows: usize, width: usize| {
+            let table = tensors.remove(name).filter(|t| (t.n_rows(), t.width()) == (n_rows, width));
+            table.ok_or_else(|| {
+                FileError::corrupt(&path, 0, format!("no tensor '{name}' of {n_rows} × {width}"))
+            })
+        };
+        let function = self.config.score_function()?;
+        let widths = function.widths(self.config.dim);
+        let n_relations = self.graph.relations().len();
+        let rows = if self.config.reciprocal { 2 * n_relations } else { n_relations };
+        let entities = take("entity", self.graph.entities().len(), widths.entity)?;
+        let relations = take("relation", rows, widths.relation)?;
+        Ok(Model {
+            function,
+            dim: self.config.dim,
+            reciprocal: self.config.reciprocal,
+            n_relations,
+            entities,
+            relations,
+        })
+    }
+
+    /// Verifies every byte of the run and of its graph.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`] with the first damaged place.
+    pub fn check(&self) -> Result<(), Error> {
+        self.folder.check()?;
+        Ok(self.graph.folder().check()?)
+    }
+}

@@ -1,0 +1,210 @@
+//! The plan: what will be in memory, added up before any of it is allocated.
+//!
+//! A plan is a [`Ledger`] of everything that is in memory at the same time at the peak of a command.
+//! Where the user names a budget, blocks shrink until the sum fits, or the command is refused with the
+//! sum.
+//!
+//! *Invariant:* the size of blocks never changes a result, only its time.
+
+use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
+use gossamer_machine::ledger::count_in_words;
+use gossamer_machine::{Ledger, Machine};
+use gossamer_tensor::optim;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::evaluate::rank::QUERIES;
+use crate::score::Widths;
+use crate::table::{PANEL_ROWS, Table};
+use crate::train::form::{self, StepShape};
+
+/// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
+/// and of the allocator's arenas; measured on Linux, rounded up.
+const PROGRAM_BYTES: u64 = 9 << 20;
+/// The same, for each thread.
+const THREAD_BYTES: u64 = 1 << 19;
+/// Most bytes for scores kept between the passes of a step, unless the budget is smaller.
+const KEPT_BYTES: u64 = 32 << 20;
+/// Buffers of reading and writing files.
+const FILE_BYTES: u64 = 2 << 20;
+
+/// What a command will use, and the size of its blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What is in memory at the peak.
+    pub ledger: Ledger,
+    /// Bytes for scores kept between the passes of a step.
+    pub kept_bytes: u64,
+}
+
+/// The sizes of a graph that a plan needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphShape {
+    /// Entities.
+    pub n_entities: u64,
+    /// Relations.
+    pub n_relations: u64,
+    /// Triples of train, valid, test.
+    pub n_triples: [u64; 3],
+    /// True if training triples have weights.
+    pub weighted: bool,
+}
+
+impl GraphShape {
+    /// Of a graph, from its headers.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn of(graph: &Snapshot) -> Result<Self, Error> {
+        Ok(Self {
+            n_entities: graph.entities().len() as u64,
+            n_relations: graph.relations().len() as u64,
+            n_triples: [
+                graph.n_triples(Split::Train)?,
+                graph.n_triples(Split::Valid)?,
+                graph.n_triples(Split::Test)?,
+            ],
+            weighted: graph.weighted(Split::Train)?,
+        })
+    }
+}
+
+/// Adds what every command has: the program and the model's tables.
+fn common(
+    config: &Config,
+    shape: &GraphShape,
+    machine: &Machine,
+) -> Result<(Ledger, Widths), Error> {
+    let mut ledger = Ledger::default();
+    let n_threads = machine.workers.n_threads() as u64;
+    let program = PROGRAM_BYTES + n_threads * THREAD_BYTES + FILE_BYTES;
+    ledger.add("program", format!("{n_threads} threads"), "measured", program);
+    let widths = config.score_function()?.widths(config.dim);
+    let (rows, relations) = (shape.n_entities, relation_rows(config, shape));
+    let words = |rows: u64, width: usize| format!("{} × {width}", count_in_words(rows));
+    let bytes = Table::bytes_for(rows, widths.entity as u64);
+    ledger.add("entity rows", words(rows, widths.entity), "f32", bytes);
+    let bytes = Table::bytes_for(relations, widths.relation as u64);
+    ledger.add("relation rows", words(relations, widths.relation), "f32", bytes);
+    Ok((ledger, widths))
+}
+
+fn relation_rows(config: &Config, shape: &GraphShape) -> u64 {
+    if config.reciprocal { 2 * shape.n_relations } else { shape.n_relations }
+}
+
+/// Adds known answers: while they are built, the sorted rows stand beside one side.
+fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64, weighted: bool) {
+    let bytes = Adjacency::bytes_for(n_entities, n, weighted);
+    ledger.add(name, format!("2 × {} triples", count_in_words(n)), "u32", bytes);
+}
+
+/// Bytes of ranking: a block of queries and a panel of scores per thread, and the ranks.
+fn add_ranking(ledger: &mut Ledger, widths: &Widths, n_threads: u64, n_triples: u64) {
+    let (queries, width) = (QUERIES as u64, widths.query as u64);
+    let product = 4 * (PANEL_ROWS as u64 + queries) * width;
+    let bytes = n_threads * (4 * queries * (width + PANEL_ROWS as u64) + product);
+    let words = format!("{n_threads} × {QUERIES} × {PANEL_ROWS}");
+    ledger.add("panel of scores", words, "f32", bytes);
+    ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
+}
+
+/// The plan of a training run.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Result<Plan, Error> {
+    let form = form::find(&config.form)?;
+    let (mut ledger, widths) = common(config, shape, machine)?;
+    let optimiser = optim::find(&config.optimiser)?;
+    let state =
+        |rows: u64, width: usize| Table::bytes_for(rows, optimiser.state_width(width) as u64);
+    let rows = relation_rows(config, shape);
+    let bytes = state(shape.n_entities, widths.entity) + state(rows, widths.relation);
+    ledger.add("optimiser state", config.optimiser.clone(), "f32", bytes);
+    let [n_train, n_valid, _] = shape.n_triples;
+    let bytes = Triples::bytes_for(n_train, shape.weighted) + Triples::bytes_for(n_valid, false);
+    ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
+    add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
+    let sorting = 16 * (n_train + n_valid);
+    if n_valid > 0 {
+        add_answers(&mut ledger, "known answers", shape.n_entities, n_train + n_valid, false);
+    }
+    let n_threads = machine.workers.n_threads() as u64;
+    // A query brings as many answers as it has; on average few, at most all of its relation.
+    let answers = (config.batch as u64 * 16).min(2 * n_train);
+    let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
+    // Sorting happens before the first step, ranking between steps: the larger of each counts.
+    let mut ranking = Ledger::default();
+    add_ranking(&mut ranking, &widths, n_threads, n_valid.min(config.validation_limit as u64));
+    let wanted = form.most_kept_bytes(config, &step).min(KEPT_BYTES);
+    let with_kept = |kept_bytes: u64| {
+        let mut whole = ledger.clone();
+        let mut stepping = Ledger::default();
+        form.plan(config, &step, kept_bytes, &mut stepping);
+        let beside = ranking.total().max(sorting);
+        if beside > stepping.total() {
+            let more = beside - stepping.total();
+            stepping.add("validation", "beyond a step's".into(), "f32", more);
+        }
+        whole.lines.extend(stepping.lines);
+        Plan { ledger: whole, kept_bytes }
+    };
+    let plan = with_kept(wanted);
+    let Some(budget) = machine.budget_bytes else { return Ok(plan) };
+    if plan.ledger.total() <= budget {
+        return Ok(plan);
+    }
+    let least = with_kept(0);
+    let smallest = least.ledger.total();
+    if smallest > budget {
+        return Err(too_small(budget, least.ledger));
+    }
+    Ok(with_kept(wanted.min(budget - smallest)))
+}
+
+fn too_small(asked: u64, ledger: Ledger) -> Error {
+    Error::BudgetTooSmall { asked, smallest: ledger.total(), ledger: Box::new(ledger) }
+}
+
+/// The plan of an evaluation.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let (mut ledger, widths) = common(config, &shape, machine)?;
+    let n: u64 = shape.n_triples.iter().sum();
+    ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
+    add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
+    // The baselines know train's answers and count its mirrored pairs.
+    let n_train = shape.n_triples[0];
+    add_answers(&mut ledger, "baselines", shape.n_entities, n_train, false);
+    ledger.add("mirrored pairs", count_in_words(n_train), "u32", 32 * n_train);
+    let n_threads = machine.workers.n_threads() as u64;
+    let judged = shape.n_triples[1].max(shape.n_triples[2]);
+    add_ranking(&mut ledger, &widths, n_threads, judged);
+    within(machine, ledger)
+}
+
+/// The plan of a prediction.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let (mut ledger, widths) = common(config, &shape, machine)?;
+    let n: u64 = shape.n_triples.iter().sum();
+    ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
+    add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
+    ledger.add("sorting", count_in_words(n), "u32", 16 * n);
+    add_ranking(&mut ledger, &widths, machine.workers.n_threads() as u64, 0);
+    within(machine, ledger)
+}
+
+fn within(machine: &Machine, ledger: Ledger) -> Result<Plan, Error> {
+    match machine.budget_bytes {
+        Some(budget) if budget < ledger.total() => Err(too_small(budget, ledger)),
+        _ => Ok(Plan { ledger, kept_bytes: 0 }),
+    }
+}

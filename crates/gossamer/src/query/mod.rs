@@ -1,0 +1,189 @@
+//! Asking: the most plausible answers to a query, and the entities most like one.
+//!
+//! *Invariant:* answers come best first, equal scores in the order of ids; scores are those that
+//! ranks are made of.
+
+use gossamer_graph::{Adjacency, Names, Side, Split};
+use gossamer_machine::Machine;
+use gossamer_tensor::kernel::Similarity;
+use gossamer_tensor::kernel::vector::dot;
+
+use crate::error::Error;
+use crate::evaluate::Candidates;
+use crate::model::{Asked, Model, Run};
+
+/// An entity with its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    /// The entity.
+    pub entity: u32,
+    /// Its score: higher is more plausible.
+    pub score: f32,
+    /// True if the graph already holds it.
+    pub known: bool,
+}
+
+/// A run with its model in memory, ready to be asked.
+#[derive(Debug)]
+pub struct Answerer {
+    /// The run.
+    pub run: Run,
+    model: Model,
+    known: Adjacency,
+}
+
+impl Answerer {
+    /// Loads a run.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::BudgetTooSmall`].
+    pub fn new(run: Run, machine: &Machine) -> Result<Self, Error> {
+        crate::plan::predict_plan(&run.config, &run.graph, machine)?;
+        let model = run.model()?;
+        let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
+        let known = Adjacency::build(run.graph.entities().len(), &[&train?, &valid?, &test?]);
+        Ok(Self { run, model, known })
+    }
+
+    /// The id of an entity by name or label.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the nearest names, [`Error::Ambiguous`].
+    pub fn entity(&self, name: &str) -> Result<u32, Error> {
+        find(self.run.graph.entities(), "entity", name)
+    }
+
+    /// The id of a relation by name or label.
+    ///
+    /// # Errors
+    /// As [`entity`](Self::entity).
+    pub fn relation(&self, name: &str) -> Result<u32, Error> {
+        find(self.run.graph.relations(), "relation", name)
+    }
+
+    /// The `k` most plausible answers.
+    pub fn predict(
+        &self,
+        asked: Asked,
+        candidates: &Candidates,
+        novel: bool,
+        k: usize,
+        machine: &Machine,
+    ) -> Vec<Answer> {
+        let mut query = vec![0.0; self.model.query_width()];
+        self.model.fold(&[asked], &mut query);
+        let known = self.known.side(asked.side).of(asked.known, asked.relation);
+        let is_known = |entity: u32| known.binary_search(&entity).is_ok();
+        let allowed = |entity: u32| !(novel && is_known(entity));
+        let scored = self.score_all(&query, candidates, &allowed, k, machine);
+        let answer = |(entity, score)| Answer { entity, score, known: is_known(entity) };
+        scored.into_iter().map(answer).collect()
+    }
+
+    /// The best `k` of the allowed candidates for a query of any origin, with their scores.
+    pub fn score_all(
+        &self,
+        query: &[f32],
+        candidates: &Candidates,
+        allowed: &(dyn Fn(u32) -> bool + Sync),
+        k: usize,
+        machine: &Machine,
+    ) -> Vec<(u32, f32)> {
+        let similarity = self.model.function.similarity();
+        let scores = |rows: &[f32], out: &mut [f32]| {
+            similarity.scores(machine.instruction_set, query, rows, query.len(), out);
+        };
+        self.best(&scores, candidates, allowed, k, machine)
+    }
+
+    /// The `k` entities most like one: by cosine where scores are products, by the score's own
+    /// distance elsewhere.
+    pub fn similar(&self, entity: u32, k: usize, machine: &Machine) -> Vec<(u32, f32)> {
+        let width = self.model.entities.width();
+        let mut row = vec![0.0; width];
+        self.model.entities.copy_row(entity, &mut row);
+        let similarity = self.model.function.similarity();
+        let size = dot(&row, &row).sqrt();
+        let scores = |rows: &[f32], out: &mut [f32]| {
+            similarity.scores(machine.instruction_set, &row, rows, width, out);
+            if similarity == Similarity::Dot {
+                for (score, other) in out.iter_mut().zip(rows.chunks_exact(width)) {
+                    let sizes = size * dot(other, other).sqrt();
+                    *score = if sizes > 0.0 { *score / sizes } else { 0.0 };
+                }
+            }
+        };
+        self.best(&scores, &Candidates::All, &|other| other != entity, k, machine)
+    }
+
+    fn best(
+        &self,
+        scores: &(dyn Fn(&[f32], &mut [f32]) + Sync),
+        candidates: &Candidates,
+        allowed: &(dyn Fn(u32) -> bool + Sync),
+        k: usize,
+        machine: &Machine,
+    ) -> Vec<(u32, f32)> {
+        let entities = &self.model.entities;
+        let panels = machine.workers.map(entities.n_panels(), |index| {
+            let panel = entities.panel(index);
+            let mut out = vec![0.0; panel.rows.len() / entities.width()];
+            scores(panel.rows, &mut out);
+            let mut found: Vec<(u32, f32)> = (panel.first..).zip(out).collect();
+            found.retain(|(id, _)| candidates.contains(*id) && allowed(*id));
+            keep_best(found, k)
+        });
+        keep_best(panels.concat(), k)
+    }
+}
+
+fn keep_best(mut scored: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
+    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if k == 0 {
+        return Vec::new();
+    }
+    if k < scored.len() {
+        scored.select_nth_unstable_by(k - 1, order);
+        scored.truncate(k);
+    }
+    scored.sort_by(order);
+    scored
+}
+
+fn find(names: &Names, kind: &'static str, name: &str) -> Result<u32, Error> {
+    if let Some(id) = names.find(name)? {
+        return Ok(id);
+    }
+    match names.find_label(name)?.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(Error::UnknownName { kind, name: name.into(), nearest: names.nearest(name, 3)? }),
+        several => {
+            let owners: Result<Vec<String>, _> =
+                several.iter().take(10).map(|id| names.shown(*id)).collect();
+            Err(Error::Ambiguous { label: name.into(), owners: owners? })
+        }
+    }
+}
+
+/// The other side's word, for sentences such as "tails of (France, borders)".
+pub fn asked_in_words(run: &Run, asked: Asked) -> Result<String, Error> {
+    let known = run.graph.entities().shown(asked.known)?;
+    let relation = run.graph.relations().shown(asked.relation)?;
+    Ok(match asked.side {
+        Side::Tail => format!("{known} —{relation}→ ?"),
+        Side::Head => format!("? —{relation}→ {known}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_come_first_and_ties_by_id() {
+        let scored = vec![(3, 1.0), (1, 2.0), (2, 1.0), (9, -1.0)];
+        assert_eq!(keep_best(scored.clone(), 3), [(1, 2.0), (2, 1.0), (3, 1.0)]);
+        assert_eq!(keep_best(scored.clone(), 10).len(), 4);
+        assert!(keep_best(scored, 0).is_empty());
+    }
+}

@@ -1,0 +1,228 @@
+//! Score functions: how plausible a triple is, as similarity(fold(known, condition), candidate).
+//!
+//! The fold turns the known entity's row and the relation's row into a query; a similarity from the
+//! closed list of `gossamer-tensor` compares the query with every candidate. Higher is more
+//! plausible, always.
+//!
+//! *Invariant:* a score depends on rows alone. With reciprocal relations only tails are ever
+//! predicted: (?, r, t) is asked as (t, r⁻¹, ?), r⁻¹ having a row of its own.
+//! *Not here:* losses; scores have no margin and no sigmoid.
+
+use gossamer_graph::Side;
+use gossamer_tensor::kernel::Similarity;
+
+gossamer_machine::registry!("score function", ScoreFunction:
+    complex::ComplEx,
+    distmult::DistMult,
+    transe::TransE + TransEL2,
+    rotate::RotatE,
+);
+
+/// Floats of the rows that a score function needs at a dim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widths {
+    /// Of an entity.
+    pub entity: usize,
+    /// Of a relation.
+    pub relation: usize,
+    /// Of a query; an entity's row is compared with it, so the two are equal today.
+    pub query: usize,
+}
+
+/// First values of rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initial {
+    /// Normal with mean 0 and this deviation.
+    Normal(f32),
+    /// Uniform in ± this bound.
+    Uniform(f32),
+}
+
+/// How a regulariser sees the floats of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coordinates {
+    /// Each float is a coordinate.
+    Real,
+    /// Halves hold real and imaginary parts; a coordinate's size is its modulus.
+    Complex,
+    /// Angles: size means nothing, so they are not regularised.
+    Angles,
+}
+
+/// What suits a score function where the user says nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Habits {
+    /// Training form.
+    pub form: &'static str,
+    /// Loss.
+    pub loss: &'static str,
+    /// Optimiser.
+    pub optimiser: &'static str,
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Weight of the regulariser; zero for none.
+    pub regularisation: f32,
+    /// Queries per batch.
+    pub batch: usize,
+    /// First values of entity rows.
+    pub initial: Initial,
+}
+
+/// Settings of the bilinear family, after Lacroix et al. 2018 (Adagrad 0.1, N3 0.05, N(0, 1e-3)).
+pub const BILINEAR: Habits = Habits {
+    form: "1-vs-all",
+    loss: "softmax-cross-entropy",
+    optimiser: "adagrad",
+    learning_rate: 0.1,
+    regularisation: 0.05,
+    batch: 256,
+    initial: Initial::Normal(1e-3),
+};
+
+/// How plausible a triple is.
+pub trait ScoreFunction: Sync {
+    /// Its name in config and help.
+    fn name(&self) -> &'static str;
+    /// What it is good at, in a line.
+    fn summary(&self) -> &'static str;
+    /// Formula of the score of (h, r, t).
+    fn formula(&self) -> &'static str;
+    /// The source.
+    fn paper(&self) -> &'static str;
+    /// Widths of the rows at this dim.
+    fn widths(&self, dim: usize) -> Widths;
+    /// How a query is compared with a candidate.
+    fn similarity(&self) -> Similarity;
+    /// The query for (known, condition) when `side` is asked for. All slices have their widths.
+    fn fold(&self, side: Side, known: &[f32], condition: &[f32], query: &mut [f32]);
+    /// Adds what the query's gradient says of the known row and the condition to their gradients.
+    fn fold_backward(
+        &self,
+        side: Side,
+        rows: Folded<'_>,
+        known_gradient: &mut [f32],
+        condition_gradient: &mut [f32],
+    );
+    /// How regularisers see an entity's row and a relation's row.
+    fn coordinates(&self) -> (Coordinates, Coordinates) {
+        (Coordinates::Real, Coordinates::Real)
+    }
+    /// True if score(h, r, t) = score(t, r, h) for all rows.
+    fn symmetric(&self) -> bool {
+        false
+    }
+    /// What suits it.
+    fn habits(&self) -> Habits;
+    /// First values of relation rows, where they differ from the entities'.
+    fn initial_relation(&self) -> Option<Initial> {
+        None
+    }
+}
+
+/// What a fold was made of, and the gradient of what it made.
+#[derive(Debug, Clone, Copy)]
+pub struct Folded<'a> {
+    /// The known entity's row.
+    pub known: &'a [f32],
+    /// The relation's row.
+    pub condition: &'a [f32],
+    /// ∂loss/∂query.
+    pub gradient: &'a [f32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_machine::{Address, InstructionSet, Purpose};
+
+    fn row(width: usize, seed: u64) -> Vec<f32> {
+        let address = Address::new(seed, Purpose::Synthetic, 0);
+        (0..width as u32).map(|i| address.symmetric(i, 0)[0]).collect()
+    }
+
+    fn score(function: &dyn ScoreFunction, side: Side, h: &[f32], r: &[f32], t: &[f32]) -> f32 {
+        let (known, candidate) = if side == Side::Tail { (h, t) } else { (t, h) };
+        let mut query = vec![0.0; h.len()];
+        function.fold(side, known, r, &mut query);
+        let mut out = [0.0];
+        let isa = InstructionSet::detect();
+        function.similarity().scores(isa, &query, candidate, h.len(), &mut out);
+        out[0]
+    }
+
+    #[test]
+    fn both_sides_give_one_score_and_symmetry_is_as_declared() {
+        for function in ALL {
+            let widths = function.widths(5);
+            let mut unequal = 0.0f32;
+            for seed in 0..10 {
+                let (h, t) = (row(widths.entity, seed), row(widths.entity, 100 + seed));
+                let r = row(widths.relation, 200 + seed);
+                let tail = score(*function, Side::Tail, &h, &r, &t);
+                let head = score(*function, Side::Head, &h, &r, &t);
+                assert!((tail - head).abs() < 1e-5, "{}: {tail} {head}", function.name());
+                unequal += (tail - score(*function, Side::Tail, &t, &r, &h)).abs();
+            }
+            assert_eq!(unequal < 1e-4, function.symmetric(), "{}", function.name());
+        }
+    }
+
+    #[test]
+    fn fold_gradients_agree_with_finite_differences() {
+        for function in ALL {
+            let widths = function.widths(6);
+            for side in Side::BOTH {
+                let (known, condition) = (row(widths.entity, 1), row(widths.relation, 2));
+                let gradient = row(widths.query, 3);
+                let value = |known: &[f32], condition: &[f32]| -> f64 {
+                    let mut query = vec![0.0; widths.query];
+                    function.fold(side, known, condition, &mut query);
+                    query.iter().zip(&gradient).map(|(q, g)| f64::from(*q) * f64::from(*g)).sum()
+                };
+                let folded = Folded { known: &known, condition: &condition, gradient: &gradient };
+                let (mut dk, mut dc) = (vec![0.0; widths.entity], vec![0.0; widths.relation]);
+                function.fold_backward(side, folded, &mut dk, &mut dc);
+                let step = 1e-2f32;
+                for i in 0..widths.entity {
+                    let (mut up, mut down) = (known.clone(), known.clone());
+                    up[i] += step;
+                    down[i] -= step;
+                    let slope = (value(&up, &condition) - value(&down, &condition))
+                        / f64::from(up[i] - down[i]);
+                    assert!(
+                        (slope - f64::from(dk[i])).abs() < 1e-3,
+                        "{} {side:?}",
+                        function.name()
+                    );
+                }
+                for i in 0..widths.relation {
+                    let (mut up, mut down) = (condition.clone(), condition.clone());
+                    up[i] += step;
+                    down[i] -= step;
+                    let slope =
+                        (value(&known, &up) - value(&known, &down)) / f64::from(up[i] - down[i]);
+                    assert!(
+                        (slope - f64::from(dc[i])).abs() < 1e-3,
+                        "{} {side:?}",
+                        function.name()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scores_equal_their_formula_on_small_numbers() {
+        let of = |name: &str, h: &[f32], r: &[f32], t: &[f32]| {
+            score(find(name).unwrap(), Side::Tail, h, r, t)
+        };
+        assert_eq!(of("transe", &[1.0, 2.0], &[0.5, -1.0], &[1.0, 3.0]), -2.5);
+        assert_eq!(of("transe-l2", &[1.0, 2.0], &[3.0, 2.0], &[1.0, 0.0]), -5.0);
+        assert_eq!(of("distmult", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 63.0);
+        // h = 1 + 2i, r = 3 + 4i, t = 5 + 6i: Re(h·r·conj(t)) = Re((−5 + 10i)(5 − 6i)) = 35.
+        assert_eq!(of("complex", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 35.0);
+        // A quarter turn takes 1 to i; |i − (−3i)| = 4.
+        let quarter = std::f32::consts::FRAC_PI_2;
+        assert!((of("rotate", &[1.0, 0.0], &[quarter], &[0.0, -3.0]) + 4.0).abs() < 1e-6);
+    }
+}

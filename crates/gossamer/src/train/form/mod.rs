@@ -1,0 +1,56 @@
+//! Training forms: what a query's answer is held against.
+//!
+//! *Invariant:* a form's step is a function of the model, the items and the addresses of its random
+//! numbers; threads and the budget change nothing in its result.
+
+use gossamer_machine::{Ledger, Machine};
+
+use super::batch::Examples;
+use super::step::{Learner, Recipe, StepLoss};
+use crate::config::Config;
+use crate::score::Widths;
+
+gossamer_machine::registry!("training form", TrainingForm:
+    one_vs_all::OneVsAll,
+    negative_sampling::NegativeSampling,
+);
+
+/// A way to train.
+pub trait TrainingForm: Sync {
+    /// Its name in config and help.
+    fn name(&self) -> &'static str;
+    /// What it is good at, in a line.
+    fn summary(&self) -> &'static str;
+    /// Formula.
+    fn formula(&self) -> &'static str;
+    /// The source.
+    fn paper(&self) -> &'static str;
+    /// How many items an epoch has.
+    fn n_items(&self, examples: Examples<'_>) -> u64;
+    /// Learns from some items of an epoch.
+    fn step(
+        &self,
+        learner: &mut Learner,
+        examples: Examples<'_>,
+        items: &[u64],
+        recipe: &Recipe<'_>,
+        machine: &Machine,
+    ) -> StepLoss;
+    /// Adds the form's buffers to a plan. `kept_bytes` are those for scores kept between passes.
+    fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger);
+    /// Bytes of all scores of a batch: more than these are never kept.
+    fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64;
+}
+
+/// The sizes that decide a step's buffers.
+#[derive(Debug, Clone, Copy)]
+pub struct StepShape {
+    /// Entities.
+    pub n_entities: u64,
+    /// Widths of rows.
+    pub widths: Widths,
+    /// Threads.
+    pub n_threads: u64,
+    /// The most answers that a batch brings, at a guess.
+    pub answers: u64,
+}

@@ -1,0 +1,250 @@
+//! What all training forms share: from the queries' gradient to changed rows.
+//!
+//! A form scores a batch and says (a) the gradient of each query, (b) what each candidate row gets.
+//! Here the queries' gradient is folded back to known rows and relations, regularisers are added,
+//! and the optimiser changes the rows.
+//!
+//! *Invariant:* sums run in the order of queries; the result does not depend on threads.
+
+use gossamer_machine::Machine;
+use gossamer_tensor::optim::{self, Optimiser};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::loss::{self, Loss, Shape};
+use crate::model::Model;
+use crate::regulariser::{self, Regulariser};
+use crate::sample::{self, Sampler};
+use crate::score::Coordinates;
+use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
+
+use super::batch::{Batch, summed};
+
+/// The parts of a configuration that a step needs, found in their registries.
+#[derive(Clone, Copy)]
+pub struct Recipe<'a> {
+    /// The loss.
+    pub loss: &'a dyn Loss,
+    /// Its numbers.
+    pub shape: Shape,
+    /// The optimiser.
+    pub optimiser: &'a dyn Optimiser,
+    /// Its step size.
+    pub learning_rate: f32,
+    /// The regulariser.
+    pub regulariser: &'a dyn Regulariser,
+    /// Its weight.
+    pub regularisation: f32,
+    /// Draws negatives.
+    pub sampler: &'a dyn Sampler,
+    /// How many.
+    pub n_negatives: usize,
+    /// One set for a block of queries.
+    pub shared_negatives: bool,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Bytes for scores kept between the passes of a step.
+    pub kept_bytes: u64,
+}
+
+impl Recipe<'_> {
+    /// From a checked configuration.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn new(config: &Config, kept_bytes: u64) -> Result<Self, Error> {
+        Ok(Self {
+            loss: loss::find(&config.loss)?,
+            shape: Shape { margin: config.margin, temperature: config.temperature },
+            optimiser: optim::find(&config.optimiser)?,
+            learning_rate: config.learning_rate,
+            regulariser: regulariser::find(&config.regulariser)?,
+            regularisation: config.regularisation,
+            sampler: sample::find(&config.negative_sampler)?,
+            n_negatives: config.negatives,
+            shared_negatives: config.shared_negatives,
+            seed: config.seed,
+            kept_bytes,
+        })
+    }
+}
+
+/// A model with its optimiser's state.
+#[derive(Debug, Clone)]
+pub struct Learner {
+    /// The model.
+    pub model: Model,
+    /// State of the entity rows.
+    pub entity_state: Table,
+    /// State of the relation rows.
+    pub relation_state: Table,
+    /// Steps done.
+    pub steps: u64,
+    /// Scores kept between the passes of a step; room that is used again and again.
+    pub kept: Vec<Vec<f32>>,
+}
+
+impl Learner {
+    /// A model with fresh state.
+    pub fn new(model: Model, optimiser: &dyn Optimiser) -> Self {
+        let entity_state = model.entities.state(optimiser);
+        let relation_state = model.relations.state(optimiser);
+        Self { model, entity_state, relation_state, steps: 0, kept: Vec::new() }
+    }
+}
+
+/// What a form found out about a batch.
+pub struct Scored<'a, S> {
+    /// Sum of the queries' losses, weighted.
+    pub loss: f64,
+    /// ∂loss/∂query (queries × width), already divided by the batch's total weight.
+    pub query_gradient: Vec<f32>,
+    /// Candidate rows that get a gradient; all, or sorted ids.
+    pub candidates: Option<Vec<u32>>,
+    /// Scratch of a thread for `gradient`.
+    pub scratch: &'a (dyn Fn() -> S + Sync),
+    /// Adds what candidate rows get.
+    pub gradient: &'a GradientOf<'a, S>,
+}
+
+/// The loss of a step and the weight it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepLoss {
+    /// Sum over the pairs, penalty included.
+    pub sum: f64,
+    /// Sum of their weights.
+    pub weight: f64,
+}
+
+/// Folds back, regularises and changes the rows.
+pub fn finish<S>(
+    learner: &mut Learner,
+    recipe: &Recipe<'_>,
+    machine: &Machine,
+    batch: &Batch<'_>,
+    scored: Scored<'_, S>,
+) -> StepLoss {
+    learner.steps += 1;
+    let step = optim::Step {
+        learning_rate: recipe.learning_rate,
+        number: learner.steps,
+        instruction_set: machine.instruction_set,
+    };
+    let (known, condition) = fold_backward(&learner.model, machine, batch, &scored.query_gradient);
+    let entity_uses = batch.entity_uses();
+    let conditions = batch.asked.iter().map(|asked| learner.model.condition(*asked).1);
+    let relation_uses = summed(conditions.zip(batch.masses.iter().copied()).collect());
+    let (entity_kind, relation_kind) = learner.model.function.coordinates();
+    let entity = Penalty::new(recipe, batch.total, entity_kind, &entity_uses);
+    let relation = Penalty::new(recipe, batch.total, relation_kind, &relation_uses);
+    let penalty = entity.value(&learner.model.entities) + relation.value(&learner.model.relations);
+
+    let used: Vec<u32> = entity_uses.iter().map(|(id, _)| *id).collect();
+    let touched = scored.candidates.map(|ids| rows::union(&[&ids, &used]));
+    let touched = touched.as_deref().map_or(Touched::All, Touched::Some);
+    let gradient = |scratch: &mut S, part: &Part<'_>, out: &mut [f32]| {
+        (scored.gradient)(scratch, part, out);
+        known.add_to(part.ids, out);
+        entity.add_gradient(part, out);
+    };
+    let optimiser = (recipe.optimiser, &step);
+    let Learner { model, entity_state, relation_state, .. } = learner;
+    model.entities.apply(
+        entity_state,
+        &machine.workers,
+        optimiser,
+        touched,
+        scored.scratch,
+        &gradient,
+    );
+    let relation_gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+        condition.add_to(part.ids, out);
+        relation.add_gradient(part, out);
+    };
+    model.relations.apply(
+        relation_state,
+        &machine.workers,
+        optimiser,
+        Touched::Some(&condition.ids),
+        || (),
+        &relation_gradient,
+    );
+    StepLoss { sum: scored.loss + penalty * f64::from(batch.total), weight: f64::from(batch.total) }
+}
+
+/// The gradients of known rows and of relation rows, summed by id.
+fn fold_backward(
+    model: &Model,
+    machine: &Machine,
+    batch: &Batch<'_>,
+    gradient: &[f32],
+) -> (SparseRows, SparseRows) {
+    /// Queries of a task: enough to be worth a hand-over.
+    const QUERIES: usize = 32;
+    let (known_width, condition_width) = (model.entities.width(), model.relations.width());
+    let query_width = model.query_width();
+    let mut known = vec![0.0; batch.len() * known_width];
+    let mut condition = vec![0.0; batch.len() * condition_width];
+    let parts = known.chunks_mut(QUERIES * known_width);
+    let parts = parts.zip(condition.chunks_mut(QUERIES * condition_width)).enumerate();
+    machine.workers.each(parts.collect(), |(part, (known, condition))| {
+        let rows = known.chunks_exact_mut(known_width);
+        let rows = rows.zip(condition.chunks_exact_mut(condition_width)).enumerate();
+        for (within, (known, condition)) in rows {
+            let query = part * QUERIES + within;
+            let gradient = &gradient[query * query_width..][..query_width];
+            model.fold_backward(batch.asked[query], gradient, known, condition);
+        }
+    });
+    let knowns: Vec<u32> = batch.asked.iter().map(|asked| asked.known).collect();
+    let conditions: Vec<u32> = batch.asked.iter().map(|asked| model.condition(*asked).1).collect();
+    let known = SparseRows::sum(&knowns, &known, known_width);
+    (known, SparseRows::sum(&conditions, &condition, condition_width))
+}
+
+/// A regulariser on the rows that a batch used.
+struct Penalty<'a> {
+    regulariser: &'a dyn Regulariser,
+    factor: f32,
+    coordinates: Coordinates,
+    uses: &'a [(u32, f32)],
+}
+
+impl<'a> Penalty<'a> {
+    fn new(
+        recipe: &Recipe<'a>,
+        total: f32,
+        coordinates: Coordinates,
+        uses: &'a [(u32, f32)],
+    ) -> Self {
+        let used = recipe.regularisation > 0.0 && coordinates != Coordinates::Angles;
+        let uses = if used { uses } else { &[] };
+        let factor = recipe.regularisation / total;
+        Self { regulariser: recipe.regulariser, factor, coordinates, uses }
+    }
+
+    fn value(&self, table: &Table) -> f64 {
+        let mut row = vec![0.0; table.width()];
+        let mut sum = 0.0;
+        for (id, mass) in self.uses {
+            table.copy_row(*id, &mut row);
+            let penalty = self.regulariser.penalty(self.coordinates, &row);
+            sum += f64::from(self.factor * mass * penalty);
+        }
+        sum
+    }
+
+    fn add_gradient(&self, part: &Part<'_>, out: &mut [f32]) {
+        let Some((first, last)) = part.ids.first().zip(part.ids.last()) else { return };
+        let width = part.rows.len() / part.ids.len();
+        let start = self.uses.partition_point(|(id, _)| id < first);
+        let end = self.uses.partition_point(|(id, _)| id <= last);
+        for (id, mass) in &self.uses[start..end] {
+            if let Ok(place) = part.ids.binary_search(id) {
+                let (row, out) = (&part.rows[place * width..][..width], &mut out[place * width..]);
+                let out = &mut out[..width];
+                self.regulariser.add_gradient(self.coordinates, row, self.factor * mass, out);
+            }
+        }
+    }
+}
