@@ -4,10 +4,10 @@
 //! standard error; exit codes are those of [`exit`].
 //! *Not here:* learning and judging (`gossamer`); each command is a file in [`command`].
 
-mod command;
 mod exit;
-mod output;
 mod terminal;
+mod output;
+mod command;
 
 use std::process::ExitCode;
 

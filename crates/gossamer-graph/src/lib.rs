@@ -3,17 +3,17 @@
 //! *Invariant:* this crate holds no learned number. A snapshot never changes; ids are never reused.
 //! *Not here:* tables, scores and training (`gossamer`).
 
-pub mod adjacency;
-pub mod error;
 pub mod id;
-pub mod import;
-pub mod inspect;
-pub mod mirror;
-pub mod read;
-pub mod snapshot;
-pub mod split;
-pub mod triples;
+pub mod error;
 pub mod vocab;
+pub mod read;
+pub mod triples;
+pub mod adjacency;
+pub mod mirror;
+pub mod snapshot;
+pub mod inspect;
+pub mod split;
+pub mod import;
 
 pub use adjacency::{Adjacency, Answers};
 pub use error::{GraphError, Mistake};

@@ -5,9 +5,9 @@
 /// One thing that occupies memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it is: "entity rows".
+    /// What it is: "optimiser state".
     pub name: &'static str,
-    /// Its shape in words: "14,541 × 200".
+    /// Its shape in words: "4,096 × 200".
     pub shape: String,
     /// How it is kept: "f32", "u32", "measured".
     pub kept: String,

@@ -2,17 +2,17 @@
 //!
 //! *Invariant:* nothing here reads a clock, the environment or entropy, and nothing prints: a face
 //! fills a [`Machine`] and an [`Observer`] and passes them in.
-//! *Not here:* arithmetic on arrays (`gossamer-tensor`), names and triples (`gossamer-graph`).
+//! *Not here:* arithmetic on arrays (`gossamer-tensor`), what the data is about (`gossamer-graph`).
 
-pub mod column;
-pub mod file;
-pub mod folder;
-pub mod ledger;
-pub mod machine;
-pub mod observer;
-pub mod parallel;
-pub mod random;
 pub mod registry;
+pub mod observer;
+pub mod random;
+pub mod parallel;
+pub mod machine;
+pub mod ledger;
+pub mod file;
+pub mod column;
+pub mod folder;
 
 pub use file::FileError;
 pub use ledger::{Ledger, Line};

@@ -14,11 +14,11 @@ pub enum Purpose {
     Order = 2,
     /// Negatives.
     Negative = 3,
-    /// Choice of the triples of a split.
+    /// Choice of what is held out.
     Split = 4,
-    /// Choice of the triples of a sampled evaluation.
+    /// Choice of a sample.
     Sample = 5,
-    /// A planted graph.
+    /// Made-up data.
     Synthetic = 6,
 }
 

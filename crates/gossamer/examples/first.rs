@@ -1,3 +1,5 @@
+//! Import a file of facts, learn it, judge it, ask it.
+
 use gossamer::evaluate::{Candidates, EvaluateRequest, evaluate};
 use gossamer::model::Asked;
 use gossamer::query::Answerer;

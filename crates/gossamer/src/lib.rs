@@ -11,18 +11,19 @@
 //! what it needs. All public types are `Send + Sync`; data of a user never panics.
 //! *Not here:* the terminal, JSON for users, HTTP (`gossamer-cli`).
 
-pub mod config;
 pub mod error;
-pub mod evaluate;
+pub mod table;
+pub mod score;
 pub mod loss;
-pub mod model;
-pub mod plan;
-pub mod query;
 pub mod regulariser;
 pub mod sample;
-pub mod score;
-pub mod table;
+pub mod config;
+pub mod model;
+pub mod form;
+pub mod plan;
+pub mod evaluate;
 pub mod train;
+pub mod query;
 
 pub use config::Config;
 pub use error::{Category, Error};

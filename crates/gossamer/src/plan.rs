@@ -13,10 +13,9 @@ use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::evaluate::rank::QUERIES;
+use crate::form::{self, StepShape};
 use crate::score::Widths;
 use crate::table::{PANEL_ROWS, Table};
-use crate::train::form::{self, StepShape};
 
 /// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
 /// and of the allocator's arenas; measured on Linux, rounded up.
@@ -27,6 +26,9 @@ const THREAD_BYTES: u64 = 1 << 19;
 const KEPT_BYTES: u64 = 32 << 20;
 /// Buffers of reading and writing files.
 const FILE_BYTES: u64 = 2 << 20;
+
+/// Queries whose scores a thread holds at a time while it ranks.
+pub const RANKED_QUERIES: usize = 64;
 
 /// What a command will use, and the size of its blocks.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,10 +103,10 @@ fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64,
 
 /// Bytes of ranking: a block of queries and a panel of scores per thread, and the ranks.
 fn add_ranking(ledger: &mut Ledger, widths: &Widths, n_threads: u64, n_triples: u64) {
-    let (queries, width) = (QUERIES as u64, widths.query as u64);
+    let (queries, width) = (RANKED_QUERIES as u64, widths.query as u64);
     let product = 4 * (PANEL_ROWS as u64 + queries) * width;
     let bytes = n_threads * (4 * queries * (width + PANEL_ROWS as u64) + product);
-    let words = format!("{n_threads} × {QUERIES} × {PANEL_ROWS}");
+    let words = format!("{n_threads} × {RANKED_QUERIES} × {PANEL_ROWS}");
     ledger.add("panel of scores", words, "f32", bytes);
     ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
 }
@@ -114,7 +116,7 @@ fn add_ranking(ledger: &mut Ledger, widths: &Widths, n_threads: u64, n_triples: 
 /// # Errors
 /// [`Error::BudgetTooSmall`].
 pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Result<Plan, Error> {
-    let form = form::find(&config.form)?;
+    let form = form::of(config)?;
     let (mut ledger, widths) = common(config, shape, machine)?;
     let optimiser = optim::find(&config.optimiser)?;
     let state =
@@ -126,6 +128,8 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     let bytes = Triples::bytes_for(n_train, shape.weighted) + Triples::bytes_for(n_valid, false);
     ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
     add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
+    let most = if form.over_all() { 2 * n_train } else { 0 };
+    ledger.add("portions of answers", count_in_words(most), "u32", 12 * most);
     let sorting = 16 * (n_train + n_valid);
     if n_valid > 0 {
         add_answers(&mut ledger, "known answers", shape.n_entities, n_train + n_valid, false);

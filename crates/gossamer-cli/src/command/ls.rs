@@ -1,7 +1,7 @@
 //! `gossamer ls`: everything that can be named.
 
 use clap::{ArgMatches, Command as Clap};
-use gossamer::{evaluate, loss, regulariser, sample, score, train};
+use gossamer::{evaluate, form, loss, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ pub fn entries() -> Vec<Entry> {
         example: reader.example().to_string(),
     }));
     all.extend(entries!("score function", score::ALL, setting("model")));
-    all.extend(entries!("training form", train::form::ALL, setting("form")));
+    all.extend(entries!("training form", form::ALL, setting("form")));
     all.extend(entries!("loss", loss::ALL, with_sampling));
     all.extend(entries!("regulariser", regulariser::ALL, setting("regulariser")));
     all.extend(entries!("negative sampler", sample::ALL, sampler));

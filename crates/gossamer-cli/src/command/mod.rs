@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::terminal::Context;
 
 gossamer_machine::registry!("command", Command:
+    demo::Demo,
     import::Import,
     inspect::Inspect,
     train::Train,

@@ -57,8 +57,9 @@ impl Command for Train {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
-        let config = config_of(arguments, context)?;
-        let plan = train_plan(&config, &GraphShape::of(&graph)?, &context.machine)?;
+        let shape = GraphShape::of(&graph)?;
+        let config = config_of(arguments, &shape, context)?;
+        let plan = train_plan(&config, &shape, &context.machine)?;
         context.say(&output::ledger(&plan.ledger));
         let out = path(arguments, "output");
         let vectors = [("init", false), ("init-relations", true)].into_iter().filter_map(
@@ -121,8 +122,12 @@ pub fn conclude(
     Ok(())
 }
 
-/// The configuration: defaults of the model, then the file, then flags.
-fn config_of(arguments: &ArgMatches, context: &Context) -> Result<Config, Failure> {
+/// The configuration: defaults of the model on this graph, then the file, then flags.
+fn config_of(
+    arguments: &ArgMatches,
+    shape: &GraphShape,
+    context: &Context,
+) -> Result<Config, Failure> {
     let mut settings = Vec::new();
     if let Some(file) = text(arguments, "config") {
         let words = std::fs::read_to_string(file).map_err(|error| {
@@ -137,5 +142,6 @@ fn config_of(arguments: &ArgMatches, context: &Context) -> Result<Config, Failur
             settings.push((setting.key.to_string(), value.to_string()));
         }
     }
-    Ok(Config::from_settings(&settings, "complex")?)
+    let graph = (shape.n_entities, shape.n_triples[0]);
+    Ok(Config::from_settings(&settings, Some(graph))?)
 }

@@ -9,7 +9,10 @@
 /// The body is ordinary safe code that the optimiser turns into vector code; the portable version
 /// beside each vector version is the same source.
 macro_rules! for_each_instruction_set {
-    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+    (
+        $(#[$doc:meta])*
+        pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    ) => {
         $(#[$doc])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
         pub fn $name(
@@ -44,12 +47,12 @@ macro_rules! for_each_instruction_set {
     };
 }
 
-pub mod counting;
-pub mod distance;
-pub mod product;
-pub mod rows;
-pub mod similarity;
-pub mod softmax;
 pub mod vector;
+pub mod product;
+pub mod softmax;
+pub mod distance;
+pub mod rows;
+pub mod counting;
+pub mod similarity;
 
 pub use similarity::Similarity;

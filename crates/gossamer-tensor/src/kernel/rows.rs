@@ -30,7 +30,13 @@ for_each_instruction_set! {
 
 for_each_instruction_set! {
     /// m = β₁m + (1 − β₁)g; v = β₂v + (1 − β₂)g²; x −= size·m / (√(v·correction) + ε).
-    pub fn adam_row(rates: AdamRates, row: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
+    pub fn adam_row(
+        rates: AdamRates,
+        row: &mut [f32],
+        m: &mut [f32],
+        v: &mut [f32],
+        gradient: &[f32],
+    ) {
         for (((x, m), v), g) in row.iter_mut().zip(m.iter_mut()).zip(v.iter_mut()).zip(gradient) {
             *m = rates.first * *m + (1.0 - rates.first) * g;
             *v = rates.second * *v + (1.0 - rates.second) * g * g;

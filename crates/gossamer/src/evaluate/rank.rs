@@ -13,10 +13,8 @@ use gossamer_tensor::kernel::counting::count_above;
 
 use crate::error::Error;
 use crate::model::{Asked, Model};
+use crate::plan::RANKED_QUERIES as QUERIES;
 use crate::table::{PANEL_ROWS, Panel};
-
-/// Queries whose scores a thread holds at a time.
-pub const QUERIES: usize = 64;
 
 /// Who competes with the answer. The answer itself always does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

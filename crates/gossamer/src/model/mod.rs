@@ -27,6 +27,9 @@ pub mod file;
 /// The kind of folder that a finished run is.
 pub const RUN: &str = "run";
 
+/// How the folders of its checkpoints begin while it is none yet.
+pub const CHECKPOINT: &str = "checkpoint-";
+
 /// A query: what is given, and the side that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Asked {
@@ -145,6 +148,13 @@ fn fill(values: Initial, address: Address, id: u32, row: &mut [f32]) {
     }
 }
 
+/// True for the folder of a run that was stopped.
+fn unfinished(path: &Path) -> bool {
+    let mut entries = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    !path.join("manifest").is_file()
+        && entries.any(|entry| entry.file_name().to_string_lossy().starts_with(CHECKPOINT))
+}
+
 /// A finished run, open for judging and asking.
 #[derive(Debug)]
 pub struct Run {
@@ -163,7 +173,7 @@ impl Run {
     /// # Errors
     /// [`Error`]; for a run that was not finished, with the command that resumes it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if crate::train::checkpoint::latest(path).is_some() && !path.join("manifest").is_file() {
+        if unfinished(path) {
             return Err(FileError::Missing {
                 path: path.to_path_buf(),
                 what: "this run is not finished".into(),
@@ -174,7 +184,7 @@ impl Run {
         let folder = Folder::open(RUN, path)?;
         let text = String::from_utf8_lossy(&folder.read("config.toml")?).into_owned();
         let (settings, _) = Config::read_toml(&text)?;
-        let config = Config::from_settings(&settings, "complex")?;
+        let config = Config::from_settings(&settings, None)?;
         let graph = Snapshot::open(&path.join("graph"))?;
         Ok(Self { path: path.to_path_buf(), config, graph, folder })
     }

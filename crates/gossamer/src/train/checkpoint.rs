@@ -17,10 +17,10 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::model::{Model, file};
 
-use super::step::Learner;
+use crate::form::step::Learner;
 
 const KIND: &str = "checkpoint";
-const PREFIX: &str = "checkpoint-";
+use crate::model::CHECKPOINT as PREFIX;
 
 /// Where training stands.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -141,7 +141,7 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
         Ok(String::from_utf8_lossy(&folder.read(name)?).into_owned())
     };
     let (settings, _) = Config::read_toml(&text("config.toml")?)?;
-    let config = Config::from_settings(&settings, "complex")?;
+    let config = Config::from_settings(&settings, None)?;
     let mut tables = file::read(&folder, "tables.safetensors")?;
     let mut take = |name: &str| {
         tables

@@ -3,7 +3,7 @@
 //! *Invariant:* no branch on the kind of model; the only place that knows epochs. A run that was
 //! killed and resumed ends with the bytes of one that was not; any number of threads gives the same
 //! bytes (on one instruction set).
-//! *Not here:* steps (`form`), what all steps share (`step`), what resuming needs (`checkpoint`).
+//! *Not here:* steps (`form`), what resuming needs (`checkpoint`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,18 +18,16 @@ use gossamer_machine::{FileError, Machine, Observer, Progress};
 use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::{Candidates, Judge, Scores};
+use crate::form::batch::{Examples, Portion, portions};
+use crate::form::step::{Learner, Recipe};
+use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
 use crate::plan::{GraphShape, Plan, train_plan};
 
-pub mod batch;
 pub mod checkpoint;
-pub mod form;
-pub mod step;
 pub mod vectors;
 
-use batch::Examples;
 use checkpoint::Standing;
-use step::{Learner, Recipe};
 
 /// What to train, and where to keep it.
 #[derive(Debug, Clone)]
@@ -176,9 +174,10 @@ struct Session<'a> {
     machine: &'a Machine,
     observer: &'a dyn Observer,
     recipe: Recipe<'a>,
-    form: &'static dyn form::TrainingForm,
+    form: &'static dyn TrainingForm,
     train: Triples,
     adjacency: Adjacency,
+    portions: Vec<Portion>,
     /// Validation triples, and what the filter knows while choosing: train and valid.
     valid: Option<(Vec<[u32; 3]>, Adjacency)>,
 }
@@ -210,15 +209,16 @@ impl<'a> Session<'a> {
             machine,
             observer,
             recipe: Recipe::new(config, plan.kept_bytes)?,
-            form: form::find(&config.form)?,
+            form: form::of(config)?,
             train,
+            portions: portions(&adjacency, config.answers),
             adjacency,
             valid,
         })
     }
 
     fn examples(&self) -> Examples<'_> {
-        Examples { triples: &self.train, adjacency: &self.adjacency }
+        Examples { triples: &self.train, adjacency: &self.adjacency, portions: &self.portions }
     }
 
     /// The loop.

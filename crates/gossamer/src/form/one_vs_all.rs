@@ -17,10 +17,10 @@ use gossamer_tensor::kernel::softmax::{LogSumExp, exp_scaled, log_sum_exp};
 
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
+use crate::form::batch::{Batch, Examples};
+use crate::form::step::{Learner, Recipe, Scored, StepLoss, finish};
 use crate::model::Model;
 use crate::table::{PANEL_ROWS, Panel, Part, Table};
-use crate::train::batch::{Batch, Examples};
-use crate::train::step::{Learner, Recipe, Scored, StepLoss, finish};
 
 /// Ranges of panels whose sums are made one after the other; their number fixes the order of
 /// addition, whatever the threads.
@@ -43,8 +43,11 @@ impl TrainingForm for OneVsAll {
     fn paper(&self) -> &'static str {
         "Lacroix, Usunier, Obozinski (ICML 2018); Kadlec et al. (2017)"
     }
+    fn over_all(&self) -> bool {
+        true
+    }
     fn n_items(&self, examples: Examples<'_>) -> u64 {
-        examples.adjacency.n_queries() as u64
+        examples.portions.len() as u64
     }
 
     fn step(
@@ -55,8 +58,7 @@ impl TrainingForm for OneVsAll {
         recipe: &Recipe<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let queries = items.iter().map(|item| examples.adjacency.query(*item as usize));
-        let batch = Batch::of_queries(queries);
+        let batch = Batch::of_portions(examples, items);
         let mut kept = std::mem::take(&mut learner.kept);
         let mut pass = Pass::new(&learner.model, machine, &batch);
         fit_panels(&mut kept, &learner.model.entities, batch.len(), recipe.kept_bytes);
@@ -122,7 +124,7 @@ fn fit_panels(kept: &mut Vec<Vec<f32>>, table: &Table, n_queries: usize, bytes: 
 /// The three passes of a step over one batch.
 struct Pass<'a> {
     machine: &'a Machine,
-    batch: &'a Batch<'a>,
+    batch: &'a Batch,
     similarity: gossamer_tensor::kernel::Similarity,
     width: usize,
     queries: Vec<f32>,
@@ -130,7 +132,7 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(model: &Model, machine: &'a Machine, batch: &'a Batch<'a>) -> Self {
+    fn new(model: &Model, machine: &'a Machine, batch: &'a Batch) -> Self {
         let width = model.query_width();
         let mut queries = vec![0.0; batch.len() * width];
         model.fold(&batch.asked, &mut queries);

@@ -12,9 +12,9 @@ use gossamer_tensor::kernel::similarity::Block;
 
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
+use crate::form::batch::{Batch, Examples};
+use crate::form::step::{Learner, Recipe, Scored, StepLoss, finish};
 use crate::table::{Part, SparseRows};
-use crate::train::batch::{Batch, Examples};
-use crate::train::step::{Learner, Recipe, Scored, StepLoss, finish};
 
 /// Queries that share negatives, and the unit of work.
 const QUERIES: usize = 128;
@@ -35,6 +35,9 @@ impl TrainingForm for NegativeSampling {
     }
     fn paper(&self) -> &'static str {
         "Bordes et al. (NeurIPS 2013); Lerer et al.: PyTorch-BigGraph (SysML 2019)"
+    }
+    fn over_all(&self) -> bool {
+        false
     }
     fn n_items(&self, examples: Examples<'_>) -> u64 {
         2 * examples.triples.len() as u64
@@ -148,7 +151,7 @@ struct Work<'a> {
     learner: &'a Learner,
     recipe: &'a Recipe<'a>,
     machine: &'a Machine,
-    batch: &'a Batch<'a>,
+    batch: &'a Batch,
     queries: &'a [f32],
     width: usize,
     address: Address,
@@ -188,7 +191,7 @@ impl Work<'_> {
     }
 
     fn answer(&self, query: usize) -> u32 {
-        self.batch.answers[query].0[0]
+        self.batch.answers(query).0[0]
     }
 
     fn scores(&self, queries: &[f32], rows: &[f32]) -> Vec<f32> {

@@ -121,7 +121,7 @@ pub fn finish<S>(
     learner: &mut Learner,
     recipe: &Recipe<'_>,
     machine: &Machine,
-    batch: &Batch<'_>,
+    batch: &Batch,
     scored: Scored<'_, S>,
 ) -> StepLoss {
     learner.steps += 1;
@@ -176,7 +176,7 @@ pub fn finish<S>(
 fn fold_backward(
     model: &Model,
     machine: &Machine,
-    batch: &Batch<'_>,
+    batch: &Batch,
     gradient: &[f32],
 ) -> (SparseRows, SparseRows) {
     /// Queries of a task: enough to be worth a hand-over.

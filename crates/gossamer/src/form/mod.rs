@@ -5,10 +5,16 @@
 
 use gossamer_machine::{Ledger, Machine};
 
-use super::batch::Examples;
-use super::step::{Learner, Recipe, StepLoss};
 use crate::config::Config;
+use crate::error::Error;
+use crate::loss;
 use crate::score::Widths;
+
+pub mod batch;
+pub mod step;
+
+use batch::Examples;
+use step::{Learner, Recipe, StepLoss};
 
 gossamer_machine::registry!("training form", TrainingForm:
     one_vs_all::OneVsAll,
@@ -25,6 +31,8 @@ pub trait TrainingForm: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
+    /// True if it holds an answer against all entities, so that only some losses suit it.
+    fn over_all(&self) -> bool;
     /// How many items an epoch has.
     fn n_items(&self, examples: Examples<'_>) -> u64;
     /// Learns from some items of an epoch.
@@ -53,4 +61,36 @@ pub struct StepShape {
     pub n_threads: u64,
     /// The most answers that a batch brings, at a guess.
     pub answers: u64,
+}
+
+/// Checks that the form exists and suits its loss.
+///
+/// # Errors
+/// [`Error::Unknown`], [`Error::Setting`].
+pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
+    let form = find(&config.form)?;
+    if form.over_all() && !loss::find(&config.loss)?.over_all() {
+        return Err(Error::Setting {
+            key: "loss".into(),
+            what: format!("{} is not taken over all entities", config.loss),
+            hint: "use softmax-cross-entropy, or form negative-sampling".into(),
+        });
+    }
+    Ok(form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_and_its_loss_must_suit() {
+        let mut config = Config::for_model("complex").unwrap();
+        config.loss = "self-adversarial".into();
+        assert!(of(&config).err().unwrap().to_string().contains("not taken over all"));
+        config.form = "negative-sampling".into();
+        assert!(of(&config).is_ok());
+        config.form = "one-vs-all".into();
+        assert!(of(&config).err().unwrap().to_string().contains("did you mean '1-vs-all'"));
+    }
 }
