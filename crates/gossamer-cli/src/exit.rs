@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use gossamer::{Category, Error};
 
 /// Why a command ended early.
+#[derive(Debug)]
 pub struct Failure {
     message: String,
     code: u8,

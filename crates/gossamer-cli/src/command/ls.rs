@@ -1,11 +1,15 @@
 //! `gossamer ls`: everything that can be named.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use clap::{ArgMatches, Command as Clap};
+use gossamer::config::{ALIASES, SETTINGS};
 use gossamer::{evaluate, form, loss, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
 
-use super::Command;
+use super::{Command, option, text};
 use crate::exit::Failure;
 use crate::output;
 use crate::terminal::Context;
@@ -81,6 +85,55 @@ pub fn entries() -> Vec<Entry> {
     all
 }
 
+/// Writes a page per family, and one for settings.
+fn write_reference(folder: &Path) -> Result<(), Failure> {
+    let mut pages: BTreeMap<String, String> = BTreeMap::new();
+    for entry in entries() {
+        let file = format!("{}.md", plural(entry.family).replace(' ', "-"));
+        let page = pages.entry(file).or_insert_with(|| heading(entry.family));
+        *page += &format!("\n## {}\n\n{}.\n", entry.name, entry.summary.trim_end_matches('.'));
+        for (what, words) in [("Formula", entry.formula), ("Source", entry.paper)] {
+            if !words.is_empty() {
+                *page += &format!("\n*{what}:* {words}\n");
+            }
+        }
+        *page += &format!("\n```text\n{}\n```\n", entry.example.trim_end());
+    }
+    pages.insert("settings.md".into(), settings_page());
+    let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    for (name, page) in pages {
+        gossamer_machine::file::write_whole(&folder.join(name), page.as_bytes())
+            .map_err(gossamer::Error::from)?;
+    }
+    Ok(())
+}
+
+fn plural(word: &str) -> String {
+    if word.ends_with('s') { format!("{word}es") } else { format!("{word}s") }
+}
+
+fn heading(family: &str) -> String {
+    let mut letters = family.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let rest = plural(letters.as_str());
+    format!("# {first}{rest}\n\nMade by `gossamer ls --reference`.\n")
+}
+
+fn settings_page() -> String {
+    let mut page = heading("setting");
+    page += "\nEach stands in a run's `config.toml`, in a file given with `--config`, and as a flag of \
+             `gossamer train` (`learning_rate` is `--learning-rate`).\n\n\
+             | setting | unit | what it does | known elsewhere as |\n|---|---|---|---|\n";
+    for setting in SETTINGS {
+        let aliases = ALIASES.iter().filter(|(_, name)| *name == setting.key);
+        let aliases: Vec<String> = aliases.map(|(alias, _)| format!("`{alias}`")).collect();
+        let (key, unit, help) = (setting.key, setting.unit, setting.help);
+        page += &format!("| `{key}` | {unit} | {help} | {} |\n", aliases.join(", "));
+    }
+    page
+}
+
 impl Command for Ls {
     fn name(&self) -> &'static str {
         "ls"
@@ -92,9 +145,12 @@ impl Command for Ls {
         "gossamer ls"
     }
     fn arguments(&self, clap: Clap) -> Clap {
-        clap
+        clap.arg(option("reference", "FOLDER", "Write the reference as Markdown pages"))
     }
-    fn run(&self, _: &ArgMatches, context: &Context) -> Result<(), Failure> {
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        if let Some(folder) = text(arguments, "reference") {
+            return write_reference(Path::new(folder));
+        }
         if context.json {
             let value = |entry: Entry| {
                 json!({
@@ -103,6 +159,7 @@ impl Command for Ls {
                     "summary": entry.summary,
                     "formula": entry.formula,
                     "paper": entry.paper,
+                    "example": entry.example,
                 })
             };
             context.print(&entries().into_iter().map(value).collect::<Value>().to_string());

@@ -1,0 +1,50 @@
+//! The budget is kept: the largest resident set that the system measured, against the plan's sum.
+
+use crate::{fail, numbers, run, said, succeed};
+
+/// The plan may be off by a tenth, or by this, whichever is larger.
+const SLACK: u64 = 16 << 20;
+
+fn number(text: &str, key: &str) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.pointer(key)?.as_u64()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn training_and_evaluation_stay_within_plan_and_budget() {
+    let (_root, folder) = numbers(6000);
+    succeed(&folder, "gossamer import source -o graph");
+    for (place, budget) in [40u64 << 20, 64 << 20].into_iter().enumerate() {
+        let line = format!(
+            "gossamer train graph -o run{place} --dim 64 --epochs 1 --batch 256 --threads 2 \
+             --budget {budget} --json"
+        );
+        let out = succeed(&folder, &line);
+        let peak = number(&out, "/peak_bytes").unwrap();
+        assert!(peak <= budget, "train: {peak} of {budget}");
+        let line = format!("gossamer evaluate run{place} --threads 2 --budget {budget} --json");
+        let out = succeed(&folder, &line);
+        let (peak, planned) =
+            (number(&out, "/peak_bytes").unwrap(), number(&out, "/plan/total_bytes").unwrap());
+        assert!(peak <= budget && planned <= budget, "evaluate: {peak}, {planned} of {budget}");
+        assert!(peak.abs_diff(planned) <= SLACK.max(planned / 10), "{peak} {planned}");
+    }
+    // The budget changes time and nothing else.
+    let tables = |run: &str| std::fs::read(folder.join(run).join("tables.safetensors")).unwrap();
+    assert_eq!(tables("run0"), tables("run1"));
+}
+
+#[test]
+fn too_small_a_budget_is_refused_with_the_arithmetic_and_what_fits() {
+    let (_root, folder) = numbers(300);
+    succeed(&folder, "gossamer import source -o graph");
+    let line = "gossamer train graph -o run --epochs 1 --budget 2MiB";
+    fail(&folder, line, 4, &["too small", "program", "entity rows", "hint: --budget"]);
+    assert!(!folder.join("run").exists());
+    let output = run(&folder, line);
+    let (_, err) = said(&output);
+    let least = err.split("--budget ").nth(1).unwrap().split_whitespace().next().unwrap();
+    succeed(&folder, &format!("gossamer train graph -o run --epochs 1 --budget {least}"));
+    fail(&folder, "gossamer predict run --head n1 --relation next --budget 1MiB", 4, &["hint"]);
+}

@@ -1,0 +1,71 @@
+//! The reference is made from the registries, and its examples run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::{numbers, run, said, succeed};
+
+fn pages(folder: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_pages_are_fresh() {
+    let root = tempfile::tempdir().unwrap();
+    succeed(root.path(), "gossamer ls --reference made");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    let (made, kept) = (pages(&root.path().join("made")), pages(&kept));
+    assert!(made == kept, "stale: run `cargo run -- ls --reference docs/reference`");
+}
+
+#[test]
+fn every_entry_has_a_summary_and_where_it_applies_a_formula_and_a_source() {
+    let root = tempfile::tempdir().unwrap();
+    let text = succeed(root.path(), "gossamer ls --json");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert!(entries.len() > 25);
+    for entry in entries {
+        let has = |key: &str| !entry[key].as_str().unwrap().is_empty();
+        assert!(has("summary") && has("example"), "{entry}");
+        let (family, name) = (entry["family"].as_str().unwrap(), &entry["name"]);
+        assert!(family == "command" || has("paper"), "{name}");
+        assert!(["command", "format"].contains(&family) || has("formula"), "{name}");
+    }
+}
+
+#[test]
+fn the_examples_run() {
+    let (_root, folder) = numbers(80);
+    succeed(&folder, "gossamer import source -o graph");
+    fs::write(folder.join("facts.tsv"), "France\tborders\tSpain\nSpain\tborders\tFrance\nFrance\tis in\tEurope\nSpain\tis in\tEurope\n").unwrap();
+    succeed(&folder, "gossamer import facts.tsv -o world");
+    succeed(&folder, "gossamer train world -o run --dim 4 --epochs 1");
+    let text = succeed(&folder, "gossamer ls --json");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    for entry in entries {
+        let example = entry["example"].as_str().unwrap();
+        // The demo and an interrupted run have tests of their own.
+        let elsewhere = ["gossamer demo", "gossamer resume run/"].contains(&example);
+        if !example.starts_with("gossamer ") || elsewhere {
+            continue;
+        }
+        let mut line = example.split(" > ").next().unwrap().to_string();
+        if line.contains(" train ") {
+            line = line.replace("-o run/", "-o trained/ --force --epochs 1");
+        } else if line.contains(" import ") {
+            line = line.replace("-o graph/", "-o imported/ --force");
+        } else if line.contains(" evaluate ") {
+            succeed(&folder, "gossamer train graph -o judged --dim 4 --epochs 1 --force");
+            line = line.replace("run/", "judged/");
+        }
+        let output = run(&folder, &line);
+        assert!(output.status.success(), "{line}\n{}", said(&output).1);
+    }
+}

@@ -1,0 +1,152 @@
+//! Stories of users: their files, their mistakes, their questions.
+
+use std::fs;
+
+use crate::{fail, gossamer, numbers, succeed};
+
+#[test]
+fn from_a_file_to_an_answer() {
+    let (_root, folder) = numbers(200);
+    let report = succeed(&folder, "gossamer import source -o graph");
+    assert!(report.contains("3 relations"), "{report}");
+    succeed(&folder, "gossamer train graph -o run --dim 16 --epochs 20 --threads 2");
+    let text = succeed(&folder, "gossamer evaluate run");
+    for part in
+        ["both sides", "baseline: degree", "inverse rule", "realistic ties", "n-1 relations"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let json = succeed(&folder, "gossamer evaluate run --json --sample 0.5 --ranks ranks.tsv");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(value["both"]["mean_reciprocal_rank"].as_f64().unwrap() > 0.0);
+    assert!(value["both"]["adjusted_arithmetic_mean_rank_index"].is_number());
+    let ranks = fs::read_to_string(folder.join("ranks.tsv")).unwrap();
+    assert!(ranks.starts_with("head\trelation\ttail\tside\trank_optimistic"));
+    let answers = succeed(&folder, "gossamer predict run --head n5 --relation next -k 3 --json");
+    let value: serde_json::Value = serde_json::from_str(&answers).unwrap();
+    assert_eq!(value["answers"].as_array().unwrap().len(), 3);
+    assert_eq!(value["head"]["name"], "n5");
+    let novel = succeed(&folder, "gossamer predict run --tail n5 --relation next --novel --json");
+    let value: serde_json::Value = serde_json::from_str(&novel).unwrap();
+    assert!(value["answers"].as_array().unwrap().iter().all(|answer| answer["known"] == false));
+    assert!(succeed(&folder, "gossamer similar run n5 -k 2").lines().count() >= 3);
+    fs::write(folder.join("queries.tsv"), "n1\tnext\t?\n?\tkind\tn200\n").unwrap();
+    let lines = succeed(&folder, "gossamer predict run --queries queries.tsv -k 2 --json");
+    assert_eq!(lines.lines().count(), 2);
+    assert!(succeed(&folder, "gossamer check run").contains("whole"));
+    fail(&folder, "gossamer resume run", 2, &["finished", "gossamer evaluate"]);
+}
+
+#[test]
+fn names_that_nobody_knows_get_the_nearest() {
+    let (_root, folder) = numbers(60);
+    succeed(&folder, "gossamer import source -o graph");
+    succeed(&folder, "gossamer train graph -o run --dim 4 --epochs 1");
+    fail(
+        &folder,
+        "gossamer predict run --head n5 --relation nxt",
+        3,
+        &["relation 'nxt'", "nearest: next"],
+    );
+    fail(&folder, "gossamer predict run --head m5 --relation next", 3, &["entity 'm5'"]);
+    fail(&folder, "gossamer predict run --relation next", 2, &["--head"]);
+    fail(&folder, "gossamer train graph -o other --model complx", 3, &["did you mean 'complex'"]);
+    fail(&folder, "gossamer train graph -o run", 2, &["is there already", "--force"]);
+    fail(&folder, "gossamer train nowhere -o other", 2, &["there is no graph here"]);
+    fail(&folder, "gossamer evaluate graph", 2, &["hint"]);
+    fail(
+        &folder,
+        "gossamer train graph -o other --dim many",
+        2,
+        &["setting 'dim'", "whole number"],
+    );
+    assert!(!folder.join("other").exists());
+}
+
+#[test]
+fn ones_own_file_with_mistakes_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let mine = "Ada\tknows\tBob\nBob knows Cleo\nCleo\tknows\tAda\nAda\tknows\n\tknows\tBob\n";
+    fs::write(folder.join("mine.tsv"), mine).unwrap();
+    let parts = ["mine.tsv:2:1", "mine.tsv:4:1", "mine.tsv:5:1", "expected 3 columns", "hint: "];
+    fail(folder, "gossamer import mine.tsv -o graph", 2, &parts);
+    assert!(!folder.join("graph").exists());
+    let hidden = fs::read_dir(folder).unwrap().filter_map(Result::ok);
+    assert!(
+        hidden
+            .filter(|e| e.path().is_dir())
+            .all(|e| e.file_name().to_string_lossy().starts_with('.'))
+    );
+    let report = succeed(folder, "gossamer import mine.tsv -o graph --skip-bad-rows");
+    assert!(report.contains("3 not understood") && report.contains("2 training"), "{report}");
+    let text = succeed(folder, "gossamer inspect graph --json");
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["n_entities"], 3);
+    fail(folder, "gossamer import absent.tsv -o g2", 2, &["no such file"]);
+    fs::write(folder.join("empty.tsv"), "").unwrap();
+    fail(folder, "gossamer import empty.tsv -o g2", 2, &["no triples"]);
+    fs::write(folder.join("latin.tsv"), b"Caf\xe9\tin\tParis\n").unwrap();
+    fail(folder, "gossamer import latin.tsv -o g2", 2, &["latin.tsv:1:4", "UTF-8"]);
+    fail(folder, "gossamer import mine.tsv -o g2 --split 50/50", 2, &["'50/50' is no split"]);
+    // Without held-out triples one can learn and ask, but not judge.
+    succeed(folder, "gossamer train graph -o run --dim 4 --epochs 2");
+    fail(folder, "gossamer evaluate run", 2, &["no test triples", "--split 90/5/5"]);
+}
+
+#[test]
+fn labels_serve_as_names_and_ambiguous_ones_list_their_owners() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    fs::write(folder.join("f.csv"), "head,relation,tail\nQ1,P1,Q2\nQ2,P1,Q3\nQ3,P1,Q1\n").unwrap();
+    fs::write(folder.join("l.tsv"), "Q1\tSpringfield\nQ2\tSpringfield\nQ3\tOgden\nP1\ttwin of\n")
+        .unwrap();
+    succeed(folder, "gossamer import f.csv --labels l.tsv -o graph");
+    succeed(folder, "gossamer train graph -o run --dim 4 --epochs 2");
+    let text = succeed(folder, "gossamer predict run --head ogden --relation \"twin of\" -k 1");
+    assert!(text.contains("(Q"), "{text}");
+    let parts = ["label of several", "Springfield (Q1)", "Springfield (Q2)"];
+    fail(folder, "gossamer predict run --head Springfield --relation P1", 3, &parts);
+}
+
+#[test]
+fn standard_input_and_a_configuration_file_work() {
+    use std::io::Write;
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let mut child = gossamer(folder, &["import", "-", "-o", "graph", "--split", "80/10/10"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let rows: String = (0..300)
+        .map(|i| format!("a{}\tr{}\ta{}\n", i % 40, i % 3, (i * 7 + i / 40) % 40))
+        .collect();
+    child.stdin.take().unwrap().write_all(rows.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    fs::write(folder.join("c.toml"), "model = \"transe\"\nembedding_dim = 5\nepochs = 2\n")
+        .unwrap();
+    let output = crate::run(folder, "gossamer train graph -o run --config c.toml --seed 7");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("'embedding_dim' is called 'dim'"));
+    let config = fs::read_to_string(folder.join("run/config.toml")).unwrap();
+    assert!(config.contains("\ndim = 5\n") && config.contains("\nseed = 7\n"));
+    // What a run wrote repeats it.
+    succeed(folder, "gossamer train graph -o again --config run/config.toml");
+    let tables = |run: &str| fs::read(folder.join(run).join("tables.safetensors")).unwrap();
+    assert_eq!(tables("run"), tables("again"));
+}
+
+#[test]
+fn damage_is_named_with_its_place() {
+    let (_root, folder) = numbers(100);
+    succeed(&folder, "gossamer import source -o graph");
+    succeed(&folder, "gossamer train graph -o run --dim 4 --epochs 1");
+    let path = folder.join("run/tables.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let place = bytes.len() - 5;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for command in ["check run", "evaluate run", "predict run --head n1 --relation next"] {
+        fail(&folder, &format!("gossamer {command}"), 5, &["tables.safetensors: damaged at byte"]);
+    }
+}
