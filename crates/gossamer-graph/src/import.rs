@@ -359,9 +359,8 @@ impl<'a> Builder<'a> {
                 facts.iter().map(|fact| extra(fact).map_or(1.0, |extra| extra.weight)).collect();
             writer.column("weight", &weights)?;
         }
-        let times: [(&str, fn(&Extra) -> i64); 2] =
-            [("from", |extra| extra.from), ("until", |extra| extra.until)];
-        for (name, time) in times {
+        for name in ["from", "until"] {
+            let time = |extra: &Extra| if name == "from" { extra.from } else { extra.until };
             let times: Vec<i64> =
                 facts.iter().map(|fact| extra(fact).map_or(NO_TIME, time)).collect();
             if times.iter().any(|time| *time != NO_TIME) {
@@ -503,8 +502,9 @@ mod tests {
         assert_eq!(graph.entities().shown(0).unwrap(), "Alpha (a)");
         assert_eq!(graph.entities().shown(1).unwrap(), "Bee (b)");
         assert_eq!(graph.relations().shown(0).unwrap(), "knows (r)");
-        let (types, offsets, values) = graph.types().unwrap().unwrap();
-        assert_eq!((types.name(values[0]).unwrap(), offsets), ("Person".into(), vec![0, 1, 2]));
+        let types = graph.types().unwrap().unwrap();
+        assert_eq!(types.names.name(types.of(0)[0]).unwrap(), "Person");
+        assert_eq!(types.of(1).len(), 1);
     }
 
     #[test]

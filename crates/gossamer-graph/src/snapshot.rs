@@ -26,6 +26,23 @@ pub const NO_TIME: i64 = i64::MIN;
 /// The kind of folder.
 pub const KIND: &str = "graph";
 
+/// The types of the entities of a graph.
+#[derive(Debug)]
+pub struct Types {
+    /// The names of the types.
+    pub names: Names,
+    offsets: Vec<u64>,
+    values: Vec<u32>,
+}
+
+impl Types {
+    /// The types of an entity, ascending.
+    pub fn of(&self, entity: u32) -> &[u32] {
+        let end = |row: u32| self.offsets.get(row as usize).map_or(0, |offset| *offset as usize);
+        self.values.get(end(entity)..end(entity + 1)).unwrap_or(&[])
+    }
+}
+
 /// An open graph.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -106,16 +123,17 @@ impl Snapshot {
         Triples::read(&self.folder.columns(&name)?, self.entities.len(), self.relations.len())
     }
 
-    /// The types of each entity as (offsets, type ids), where the graph has types.
+    /// The types of each entity, where the graph has types.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn types(&self) -> Result<Option<(Names, Vec<u64>, Vec<u32>)>, FileError> {
+    pub fn types(&self) -> Result<Option<Types>, FileError> {
         let file = self.entities.file();
         if file.find("type.offsets").is_none() || !self.folder.has("types.gcol") {
             return Ok(None);
         }
         let names = Names::open(self.folder.columns("types.gcol")?)?;
-        Ok(Some((names, file.read_all("type.offsets")?, file.read_all("type.values")?)))
+        let (offsets, values) = (file.read_all("type.offsets")?, file.read_all("type.values")?);
+        Ok(Some(Types { names, offsets, values }))
     }
 }

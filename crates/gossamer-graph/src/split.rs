@@ -138,7 +138,7 @@ mod tests {
         let split_of = |wanted: [u32; 3]| {
             triples.iter().position(|triple| triple == wanted).map(|place| splits[place])
         };
-        let mut trained = vec![false; 78];
+        let mut trained = [false; 78];
         for (place, [head, relation, tail]) in triples.iter().enumerate() {
             let mirror = [tail, [0, 2, 1, 3][relation as usize], head];
             if let Some(other) = split_of(mirror) {

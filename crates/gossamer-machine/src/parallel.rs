@@ -82,7 +82,7 @@ mod tests {
         for n_threads in [1, 2, 5] {
             let workers = Workers::new(n_threads);
             assert_eq!(workers.map(100, |i| i * i), (0..100).map(|i| i * i).collect::<Vec<_>>());
-            let mut items = vec![0u32; 37];
+            let mut items = [0u32; 37];
             workers.each(items.iter_mut().collect(), |item| *item += 1);
             assert!(items.iter().all(|item| *item == 1));
         }

@@ -7,6 +7,7 @@ use gossamer::train::{TrainRequest, train};
 use gossamer::{Config, ImportRequest, Machine, Run, Side, Silent, Snapshot, Split, import};
 use std::path::Path;
 
+#[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (graph, run) = (Path::new("my-graph"), Path::new("my-run"));
     let machine = Machine::new(2, Some(1 << 30));

@@ -80,19 +80,19 @@ impl Command for Evaluate {
 /// Who competes, by `--type` or `--candidates`.
 pub fn candidates(run: &Run, arguments: &ArgMatches) -> Result<Candidates, Failure> {
     if let Some(name) = text(arguments, "type") {
-        let Some((types, offsets, values)) = run.graph.types().map_err(Error::from)? else {
+        let Some(types) = run.graph.types().map_err(Error::from)? else {
             return Err(Failure::input(
                 "the graph has no types",
                 "import a table with head_type and tail_type columns",
             ));
         };
-        let Some(wanted) = types.find(name).map_err(Error::from)? else {
-            let nearest = types.nearest(name, 3).map_err(Error::from)?;
+        let Some(wanted) = types.names.find(name).map_err(Error::from)? else {
+            let nearest = types.names.nearest(name, 3).map_err(Error::from)?;
             return Err(Error::UnknownName { kind: "type", name: name.into(), nearest }.into());
         };
-        let of = |entity: usize| &values[offsets[entity] as usize..offsets[entity + 1] as usize];
-        let ids = (0..offsets.len() - 1).filter(|entity| of(*entity).contains(&wanted));
-        return Ok(Candidates::some(ids.map(|entity| entity as u32).collect()));
+        let entities = 0..run.graph.entities().len() as u32;
+        let ids = entities.filter(|entity| types.of(*entity).contains(&wanted));
+        return Ok(Candidates::some(ids.collect()));
     }
     let Some(file) = text(arguments, "candidates") else { return Ok(Candidates::All) };
     let words = std::fs::read_to_string(file).map_err(|error| {

@@ -1,5 +1,7 @@
 //! The program as its users meet it: one binary, a module per kind of story.
 
+#![allow(clippy::unwrap_used)]
+
 mod kill;
 mod memory;
 mod reference;

@@ -19,6 +19,16 @@ use super::{Rank, Scores};
 /// Mirrors below this share of their pairs are chance.
 const LEAST_SHARE: f64 = 0.05;
 
+/// What is asked, and what does not compete.
+struct Question<'a> {
+    side: Side,
+    given: u32,
+    relation: u32,
+    answer: u32,
+    known: &'a [u32],
+    n_entities: usize,
+}
+
 /// Scores that are zero for most entities.
 #[derive(Debug, Clone, Default)]
 pub struct BaselineScores {
@@ -44,7 +54,8 @@ impl BaselineScores {
     }
 
     /// Candidates above and as high as the answer, the known ones apart.
-    fn rank(&self, n_entities: usize, answer: u32, known: &[u32]) -> (u32, u32) {
+    fn rank(&self, question: &Question<'_>) -> (u32, u32) {
+        let Question { answer, known, n_entities, .. } = *question;
         let own = self.score(answer);
         let above = self.sorted.partition_point(|score| *score <= own);
         let below = self.sorted.partition_point(|score| *score < own);
@@ -78,33 +89,33 @@ pub fn scores(
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
     let none = BaselineScores::default();
-    let of = |scores: &(dyn Fn(Side, u32, u32, &mut dyn FnMut(&BaselineScores)) + Sync)| {
-        let judged = machine.workers.map(ranks.len(), |place| {
+    let judged = |rule: &(dyn Fn(&Question<'_>) -> (u32, u32) + Sync)| {
+        let ranks = machine.workers.map(ranks.len(), |place| {
             let rank = &ranks[place];
             let [head, relation, tail] = triples[rank.triple as usize];
             let (given, answer) = if rank.side == Side::Tail { (head, tail) } else { (tail, head) };
             let known = known.side(rank.side).of(given, relation);
-            let mut found = (0, 0);
-            scores(rank.side, given, relation, &mut |scores| {
-                found = scores.rank(n_entities, answer, known);
-            });
-            Rank { greater: found.0, equal: found.1, ..*rank }
+            let side = rank.side;
+            let question = Question { side, given, relation, answer, known, n_entities };
+            let (greater, equal) = rule(&question);
+            Rank { greater, equal, ..*rank }
         });
-        Scores::of(&judged)
+        Scores::of(&ranks)
     };
     vec![
-        ("degree", of(&|_, _, _, take| take(&degree))),
+        ("degree", judged(&|question| degree.rank(question))),
         (
             "relation frequency",
-            of(&|side, _, relation, take| {
-                take(frequencies.get(&(side, relation)).unwrap_or(&none));
+            judged(&|question| {
+                let key = (question.side, question.relation);
+                frequencies.get(&key).unwrap_or(&none).rank(question)
             }),
         ),
         (
             "inverse rule",
-            of(&|side, given, relation, take| {
-                let mirrors = mirrors.get(&relation).map_or(&[][..], Vec::as_slice);
-                take(&by_mirrors(&answers, mirrors, side, given));
+            judged(&|question| {
+                let mirrors = mirrors.get(&question.relation).map_or(&[][..], Vec::as_slice);
+                by_mirrors(&answers, mirrors, question).rank(question)
             }),
         ),
     ]
@@ -123,7 +134,8 @@ fn relation_frequencies(train: &Triples) -> HashMap<(Side, u32), BaselineScores>
         .collect()
 }
 
-fn by_mirrors(answers: &Adjacency, mirrors: &[Mirror], side: Side, given: u32) -> BaselineScores {
+fn by_mirrors(answers: &Adjacency, mirrors: &[Mirror], question: &Question<'_>) -> BaselineScores {
+    let Question { side, given, .. } = *question;
     let mut scores = Vec::new();
     for mirror in mirrors {
         // (h, r, ?) is read off (?, r', h) when r' is inverse, off (h, r', ?) when it repeats r.
@@ -142,10 +154,14 @@ mod tests {
     #[test]
     fn ranks_of_sparse_scores_equal_their_definition() {
         let scores = BaselineScores::new(vec![(1, 3.0), (4, 3.0), (5, 1.0), (1, 2.0), (7, 0.0)]);
-        assert_eq!(scores.rank(10, 1, &[1]), (0, 1));
-        assert_eq!(scores.rank(10, 1, &[1, 4]), (0, 0));
-        assert_eq!(scores.rank(10, 5, &[5, 4, 0]), (1, 0));
-        assert_eq!(scores.rank(10, 0, &[0, 1, 2]), (2, 5));
+        let rank = |answer, known: &[u32]| {
+            let (side, given, relation, n_entities) = (Side::Tail, 9, 0, 10);
+            scores.rank(&Question { side, given, relation, answer, known, n_entities })
+        };
+        assert_eq!(rank(1, &[1]), (0, 1));
+        assert_eq!(rank(1, &[1, 4]), (0, 0));
+        assert_eq!(rank(5, &[5, 4, 0]), (1, 0));
+        assert_eq!(rank(0, &[0, 1, 2]), (2, 5));
     }
 
     #[test]

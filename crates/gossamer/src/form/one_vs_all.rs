@@ -157,9 +157,8 @@ impl<'a> Pass<'a> {
             tasks.push((panels, own, vec![LogSumExp::EMPTY; n_queries], vec![0.0f64; n_queries]));
         }
         let isa = self.machine.instruction_set;
-        let mut results: Vec<_> = tasks.iter_mut().collect();
         self.machine.workers.each_with(
-            results.drain(..).collect(),
+            tasks.iter_mut().collect(),
             Vec::new,
             |scratch: &mut Vec<f32>, (panels, kept, sums, hits)| {
                 for (place, index) in panels.clone().enumerate() {
