@@ -16,6 +16,7 @@ use crate::inspect::{Inspection, inspect};
 use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink, source};
 use crate::snapshot::{KIND, NO_TIME, Snapshot};
 use crate::split::{Shares, assign};
+use crate::synth::{Best, Synth};
 use crate::triples::Triples;
 use crate::vocab::{Vocab, write_texts};
 
@@ -76,26 +77,41 @@ pub fn import(
             hint: "a row is head, relation and tail, separated by tabs or commas".into(),
         });
     }
-    let mut labels_without_owner = 0;
-    for path in &request.labels {
-        labels_without_owner += builder.read_labels(path)?;
-    }
-    let duplicates = builder.sort();
-    if let Some(shares) = request.split {
-        builder.split(shares, request.seed);
-    }
-    observer.progress(&Progress { stage: "writing", done: 0, total: 0, unit: "", detail: "" });
-    builder.write(&draft)?;
-    let mut notes = BTreeMap::new();
-    notes.insert("n_entities".to_string(), builder.entities.len().to_string());
-    notes.insert("n_relations".to_string(), builder.relations.len().to_string());
-    if observer.cancelled() {
-        return Err(GraphError::Cancelled);
-    }
-    let folder = draft.finish(&notes)?;
-    let inspection = inspect(&Snapshot::of(folder)?)?;
-    Ok(ImportReport { sources, duplicates, labels_without_owner, inspection })
+    let report = builder.finish(request, draft, BTreeMap::new())?;
+    Ok(ImportReport { sources, ..report })
 }
+
+/// Writes a planted graph as a folder, with the best possible score in its notes.
+///
+/// # Errors
+/// Those of [`import`].
+pub fn import_synth(
+    synth: &Synth,
+    request: &ImportRequest,
+    target: &Path,
+    observer: &dyn Observer,
+) -> Result<(ImportReport, Best), GraphError> {
+    synth.check()?;
+    let draft = Draft::create(KIND, target, request.replace)?;
+    let mut builder = Builder::new(observer);
+    builder.stage = "drawing triples".into();
+    for index in 0..synth.n_triples {
+        let [head, relation, tail] = synth.triple(index);
+        let (head, tail) = (synth.entity_name(head), synth.entity_name(tail));
+        let relation = synth.relation_name(relation);
+        let row = Row { head: &head, relation: &relation, tail: &tail, ..Row::default() };
+        builder.row(&row)?;
+    }
+    let best = synth.best(SAMPLED);
+    let notes = BTreeMap::from([
+        ("best_mrr".to_string(), format!("{:.4}", best.mrr)),
+        ("best_mrr_half_width".to_string(), format!("{:.4}", best.half_width)),
+    ]);
+    Ok((builder.finish(request, draft, notes)?, best))
+}
+
+/// Triples on which the best possible score of a planted graph is estimated.
+const SAMPLED: usize = 5000;
 
 fn read_source(
     path: &Path,
@@ -214,6 +230,34 @@ impl<'a> Builder<'a> {
             entity_labels: BTreeMap::new(),
             relation_labels: BTreeMap::new(),
         }
+    }
+
+    /// Sorts, splits, writes and inspects.
+    fn finish(
+        mut self,
+        request: &ImportRequest,
+        draft: Draft,
+        mut notes: BTreeMap<String, String>,
+    ) -> Result<ImportReport, GraphError> {
+        let mut labels_without_owner = 0;
+        for path in &request.labels {
+            labels_without_owner += self.read_labels(path)?;
+        }
+        let duplicates = self.sort();
+        if let Some(shares) = request.split {
+            self.split(shares, request.seed);
+        }
+        let stage = "writing";
+        self.observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
+        self.write(&draft)?;
+        notes.insert("n_entities".to_string(), self.entities.len().to_string());
+        notes.insert("n_relations".to_string(), self.relations.len().to_string());
+        if self.observer.cancelled() {
+            return Err(GraphError::Cancelled);
+        }
+        let folder = draft.finish(&notes)?;
+        let inspection = inspect(&Snapshot::of(folder)?)?;
+        Ok(ImportReport { sources: Vec::new(), duplicates, labels_without_owner, inspection })
     }
 
     fn begin(&mut self, source: &source::Source) {

@@ -13,6 +13,7 @@ pub mod mirror;
 pub mod snapshot;
 pub mod inspect;
 pub mod split;
+pub mod synth;
 pub mod import;
 
 pub use adjacency::{Adjacency, Answers};

@@ -14,6 +14,7 @@ gossamer_machine::registry!("command", Command:
     demo::Demo,
     import::Import,
     inspect::Inspect,
+    synth::Synth,
     train::Train,
     resume::Resume,
     evaluate::Evaluate,
