@@ -6,7 +6,9 @@
 //! popularity √((j+1)/S) − √(j/S), a power law. A triple's head is drawn by a power law over all entities, its
 //! relation likewise, its tail from
 //!
-//! p(t | h, r) = (1 − noise) · Σⱼ wⱼ · [t in community community of h + shiftⱼ(r)] · popularity(t) + noise/N.
+//! p(t | h, r) = (1 − noise) · Σⱼ wⱼ · [c(t) = c(h) + shiftⱼ(r)] · popularity(t) + noise/N,
+//!
+//! c being the community.
 //!
 //! No ranking of unseen triples can beat, in expectation, the one by these probabilities; its MRR is
 //! estimated on a sample and noted in the graph folder.

@@ -70,7 +70,8 @@ for_each_instruction_set! {
         let mut largest = [f32::NEG_INFINITY; LANES];
         for chunk in full {
             for lane in 0..LANES {
-                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
+                let larger = chunk[lane] > largest[lane];
+                largest[lane] = if larger { chunk[lane] } else { largest[lane] };
             }
         }
         let mut max = f32::NEG_INFINITY;
