@@ -1,7 +1,7 @@
 //! Exponentials, and a log-sum-exp that streams over panels of scores.
 //!
-//! *Invariant:* only adds, multiplications and bit shifts, so every instruction set gives the same
-//! bits.
+//! *Invariant:* only adds, (fused) multiplications and bit shifts, so every instruction set gives the
+//! same bits; without hardware for fused ones they are slow, not different.
 
 use super::vector::{LANES, sum_lanes};
 
@@ -18,15 +18,13 @@ pub fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5·2²³ rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     let bounded = x.clamp(-87.3, 88.0);
-    let n = (bounded * LOG2_E + ROUND) - ROUND;
-    let r = (bounded - n * LN_2_HIGH) - n * LN_2_LOW;
+    let n = bounded.mul_add(LOG2_E, ROUND) - ROUND;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, bounded));
     let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_2e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 0.5;
-    p = (p * r) * r + r + 1.0;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = r.mul_add(p, coefficient);
+    }
+    p = (r * r).mul_add(p, r) + 1.0;
     let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
     if x < -87.3 { 0.0 } else { p * power }
 }
@@ -64,8 +62,8 @@ impl LogSumExp {
 }
 
 for_each_instruction_set! {
-    /// The log-sum-exp of one row of scores.
-    pub fn log_sum_exp(scores: &[f32]) -> LogSumExp {
+    /// Replaces a row of scores by e^(score − its largest) and returns their log-sum-exp.
+    pub fn exp_row(scores: &mut [f32]) -> LogSumExp {
         let (full, rest) = scores.as_chunks::<LANES>();
         let mut largest = [f32::NEG_INFINITY; LANES];
         for chunk in full {
@@ -82,24 +80,18 @@ for_each_instruction_set! {
             return LogSumExp::EMPTY;
         }
         let mut lanes = [0.0; LANES];
+        let (full, rest) = scores.as_chunks_mut::<LANES>();
         for chunk in full {
             for lane in 0..LANES {
-                lanes[lane] += exp(chunk[lane] - max);
+                chunk[lane] = exp(chunk[lane] - max);
+                lanes[lane] += chunk[lane];
             }
         }
-        for (lane, score) in rest.iter().enumerate() {
-            lanes[lane] += exp(score - max);
+        for (lane, score) in rest.iter_mut().enumerate() {
+            *score = exp(*score - max);
+            lanes[lane] += *score;
         }
         LogSumExp { max, sum: sum_lanes(&lanes) }
-    }
-}
-
-for_each_instruction_set! {
-    /// Turns scores into weight · e^(score − log_z): softmax probabilities times a weight.
-    pub fn exp_scaled(scores: &mut [f32], log_z: f32, weight: f32) {
-        for score in scores.iter_mut() {
-            *score = weight * exp(*score - log_z);
-        }
     }
 }
 
@@ -133,12 +125,16 @@ mod tests {
         let isa = InstructionSet::detect();
         let scores: Vec<f32> = (0..70).map(|i| 300.0 + (i % 13) as f32 / 3.0).collect();
         let exact = 300.0 + scores.iter().map(|s| f64::from(s - 300.0).exp()).sum::<f64>().ln();
-        let whole = log_sum_exp(isa, &scores);
-        let parts = log_sum_exp(isa, &scores[..33]).join(log_sum_exp(isa, &scores[33..]));
+        let of = |scores: &[f32]| exp_row(isa, &mut scores.to_vec());
+        let whole = of(&scores);
+        let parts = of(&scores[..33]).join(of(&scores[33..]));
         for value in [whole.value(), parts.value()] {
             assert!((f64::from(value) - exact).abs() < 1e-4, "{value} {exact}");
         }
-        assert_eq!(log_sum_exp(isa, &[]), LogSumExp::EMPTY);
+        assert_eq!(of(&[]), LogSumExp::EMPTY);
+        let mut row = [1.0, 3.0];
+        exp_row(isa, &mut row);
+        assert_eq!(row, [exp(-2.0), 1.0]);
         assert_eq!(LogSumExp::EMPTY.join(whole), whole);
     }
 

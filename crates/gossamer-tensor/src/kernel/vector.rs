@@ -43,6 +43,13 @@ for_each_instruction_set! {
     }
 }
 
+for_each_instruction_set! {
+    /// target ·= factor.
+    pub fn scale(target: &mut [f32], factor: f32) {
+        target.iter_mut().for_each(|value| *value *= factor);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,24 +1,27 @@
 //! 1-vs-all: a query's answers against all entities, by softmax.
 //!
 //! Equal queries of a batch are scored once, with their answers' weights summed; the loss is
-//! exactly that of one softmax per triple. Three passes over the panels of entities: (1) scores and
-//! their log-sum-exp, (2) the queries' gradient, (3) each panel's rows get their gradient and are
-//! changed. Scores of the first panels are kept between the passes as far as the plan allows; the
-//! others are computed again, with the same bits.
+//! exactly that of one softmax per triple. Three passes over the panels of entities: (1) scores,
+//! their exponentials and sums, (2) the queries' gradient, (3) each panel's rows get their gradient
+//! and are changed. Exponentials of the first panels are kept between the passes as far as the plan
+//! allows; the others are computed again, with the same bits.
 //!
 //! Cost: 6·N·width floating-point operations per query with kept scores, 10 without.
 //! *Invariant:* no gradient of entities × width exists, and no scores of queries × entities beyond
 //! the planned bytes.
 //! *Paper:* Lacroix et al. (2018).
 
+use std::ops::Range;
+
 use gossamer_machine::{Ledger, Machine};
-use gossamer_tensor::kernel::similarity::Block;
-use gossamer_tensor::kernel::softmax::{LogSumExp, exp_scaled, log_sum_exp};
+use gossamer_tensor::kernel::similarity::{Block, Similarity};
+use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_row};
+use gossamer_tensor::kernel::vector;
 
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
-use crate::form::step::{Learner, Recipe, Scored, StepLoss, finish};
+use crate::form::step::{Kept, Learner, Recipe, Scored, StepLoss, finish};
 use crate::model::Model;
 use crate::table::{PANEL_ROWS, Panel, Part, Table};
 
@@ -61,14 +64,16 @@ impl TrainingForm for OneVsAll {
         let batch = Batch::of_portions(examples, items);
         let mut kept = std::mem::take(&mut learner.kept);
         let mut pass = Pass::new(&learner.model, machine, &batch);
-        fit_panels(&mut kept, &learner.model.entities, batch.len(), recipe.kept_bytes);
+        pass.fit(&mut kept, &learner.model.entities, recipe.kept_bytes);
         let loss = pass.forward(&learner.model.entities, &mut kept);
-        let query_gradient = pass.query_gradient(&learner.model.entities, &kept);
+        let query_gradient = pass.query_gradient(&learner.model.entities, &mut kept);
         let gradient = |scratch: &mut Scratch, part: &Part<'_>, out: &mut [f32]| {
             let panel = Panel { first: part.ids[0], rows: part.rows };
-            pass.with_coefficients(part.panel, panel, &kept, scratch, |similarity, block| {
-                similarity.add_row_gradient(machine.instruction_set, block, out);
-            });
+            let block = match kept.get(part.panel) {
+                Some(kept) => pass.block(panel, &[], &kept.values),
+                None => pass.recompute(panel, scratch),
+            };
+            pass.similarity.add_row_gradient(machine.instruction_set, &block, out);
         };
         let scratch = Scratch::default;
         let (candidates, scratch, gradient) = (None, &scratch, &gradient);
@@ -95,7 +100,8 @@ impl TrainingForm for OneVsAll {
     }
 
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
-        4 * config.batch as u64 * shape.n_entities.next_multiple_of(PANEL_ROWS as u64)
+        let panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+        4 * config.batch as u64 * panels * (PANEL_ROWS as u64 + 1)
     }
 }
 
@@ -111,24 +117,23 @@ struct Scratch {
     coefficients: Vec<f32>,
 }
 
-/// Makes room for the scores of the first panels, as many as fit into `bytes`.
-fn fit_panels(kept: &mut Vec<Vec<f32>>, table: &Table, n_queries: usize, bytes: u64) {
-    let panel_bytes = 4 * (n_queries * PANEL_ROWS).max(1) as u64;
-    let n = (bytes / panel_bytes).min(table.n_panels() as u64) as usize;
-    kept.resize_with(n, Vec::new);
-    for (panel, scores) in kept.iter_mut().enumerate() {
-        scores.resize(n_queries * table.panel(panel).rows.len() / table.width(), 0.0);
-    }
-}
-
 /// The three passes of a step over one batch.
 struct Pass<'a> {
     machine: &'a Machine,
     batch: &'a Batch,
-    similarity: gossamer_tensor::kernel::Similarity,
+    similarity: Similarity,
     width: usize,
     queries: Vec<f32>,
     log_z: Vec<f32>,
+}
+
+/// What one group of panels found in the first pass.
+struct Group<'a> {
+    panels: Range<usize>,
+    kept: &'a mut [Kept],
+    sums: Vec<LogSumExp>,
+    /// Weighted scores of the queries' answers.
+    hits: Vec<f64>,
 }
 
 impl<'a> Pass<'a> {
@@ -140,100 +145,155 @@ impl<'a> Pass<'a> {
         Self { machine, batch, similarity, width, queries, log_z: Vec::new() }
     }
 
-    /// The panels of a group.
-    fn group(n_panels: usize, group: usize) -> std::ops::Range<usize> {
-        n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS
+    /// Makes room for the first panels, as many as fit into `bytes`.
+    fn fit(&self, kept: &mut Vec<Kept>, table: &Table, bytes: u64) {
+        let panel_bytes = 4 * (self.batch.len() * (PANEL_ROWS + 1)).max(1) as u64;
+        let fitting = (bytes / panel_bytes).min(table.n_panels() as u64) as usize;
+        // Where the backward pass reads the scores themselves, exponentials are no use.
+        kept.resize_with(if self.similarity.needs_scores() { 0 } else { fitting }, Kept::default);
+        for (panel, kept) in kept.iter_mut().enumerate() {
+            kept.values.resize(self.batch.len() * table.panel(panel).rows.len() / self.width, 0.0);
+            kept.maxima.resize(self.batch.len(), 0.0);
+        }
     }
 
-    /// Scores everything once: fills `kept` and the queries' log-sum-exp, returns the loss.
-    fn forward(&mut self, table: &Table, kept: &mut [Vec<f32>]) -> f64 {
-        let n_queries = self.batch.len();
-        let mut rest = kept;
-        let mut tasks = Vec::new();
+    /// The panels of each group, with the kept ones among them.
+    fn groups(table: &Table, mut kept: &'a mut [Kept]) -> Vec<(Range<usize>, &'a mut [Kept])> {
+        let n_panels = table.n_panels();
+        let mut groups = Vec::with_capacity(GROUPS);
         for group in 0..GROUPS {
-            let panels = Self::group(table.n_panels(), group);
-            let (own, later) = rest.split_at_mut(panels.len().min(rest.len()));
-            rest = later;
-            tasks.push((panels, own, vec![LogSumExp::EMPTY; n_queries], vec![0.0f64; n_queries]));
+            let panels = n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
+            let (own, later) = kept.split_at_mut(panels.len().min(kept.len()));
+            kept = later;
+            groups.push((panels, own));
         }
-        let isa = self.machine.instruction_set;
-        self.machine.workers.each_with(
-            tasks.iter_mut().collect(),
-            Vec::new,
-            |scratch: &mut Vec<f32>, (panels, kept, sums, hits)| {
-                for (place, index) in panels.clone().enumerate() {
-                    let panel = table.panel(index);
-                    let n = panel.rows.len() / self.width;
-                    scratch.resize(n_queries * n, 0.0);
-                    let scores = kept.get_mut(place).map_or(&mut scratch[..], |kept| &mut kept[..]);
-                    self.similarity.scores(isa, &self.queries, panel.rows, self.width, scores);
-                    for (query, row) in scores.chunks_exact(n).enumerate() {
-                        sums[query] = sums[query].join(log_sum_exp(isa, row));
-                        for (answer, weight) in self.batch.answers_in(query, panel.first, n) {
-                            let score = row[(answer - panel.first) as usize];
-                            hits[query] += f64::from(weight) * f64::from(score);
-                        }
-                    }
+        groups
+    }
+
+    /// Scores everything once: keeps exponentials, sums them, and returns the loss.
+    fn forward(&mut self, table: &Table, kept: &mut [Kept]) -> f64 {
+        let n_queries = self.batch.len();
+        let mut groups: Vec<Group<'_>> = Pass::groups(table, kept)
+            .into_iter()
+            .map(|(panels, kept)| {
+                let (sums, hits) = (vec![LogSumExp::EMPTY; n_queries], vec![0.0; n_queries]);
+                Group { panels, kept, sums, hits }
+            })
+            .collect();
+        let tasks = groups.iter_mut().collect();
+        self.machine.workers.each_with(tasks, Kept::default, |scratch, group| {
+            for (place, index) in group.panels.clone().enumerate() {
+                let panel = table.panel(index);
+                scratch.values.resize(n_queries * panel.rows.len() / self.width, 0.0);
+                scratch.maxima.resize(n_queries, 0.0);
+                let Kept { values, maxima } = group.kept.get_mut(place).unwrap_or(scratch);
+                self.score(panel, values, Some(&mut group.hits));
+                for (query, sum) in self.exponentials(values, maxima).enumerate() {
+                    group.sums[query] = group.sums[query].join(sum);
                 }
-            },
-        );
+            }
+        });
         let mut loss = 0.0;
         for query in 0..n_queries {
-            let sum = tasks.iter().fold(LogSumExp::EMPTY, |sum, task| sum.join(task.2[query]));
-            let hit: f64 = tasks.iter().map(|task| task.3[query]).sum();
-            self.log_z.push(sum.value());
-            loss += f64::from(self.batch.masses[query]) * f64::from(sum.value()) - hit;
+            let sums = groups.iter().map(|group| group.sums[query]);
+            let log_z = sums.fold(LogSumExp::EMPTY, LogSumExp::join).value();
+            let hits: f64 = groups.iter().map(|group| group.hits[query]).sum();
+            self.log_z.push(log_z);
+            loss += f64::from(self.batch.masses[query]) * f64::from(log_z) - hits;
         }
         loss
     }
 
-    /// Hands the block of a panel, with its coefficients, to `then`.
-    fn with_coefficients(
-        &self,
-        index: usize,
-        panel: Panel<'_>,
-        kept: &[Vec<f32>],
-        scratch: &mut Scratch,
-        then: impl FnOnce(gossamer_tensor::kernel::Similarity, &Block<'_>),
-    ) {
+    /// Fills `values` with the scores of a panel, and adds those of answers to `hits`.
+    fn score(&self, panel: Panel<'_>, values: &mut [f32], hits: Option<&mut Vec<f64>>) {
         let isa = self.machine.instruction_set;
+        self.similarity.scores(isa, &self.queries, panel.rows, self.width, values);
         let n = panel.rows.len() / self.width;
-        let Scratch { scores, coefficients } = scratch;
-        let scores = match kept.get(index) {
-            Some(kept) => &kept[..],
-            None => {
-                scores.resize(self.batch.len() * n, 0.0);
-                self.similarity.scores(isa, &self.queries, panel.rows, self.width, scores);
-                &scores[..]
-            }
-        };
-        coefficients.clear();
-        coefficients.extend_from_slice(scores);
-        for (query, row) in coefficients.chunks_exact_mut(n).enumerate() {
-            let scale = 1.0 / self.batch.total;
-            exp_scaled(isa, row, self.log_z[query], self.batch.masses[query] * scale);
+        for (query, hit) in hits.into_iter().flatten().enumerate() {
             for (answer, weight) in self.batch.answers_in(query, panel.first, n) {
-                row[(answer - panel.first) as usize] -= weight * scale;
+                let score = values[query * n + (answer - panel.first) as usize];
+                *hit += f64::from(weight) * f64::from(score);
             }
         }
-        let (queries, rows, width) = (&self.queries, panel.rows, self.width);
-        then(self.similarity, &Block { queries, rows, width, scores, coefficients });
     }
 
-    /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
-    fn query_gradient(&self, table: &Table, kept: &[Vec<f32>]) -> Vec<f32> {
-        let n_floats = self.queries.len();
-        let mut parts: Vec<Vec<f32>> = vec![Vec::new(); GROUPS];
-        let tasks = parts.iter_mut().enumerate().collect();
-        self.machine.workers.each_with(tasks, Scratch::default, |scratch, (group, sum)| {
-            sum.resize(n_floats, 0.0);
-            for index in Self::group(table.n_panels(), group) {
-                let panel = table.panel(index);
-                self.with_coefficients(index, panel, kept, scratch, |similarity, block| {
-                    similarity.add_query_gradient(self.machine.instruction_set, block, sum);
-                });
+    /// Turns each query's scores into e^(score − their largest); yields their sums, in order.
+    fn exponentials<'v>(
+        &self,
+        values: &'v mut [f32],
+        maxima: &'v mut [f32],
+    ) -> impl Iterator<Item = LogSumExp> + 'v {
+        let isa = self.machine.instruction_set;
+        let n = values.len() / self.batch.len();
+        values.chunks_exact_mut(n).zip(maxima).map(move |(row, max)| {
+            let sum = exp_row(isa, row);
+            *max = sum.max;
+            sum
+        })
+    }
+
+    /// Turns exponentials into coefficients: the derivatives of the loss by the scores.
+    fn coefficients(&self, first: u32, values: &mut [f32], maxima: &[f32]) {
+        let n = values.len() / self.batch.len();
+        let scale = 1.0 / self.batch.total;
+        for (query, row) in values.chunks_exact_mut(n).enumerate() {
+            let factor = self.batch.masses[query] * scale * exp(maxima[query] - self.log_z[query]);
+            vector::scale(self.machine.instruction_set, row, factor);
+            for (answer, weight) in self.batch.answers_in(query, first, n) {
+                row[(answer - first) as usize] -= weight * scale;
             }
-        });
+        }
+    }
+
+    fn block<'b>(
+        &'b self,
+        panel: Panel<'b>,
+        scores: &'b [f32],
+        coefficients: &'b [f32],
+    ) -> Block<'b> {
+        Block { queries: &self.queries, rows: panel.rows, width: self.width, scores, coefficients }
+    }
+
+    /// The block of a panel that was not kept: the same steps again, the same bits.
+    fn recompute<'b>(&'b self, panel: Panel<'b>, scratch: &'b mut Scratch) -> Block<'b> {
+        let n_scores = self.batch.len() * panel.rows.len() / self.width;
+        let Scratch { scores, coefficients } = scratch;
+        coefficients.resize(n_scores, 0.0);
+        self.score(panel, coefficients, None);
+        scores.clear();
+        if self.similarity.needs_scores() {
+            scores.extend_from_slice(coefficients);
+        }
+        let mut maxima = vec![0.0; self.batch.len()];
+        self.exponentials(coefficients, &mut maxima).for_each(drop);
+        self.coefficients(panel.first, coefficients, &maxima);
+        self.block(panel, scores, coefficients)
+    }
+
+    /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups. Kept
+    /// exponentials become coefficients.
+    fn query_gradient(&self, table: &Table, kept: &mut [Kept]) -> Vec<f32> {
+        let isa = self.machine.instruction_set;
+        let mut parts: Vec<Vec<f32>> = vec![Vec::new(); GROUPS];
+        let tasks = Pass::groups(table, kept).into_iter().zip(&mut parts).collect();
+        self.machine.workers.each_with(
+            tasks,
+            Scratch::default,
+            |scratch, ((panels, kept), sum)| {
+                sum.resize(self.queries.len(), 0.0);
+                for (place, index) in panels.enumerate() {
+                    let panel = table.panel(index);
+                    let block = match kept.get_mut(place) {
+                        Some(Kept { values, maxima }) => {
+                            self.coefficients(panel.first, values, maxima);
+                            self.block(panel, &[], values)
+                        }
+                        None => self.recompute(panel, scratch),
+                    };
+                    self.similarity.add_query_gradient(isa, &block, sum);
+                }
+            },
+        );
         let mut parts = parts.into_iter();
         let mut total = parts.next().unwrap_or_default();
         for part in parts {

@@ -69,6 +69,15 @@ impl Recipe<'_> {
     }
 }
 
+/// The scores of a batch's queries against one panel, on their way to coefficients.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// (queries × rows of the panel): e^(score − largest), later the derivative of the loss.
+    pub values: Vec<f32>,
+    /// The largest score of each query in the panel.
+    pub maxima: Vec<f32>,
+}
+
 /// A model with its optimiser's state.
 #[derive(Debug, Clone)]
 pub struct Learner {
@@ -80,8 +89,8 @@ pub struct Learner {
     pub relation_state: Table,
     /// Steps done.
     pub steps: u64,
-    /// Scores kept between the passes of a step; room that is used again and again.
-    pub kept: Vec<Vec<f32>>,
+    /// What a step keeps between its passes; room that is used again and again.
+    pub kept: Vec<Kept>,
 }
 
 impl Learner {
