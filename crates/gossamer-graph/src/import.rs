@@ -6,19 +6,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gossamer_machine::column::{ColumnWriter, Kind};
 use gossamer_machine::folder::Draft;
-use gossamer_machine::{FileError, Observer, Progress};
+use gossamer_machine::{Observer, Progress};
 
+use crate::builder::Builder;
 use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
+use crate::read::labels::read_labels;
 use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink, source};
-use crate::snapshot::{KIND, NO_TIME, Snapshot};
-use crate::split::{Shares, assign};
+use crate::snapshot::{KIND, Snapshot};
+use crate::split::Shares;
 use crate::synth::{Best, Synth};
-use crate::triples::Triples;
-use crate::vocab::{Vocab, write_texts};
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -66,18 +65,19 @@ pub fn import(
     let mut builder = Builder::new(observer);
     let mut sources = Vec::new();
     for source in source::find_sources(&request.sources)? {
-        builder.begin(&source);
+        let stage = format!("reading {}", source.path.display());
+        builder.begin(source.split.unwrap_or(Split::Train), stage);
         let report = read_source(&source.path, request, &mut builder)?;
         sources.push((source.path.display().to_string(), report));
     }
     refuse_mistakes(&sources, request)?;
-    if builder.rows.is_empty() {
+    if builder.is_empty() {
         return Err(GraphError::Request {
             what: "the sources hold no triples".into(),
             hint: "a row is head, relation and tail, separated by tabs or commas".into(),
         });
     }
-    let report = builder.finish(request, draft, BTreeMap::new())?;
+    let report = finish(builder, request, draft, BTreeMap::new(), observer)?;
     Ok(ImportReport { sources, ..report })
 }
 
@@ -94,7 +94,7 @@ pub fn import_synth(
     synth.check()?;
     let draft = Draft::create(KIND, target, request.replace)?;
     let mut builder = Builder::new(observer);
-    builder.stage = "drawing triples".into();
+    builder.begin(Split::Train, "drawing triples".into());
     for index in 0..synth.n_triples {
         let [head, relation, tail] = synth.triple(index);
         let (head, tail) = (synth.entity_name(head), synth.entity_name(tail));
@@ -107,11 +107,43 @@ pub fn import_synth(
         ("best_mrr".to_string(), format!("{:.4}", best.mrr)),
         ("best_mrr_half_width".to_string(), format!("{:.4}", best.half_width)),
     ]);
-    Ok((builder.finish(request, draft, notes)?, best))
+    Ok((finish(builder, request, draft, notes, observer)?, best))
 }
 
 /// Triples on which the best possible score of a planted graph is estimated.
 const SAMPLED: usize = 5000;
+
+/// Labels, sorts, splits, writes and inspects.
+fn finish(
+    mut builder: Builder<'_>,
+    request: &ImportRequest,
+    draft: Draft,
+    mut notes: BTreeMap<String, String>,
+    observer: &dyn Observer,
+) -> Result<ImportReport, GraphError> {
+    let mut labels_without_owner = 0;
+    for path in &request.labels {
+        read_labels(path, &mut |name, label, language| {
+            labels_without_owner += u64::from(!builder.label(name, label, language));
+        })?;
+    }
+    let duplicates = builder.sort();
+    if let Some(shares) = request.split {
+        builder.split(shares, request.seed);
+    }
+    let stage = "writing";
+    observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
+    builder.write(&draft)?;
+    let [n_entities, n_relations] = builder.n_names();
+    notes.insert("n_entities".to_string(), n_entities.to_string());
+    notes.insert("n_relations".to_string(), n_relations.to_string());
+    if observer.cancelled() {
+        return Err(GraphError::Cancelled);
+    }
+    let folder = draft.finish(&notes)?;
+    let inspection = inspect(&Snapshot::of(folder)?)?;
+    Ok(ImportReport { sources: Vec::new(), duplicates, labels_without_owner, inspection })
+}
 
 fn read_source(
     path: &Path,
@@ -139,337 +171,10 @@ fn refuse_mistakes(
     Err(GraphError::Mistakes { mistakes, total })
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Fact {
-    split: Split,
-    triple: [u32; 3],
-    /// Place in `extras`, or none.
-    extra: u32,
-}
-
-const NO_EXTRA: u32 = u32::MAX;
-
-#[derive(Debug, Clone)]
-struct Extra {
-    weight: f32,
-    from: i64,
-    until: i64,
-    graphs: Vec<u32>,
-}
-
-struct Builder<'a> {
-    observer: &'a dyn Observer,
-    stage: String,
-    split: Split,
-    entities: Vocab,
-    relations: Vocab,
-    types: Vocab,
-    graphs: Vocab,
-    rows: Vec<Fact>,
-    extras: Vec<Extra>,
-    entity_types: Vec<(u32, u32)>,
-    entity_labels: BTreeMap<String, BTreeMap<u32, String>>,
-    relation_labels: BTreeMap<String, BTreeMap<u32, String>>,
-}
-
-impl TripleSink for Builder<'_> {
-    fn row(&mut self, row: &Row<'_>) -> Result<(), GraphError> {
-        const ROWS_PER_REPORT: usize = 1 << 16;
-        let triple = [
-            self.entities.intern(row.head),
-            self.relations.intern(row.relation),
-            self.entities.intern(row.tail),
-        ];
-        let mut extra = NO_EXTRA;
-        let times = row.from.is_some() || row.until.is_some();
-        if row.weight.is_some() || times || row.graph.is_some() {
-            extra = self.extras.len() as u32;
-            self.extras.push(Extra {
-                weight: row.weight.unwrap_or(1.0),
-                from: row.from.unwrap_or(NO_TIME),
-                until: row.until.unwrap_or(NO_TIME),
-                graphs: row.graph.map(|graph| self.graphs.intern(graph)).into_iter().collect(),
-            });
-        }
-        self.rows.push(Fact { split: self.split, triple, extra });
-        for (entity, kind, label) in
-            [(triple[0], row.head_type, row.head_label), (triple[2], row.tail_type, row.tail_label)]
-        {
-            if let Some(kind) = kind {
-                self.entity_types.push((entity, self.types.intern(kind)));
-            }
-            if let Some(label) = label {
-                let labels = self.entity_labels.entry(String::new()).or_default();
-                labels.entry(entity).or_insert_with(|| label.to_string());
-            }
-        }
-        if self.rows.len().is_multiple_of(ROWS_PER_REPORT) {
-            let (stage, done) = (self.stage.as_str(), self.rows.len() as u64);
-            self.observer.progress(&Progress { stage, done, total: 0, unit: "rows", detail: "" });
-            if self.observer.cancelled() {
-                return Err(GraphError::Cancelled);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Builder<'a> {
-    fn new(observer: &'a dyn Observer) -> Self {
-        Self {
-            observer,
-            stage: String::new(),
-            split: Split::Train,
-            entities: Vocab::new(),
-            relations: Vocab::new(),
-            types: Vocab::new(),
-            graphs: Vocab::new(),
-            rows: Vec::new(),
-            extras: Vec::new(),
-            entity_types: Vec::new(),
-            entity_labels: BTreeMap::new(),
-            relation_labels: BTreeMap::new(),
-        }
-    }
-
-    /// Sorts, splits, writes and inspects.
-    fn finish(
-        mut self,
-        request: &ImportRequest,
-        draft: Draft,
-        mut notes: BTreeMap<String, String>,
-    ) -> Result<ImportReport, GraphError> {
-        let mut labels_without_owner = 0;
-        for path in &request.labels {
-            labels_without_owner += self.read_labels(path)?;
-        }
-        let duplicates = self.sort();
-        if let Some(shares) = request.split {
-            self.split(shares, request.seed);
-        }
-        let stage = "writing";
-        self.observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
-        self.write(&draft)?;
-        notes.insert("n_entities".to_string(), self.entities.len().to_string());
-        notes.insert("n_relations".to_string(), self.relations.len().to_string());
-        if self.observer.cancelled() {
-            return Err(GraphError::Cancelled);
-        }
-        let folder = draft.finish(&notes)?;
-        let inspection = inspect(&Snapshot::of(folder)?)?;
-        Ok(ImportReport { sources: Vec::new(), duplicates, labels_without_owner, inspection })
-    }
-
-    fn begin(&mut self, source: &source::Source) {
-        self.split = source.split.unwrap_or(Split::Train);
-        self.stage = format!("reading {}", source.path.display());
-    }
-
-    /// Reads `name<TAB>label[<TAB>language]`; what is no language tag in the third column is passed
-    /// over. Returns how many labels belong to nothing.
-    fn read_labels(&mut self, path: &Path) -> Result<u64, GraphError> {
-        let mut input = source::open(path)?;
-        let options = ReadOptions { file: path.display().to_string(), columns: None };
-        let (mut line, mut number, mut without_owner) = (Vec::new(), 0u64, 0);
-        loop {
-            line.clear();
-            let n = input
-                .read_until(b'\n', &mut line)
-                .map_err(|error| source::unreadable(&options, &error))?;
-            if n == 0 {
-                return Ok(without_owner);
-            }
-            number += 1;
-            let mistake = |what: &str, hint: &str| GraphError::Mistakes {
-                mistakes: vec![Mistake {
-                    file: options.file.clone(),
-                    line: number,
-                    column: 1,
-                    what: what.into(),
-                    hint: hint.into(),
-                }],
-                total: 1,
-            };
-            let text = std::str::from_utf8(&line)
-                .map_err(|_| {
-                    mistake("expected UTF-8 text", "convert the file with iconv -t UTF-8")
-                })?
-                .trim_end_matches(['\r', '\n']);
-            if text.trim().is_empty() {
-                continue;
-            }
-            let cells: Vec<&str> = text.split('\t').map(str::trim).collect();
-            let &[name, label, ref rest @ ..] = cells.as_slice() else {
-                return Err(mistake(
-                    "expected a name, a tab and a label",
-                    "columns are separated by tabs",
-                ));
-            };
-            let language = rest.first().filter(|tag| is_language(tag)).copied().unwrap_or("");
-            let owners = [
-                (self.entities.find(name), &mut self.entity_labels),
-                (self.relations.find(name), &mut self.relation_labels),
-            ];
-            let mut owned = false;
-            for (owner, labels) in owners {
-                if let Some(id) = owner {
-                    owned = true;
-                    labels.entry(language.to_string()).or_default().insert(id, label.to_string());
-                    if !language.is_empty() {
-                        let plain = labels.entry(String::new()).or_default();
-                        plain.entry(id).or_insert_with(|| label.to_string());
-                    }
-                }
-            }
-            without_owner += u64::from(!owned);
-        }
-    }
-
-    /// Sorts and joins rows that repeat a triple of their split; returns how many those were.
-    fn sort(&mut self) -> u64 {
-        let before = self.rows.len();
-        // The place of a row among equal triples decides whose weight counts: the first one's.
-        self.rows.sort_by_key(|fact| (fact.split, fact.triple));
-        let extras = &mut self.extras;
-        self.rows.dedup_by(|later, kept| {
-            if (later.split, later.triple) != (kept.split, kept.triple) {
-                return false;
-            }
-            if kept.extra == NO_EXTRA {
-                kept.extra = later.extra;
-            } else if later.extra != NO_EXTRA {
-                let more = std::mem::take(&mut extras[later.extra as usize].graphs);
-                extras[kept.extra as usize].graphs.extend(more);
-            }
-            true
-        });
-        (before - self.rows.len()) as u64
-    }
-
-    fn split(&mut self, shares: Shares, seed: u64) {
-        self.rows.sort_by_key(|fact| fact.triple);
-        self.rows.dedup_by_key(|fact| fact.triple);
-        let triples = Triples::from_rows(self.rows.iter().map(|fact| fact.triple).collect());
-        let splits = assign(&triples, self.relations.len(), shares, seed);
-        for (fact, split) in self.rows.iter_mut().zip(splits) {
-            fact.split = split;
-        }
-        self.rows.sort_by_key(|fact| (fact.split, fact.triple));
-    }
-
-    fn write(&mut self, draft: &Draft) -> Result<(), FileError> {
-        let mut writer = ColumnWriter::create(&draft.path("entities.gcol"))?;
-        self.entities.write(&mut writer)?;
-        write_labels(&mut writer, &self.entity_labels, self.entities.len())?;
-        if !self.types.is_empty() {
-            self.entity_types.sort_unstable();
-            self.entity_types.dedup();
-            write_lists(&mut writer, "type", &self.entity_types, self.entities.len())?;
-        }
-        writer.finish()?;
-        let mut writer = ColumnWriter::create(&draft.path("relations.gcol"))?;
-        self.relations.write(&mut writer)?;
-        write_labels(&mut writer, &self.relation_labels, self.relations.len())?;
-        writer.finish()?;
-        for (vocab, name) in [(&self.types, "types.gcol"), (&self.graphs, "graphs.gcol")] {
-            if !vocab.is_empty() {
-                let mut writer = ColumnWriter::create(&draft.path(name))?;
-                vocab.write(&mut writer)?;
-                writer.finish()?;
-            }
-        }
-        for split in Split::ALL {
-            let facts: Vec<Fact> =
-                self.rows.iter().filter(|fact| fact.split == split).copied().collect();
-            if !facts.is_empty() {
-                self.write_triples(&draft.path(&format!("{}.gcol", split.name())), &facts)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_triples(&self, path: &Path, facts: &[Fact]) -> Result<(), FileError> {
-        let mut writer = ColumnWriter::create(path)?;
-        for (place, name) in ["head", "relation", "tail"].into_iter().enumerate() {
-            let column = writer.declare(name, Kind::U32, 1);
-            for part in facts.chunks(1 << 16) {
-                let ids: Vec<u32> = part.iter().map(|fact| fact.triple[place]).collect();
-                writer.push(column, &ids)?;
-            }
-        }
-        let extra = |fact: &Fact| self.extras.get(fact.extra as usize);
-        if facts.iter().filter_map(extra).any(|extra| extra.weight != 1.0) {
-            let weights: Vec<f32> =
-                facts.iter().map(|fact| extra(fact).map_or(1.0, |extra| extra.weight)).collect();
-            writer.column("weight", &weights)?;
-        }
-        for name in ["from", "until"] {
-            let time = |extra: &Extra| if name == "from" { extra.from } else { extra.until };
-            let times: Vec<i64> =
-                facts.iter().map(|fact| extra(fact).map_or(NO_TIME, time)).collect();
-            if times.iter().any(|time| *time != NO_TIME) {
-                writer.column(name, &times)?;
-            }
-        }
-        if !self.graphs.is_empty() {
-            let mut pairs: Vec<(u32, u32)> = Vec::new();
-            for (row, fact) in facts.iter().enumerate() {
-                let graphs = extra(fact).map_or(&[][..], |extra| &extra.graphs);
-                pairs.extend(graphs.iter().map(|graph| (row as u32, *graph)));
-            }
-            pairs.sort_unstable();
-            pairs.dedup();
-            write_lists(&mut writer, "graph", &pairs, facts.len())?;
-        }
-        writer.finish()
-    }
-}
-
-/// A tag such as "en" or "pt-br".
-fn is_language(tag: &str) -> bool {
-    let mut parts = tag.split('-');
-    let first = parts.next().unwrap_or_default();
-    let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (2..=3).contains(&first.len())
-        && first.bytes().all(|b| b.is_ascii_lowercase())
-        && parts.all(letters)
-}
-
-fn write_labels(
-    writer: &mut ColumnWriter,
-    labels: &BTreeMap<String, BTreeMap<u32, String>>,
-    n_rows: usize,
-) -> Result<(), FileError> {
-    for (language, of_id) in labels {
-        let name = if language.is_empty() { "label".into() } else { format!("label@{language}") };
-        let text = |id: u32| of_id.get(&id).map_or("", String::as_str);
-        write_texts(writer, &name, (0..n_rows as u32).map(text))?;
-    }
-    Ok(())
-}
-
-/// Writes a list per row from sorted (row, value) pairs.
-fn write_lists(
-    writer: &mut ColumnWriter,
-    name: &str,
-    pairs: &[(u32, u32)],
-    n_rows: usize,
-) -> Result<(), FileError> {
-    let mut offsets = vec![0u64; n_rows + 1];
-    for (row, _) in pairs {
-        offsets[*row as usize + 1] += 1;
-    }
-    for row in 0..n_rows {
-        offsets[row + 1] += offsets[row];
-    }
-    writer.column(&format!("{name}.offsets"), &offsets)?;
-    let values: Vec<u32> = pairs.iter().map(|pair| pair.1).collect();
-    writer.column(&format!("{name}.values"), &values)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::NO_TIME;
     use gossamer_machine::Silent;
     use std::fs;
 

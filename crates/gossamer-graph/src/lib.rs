@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod inspect;
 pub mod split;
 pub mod synth;
+pub mod builder;
 pub mod import;
 
 pub use adjacency::{Adjacency, Answers};

@@ -201,7 +201,7 @@ impl Config {
             margin: 9.0,
             temperature: 1.0,
             initial,
-            epochs: 100,
+            epochs: 40,
             validate_every: 5,
             patience: 4,
             validation_limit: 10_000,

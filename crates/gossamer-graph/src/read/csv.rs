@@ -2,9 +2,9 @@
 
 use std::io::BufRead;
 
-use super::fields::Fields;
+use super::fields::{TableRows, mistake};
 use super::{MAX_LINE_BYTES, ReadOptions, ReadReport, Reader, TripleSink};
-use crate::error::{GraphError, Mistake};
+use crate::error::GraphError;
 
 /// Head, relation, tail and more, separated by commas or semicolons.
 #[derive(Debug)]
@@ -40,20 +40,12 @@ impl Reader for Csv {
             .flexible(true)
             .delimiter(delimiter)
             .from_reader(input);
-        let mut report = ReadReport::default();
-        let mut fields = None;
+        let mut rows = TableRows::new(options, sink);
         let mut record = csv::ByteRecord::new();
         loop {
             let line = reader.position().line();
-            let mistake = |column: u64, what: String, hint: &str| Mistake {
-                file: options.file.clone(),
-                line,
-                column,
-                what,
-                hint: hint.into(),
-            };
             match reader.read_byte_record(&mut record) {
-                Ok(false) => return Ok(report),
+                Ok(false) => return Ok(rows.report),
                 Ok(true) => {}
                 Err(error) => {
                     let error = std::io::Error::other(error.to_string());
@@ -62,38 +54,16 @@ impl Reader for Csv {
             }
             if record.as_slice().len() > MAX_LINE_BYTES {
                 let what = format!("expected a row of at most {MAX_LINE_BYTES} bytes");
-                report.mistake(mistake(1, what, "is a closing quote missing?"));
+                rows.mistake(line, mistake(1, what, "is a closing quote missing?"));
                 continue;
             }
             let cells: Result<Vec<&str>, _> = record.iter().map(std::str::from_utf8).collect();
-            let Ok(cells) = cells else {
-                let hint = "convert the file with iconv -t UTF-8";
-                report.mistake(mistake(1, "expected UTF-8 text".into(), hint));
-                continue;
-            };
-            let mut column = 1;
-            let columns: Vec<u64> = cells
-                .iter()
-                .map(|cell| {
-                    let start = column;
-                    column += cell.len() as u64 + 1;
-                    start
-                })
-                .collect();
-            if fields.is_none() {
-                let (chosen, header) = Fields::choose(options, &cells)?;
-                fields = Some(chosen);
-                if header {
-                    continue;
+            match cells {
+                Ok(cells) => rows.take(line, &cells)?,
+                Err(_) => {
+                    let hint = "convert the file with iconv -t UTF-8";
+                    rows.mistake(line, mistake(1, "expected UTF-8 text", hint));
                 }
-            }
-            let Some(fields) = &fields else { continue };
-            match fields.row(&cells, &columns) {
-                Ok(row) => {
-                    report.rows += 1;
-                    sink.row(&row)?;
-                }
-                Err(found) => report.mistake(mistake(found.column, found.what, &found.hint)),
             }
         }
     }

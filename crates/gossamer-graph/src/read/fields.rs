@@ -1,6 +1,6 @@
 //! What the columns of a table mean, shared by the readers of tables.
 
-use super::{ReadOptions, Row};
+use super::{ReadOptions, ReadReport, Row, TripleSink};
 use crate::error::{GraphError, Mistake};
 
 /// What a column holds.
@@ -187,6 +187,71 @@ impl Fields {
         }
         Ok(row)
     }
+}
+
+/// The rows of one table on their way to a sink: the first decides what columns mean.
+pub struct TableRows<'a> {
+    options: &'a ReadOptions,
+    sink: &'a mut dyn TripleSink,
+    fields: Option<Fields>,
+    /// What was read so far.
+    pub report: ReadReport,
+}
+
+impl<'a> TableRows<'a> {
+    /// Of a table not begun.
+    pub fn new(options: &'a ReadOptions, sink: &'a mut dyn TripleSink) -> Self {
+        Self { options, sink, fields: None, report: ReadReport::default() }
+    }
+
+    /// Counts a mistake at a line.
+    pub fn mistake(&mut self, line: u64, mistake: Mistake) {
+        let file = self.options.file.clone();
+        self.report.mistake(Mistake { file, line, ..mistake });
+    }
+
+    /// Takes the cells of a line.
+    ///
+    /// # Errors
+    /// Those of the sink, and of `--columns`; a row that is not understood is counted.
+    pub fn take(&mut self, line: u64, cells: &[&str]) -> Result<(), GraphError> {
+        if self.fields.is_none() {
+            let (fields, header) = Fields::choose(self.options, cells)?;
+            self.fields = Some(fields);
+            if header {
+                return Ok(());
+            }
+        }
+        let Some(fields) = &self.fields else { return Ok(()) };
+        match fields.row(cells, &starts(cells)) {
+            Ok(row) => {
+                self.report.rows += 1;
+                self.sink.row(&row)
+            }
+            Err(mistake) => {
+                self.mistake(line, mistake);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The byte in the line where each cell starts, from 1.
+fn starts(cells: &[&str]) -> Vec<u64> {
+    let mut next = 1;
+    cells
+        .iter()
+        .map(|cell| {
+            let start = next;
+            next += cell.len() as u64 + 1;
+            start
+        })
+        .collect()
+}
+
+/// A mistake whose file and line are added later.
+pub fn mistake(column: u64, what: impl Into<String>, hint: &str) -> Mistake {
+    Mistake { file: String::new(), line: 0, column, what: what.into(), hint: hint.into() }
 }
 
 /// Seconds since 1970 of a year, a date or a UTC time.

@@ -10,6 +10,7 @@ use crate::error::{GraphError, Mistake};
 
 pub mod fields;
 pub mod source;
+pub mod labels;
 
 gossamer_machine::registry!("format", Reader:
     tsv::Tsv,

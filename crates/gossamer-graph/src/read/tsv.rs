@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read};
 
-use super::fields::Fields;
+use super::fields::{TableRows, mistake};
 use super::{MAX_LINE_BYTES, ReadOptions, ReadReport, Reader, TripleSink};
 use crate::error::{GraphError, Mistake};
 
@@ -32,47 +32,26 @@ impl Reader for Tsv {
         options: &ReadOptions,
         sink: &mut dyn TripleSink,
     ) -> Result<ReadReport, GraphError> {
-        let mut report = ReadReport::default();
-        let mut fields = None;
+        let mut rows = TableRows::new(options, sink);
         let (mut line, mut number) = (Vec::new(), 0);
         while next_line(input, &mut line, options)? {
             number += 1;
-            let place = |mut mistake: Mistake| {
-                mistake.file.clone_from(&options.file);
-                mistake.line = number;
-                mistake
-            };
             let text = match text_of(&line) {
                 Ok(text) => text,
                 Err(mistake) => {
-                    report.mistake(place(mistake));
+                    rows.mistake(number, mistake);
                     continue;
                 }
             };
-            report.carriage_returns += u64::from(text.ends_with('\r'));
-            let text = text.trim_end_matches(['\r', '\n']);
+            rows.report.carriage_returns += u64::from(text.ends_with('\r'));
+            let text = text.trim_end_matches('\r');
             if text.trim().is_empty() {
-                report.blank += 1;
+                rows.report.blank += 1;
                 continue;
             }
-            let (cells, columns) = cells_of(text);
-            if fields.is_none() {
-                let (chosen, header) = Fields::choose(options, &cells)?;
-                fields = Some(chosen);
-                if header {
-                    continue;
-                }
-            }
-            let Some(fields) = &fields else { continue };
-            match fields.row(&cells, &columns) {
-                Ok(row) => {
-                    report.rows += 1;
-                    sink.row(&row)?;
-                }
-                Err(mistake) => report.mistake(place(mistake)),
-            }
+            rows.take(number, &text.split('\t').collect::<Vec<_>>())?;
         }
-        Ok(report)
+        Ok(rows.report)
     }
 }
 
@@ -96,33 +75,12 @@ fn next_line(
 }
 
 fn text_of(line: &[u8]) -> Result<&str, Mistake> {
-    let mistake = |column: u64, what: String, hint: &str| Mistake {
-        file: String::new(),
-        line: 0,
-        column,
-        what,
-        hint: hint.into(),
-    };
     if line.len() > MAX_LINE_BYTES {
         let what = format!("expected a line of at most {MAX_LINE_BYTES} bytes");
         return Err(mistake(1, what, "is this a text file?"));
     }
     std::str::from_utf8(line).map_err(|error| {
         let column = error.valid_up_to() as u64 + 1;
-        mistake(column, "expected UTF-8 text".into(), "convert the file with iconv -t UTF-8")
+        mistake(column, "expected UTF-8 text", "convert the file with iconv -t UTF-8")
     })
-}
-
-fn cells_of(text: &str) -> (Vec<&str>, Vec<u64>) {
-    let cells: Vec<&str> = text.split('\t').collect();
-    let mut column = 1;
-    let columns = cells
-        .iter()
-        .map(|cell| {
-            let start = column;
-            column += cell.len() as u64 + 1;
-            start
-        })
-        .collect();
-    (cells, columns)
 }

@@ -15,15 +15,20 @@ pub struct TransE;
 #[derive(Debug)]
 pub struct TransEL2;
 
-const HABITS: Habits = Habits {
+/// L1: bounded gradients suit Adam, and a margin.
+const L1: Habits = Habits {
     form: "negative-sampling",
-    loss: "softmax-cross-entropy",
-    optimiser: "adagrad",
-    learning_rate: 0.1,
+    loss: "self-adversarial",
+    optimiser: "adam",
+    learning_rate: 1e-3,
     regularisation: 0.0,
     batch: 1024,
     initial: Initial::Uniform(0.1),
 };
+
+/// L2: softmax over the negatives and Adagrad reach .31 on FB15k-237 in five epochs.
+const L2: Habits =
+    Habits { loss: "softmax-cross-entropy", optimiser: "adagrad", learning_rate: 0.1, ..L1 };
 
 /// h + r towards tails, t − r towards heads.
 fn translate(side: Side, known: &[f32], condition: &[f32], query: &mut [f32]) {
@@ -42,7 +47,7 @@ fn translate_backward(side: Side, rows: Folded<'_>, known: &mut [f32], condition
 }
 
 macro_rules! translation {
-    ($type:ident, $name:literal, $summary:literal, $formula:literal, $similarity:expr) => {
+    ($type:ident, $name:literal, $summary:literal, $formula:literal, $similarity:expr, $habits:expr) => {
         impl ScoreFunction for $type {
             fn name(&self) -> &'static str {
                 $name
@@ -76,7 +81,7 @@ macro_rules! translation {
                 translate_backward(side, rows, known_gradient, condition_gradient);
             }
             fn habits(&self) -> Habits {
-                HABITS
+                $habits
             }
         }
     };
@@ -87,6 +92,14 @@ translation!(
     "transe",
     "translations, L1; small and fast, good for hierarchies and 1-1 relations",
     "−‖h + r − t‖₁",
-    Similarity::NegativeL1
+    Similarity::NegativeL1,
+    L1
 );
-translation!(TransEL2, "transe-l2", "translations, L2", "−‖h + r − t‖₂", Similarity::NegativeL2);
+translation!(
+    TransEL2,
+    "transe-l2",
+    "translations, L2",
+    "−‖h + r − t‖₂",
+    Similarity::NegativeL2,
+    L2
+);

@@ -1,0 +1,294 @@
+//! One process's share of a run: epochs, validations, checkpoints, the sealing at the end.
+//!
+//! *Invariant:* what decides the result is in [`Standing`] and in the learner, and both are in every
+//! checkpoint; a session adds only time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
+use gossamer_machine::folder::{seal, share};
+use gossamer_machine::random::{Address, Permutation, Purpose};
+use gossamer_machine::{FileError, Machine, Observer, Progress};
+
+use super::checkpoint::{self, Standing};
+use super::{Outcome, TrainRequest};
+use crate::config::Config;
+use crate::error::Error;
+use crate::evaluate::{Candidates, Judge, Scores};
+use crate::form::batch::{Examples, Portion, portions};
+use crate::form::step::{Learner, Recipe};
+use crate::form::{self, TrainingForm};
+use crate::model::{Model, RUN, file};
+use crate::plan::Plan;
+
+/// A run under way.
+pub struct Session<'a> {
+    config: &'a Config,
+    request: &'a TrainRequest,
+    machine: &'a Machine,
+    observer: &'a dyn Observer,
+    recipe: Recipe<'a>,
+    form: &'static dyn TrainingForm,
+    train: Triples,
+    adjacency: Adjacency,
+    portions: Vec<Portion>,
+    /// Validation triples, and what the filter knows while choosing: train and valid.
+    valid: Option<(Vec<[u32; 3]>, Adjacency)>,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the graph.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn new(
+        graph: &Snapshot,
+        config: &'a Config,
+        plan: &Plan,
+        request: &'a TrainRequest,
+        machine: &'a Machine,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, Error> {
+        let n_entities = graph.entities().len();
+        let train = graph.triples(Split::Train)?;
+        let adjacency = Adjacency::build(n_entities, &[&train]);
+        let valid = graph.triples(Split::Valid)?;
+        let valid = (!valid.is_empty()).then(|| {
+            let known = Adjacency::build(n_entities, &[&train, &valid]);
+            let order = Address::new(config.seed, Purpose::Sample, 1);
+            let order = Permutation::new(valid.len() as u64, order);
+            let n = valid.len().min(config.validation_limit);
+            let judged = (0..n as u64).map(|i| valid.get(order.get(i) as usize)).collect();
+            (judged, known)
+        });
+        Ok(Self {
+            config,
+            request,
+            machine,
+            observer,
+            recipe: Recipe::new(config, plan.kept_bytes)?,
+            form: form::of(config)?,
+            train,
+            portions: portions(&adjacency, config.answers),
+            adjacency,
+            valid,
+        })
+    }
+
+    fn examples(&self) -> Examples<'_> {
+        Examples { triples: &self.train, adjacency: &self.adjacency, portions: &self.portions }
+    }
+
+    /// The loop, from wherever the run stands to its end.
+    ///
+    /// # Errors
+    /// [`Error`]; the last checkpoint is whole.
+    pub fn go_on(
+        &self,
+        mut learner: Learner,
+        mut standing: Standing,
+        mut best: Option<PathBuf>,
+    ) -> Result<Outcome, Error> {
+        let started = self.observer.now();
+        let before = standing.seconds;
+        let seconds = || before + self.observer.now().saturating_sub(started).as_secs_f64();
+        while standing.epoch < self.config.epochs as u64 && !standing.done {
+            self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
+            self.close_epoch(&learner, &mut standing, &mut best, &seconds)?;
+        }
+        standing.done = true;
+        standing.seconds = seconds();
+        self.finish(&learner, &standing, best.as_deref())?;
+        Ok(Outcome {
+            epochs: standing.epoch,
+            best_mrr: self.valid.is_some().then_some(standing.best_mrr.max(0.0)),
+            best_epoch: standing.best_epoch,
+            seconds: standing.seconds,
+        })
+    }
+
+    /// One pass over the training triples, or what is left of it.
+    fn epoch(
+        &self,
+        learner: &mut Learner,
+        standing: &mut Standing,
+        best: &mut Option<PathBuf>,
+        seconds: &dyn Fn() -> f64,
+    ) -> Result<(), Error> {
+        let n_items = self.form.n_items(self.examples());
+        let address = Address::new(self.config.seed, Purpose::Order, standing.epoch);
+        let order = Permutation::new(n_items, address);
+        let batch = self.config.batch as u64;
+        let stage = format!("epoch {}/{}", standing.epoch + 1, self.config.epochs);
+        let mut saved = self.observer.now();
+        while standing.step * batch < n_items {
+            let first = standing.step * batch;
+            let last = (first + batch).min(n_items);
+            let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
+            let examples = self.examples();
+            let loss = self.form.step(learner, examples, &items, &self.recipe, self.machine);
+            standing.loss += loss.sum;
+            standing.weight += loss.weight;
+            standing.step += 1;
+            if !loss.sum.is_finite() {
+                return Err(Error::Diverged { loss: loss.sum, epoch: standing.epoch + 1 });
+            }
+            let detail = self.detail(standing);
+            let (stage, detail) = (stage.as_str(), detail.as_str());
+            let progress = Progress { stage, done: last, total: n_items, unit: "queries", detail };
+            self.observer.progress(&progress);
+            let stop = self.observer.cancelled();
+            let now = self.observer.now();
+            if stop || now.saturating_sub(saved) >= self.request.save_every {
+                standing.seconds = seconds();
+                self.save(learner, standing, best)?;
+                saved = now;
+            }
+            if stop {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn detail(&self, standing: &Standing) -> String {
+        let mut words = format!("loss {:.4}", standing.loss / standing.weight);
+        if standing.best_mrr >= 0.0 {
+            words +=
+                &format!("  best MRR {:.4} (epoch {})", standing.best_mrr, standing.best_epoch);
+        }
+        words
+    }
+
+    /// Judges where it is time, notes the epoch, and decides whether another one follows.
+    fn close_epoch(
+        &self,
+        learner: &Learner,
+        standing: &mut Standing,
+        best: &mut Option<PathBuf>,
+        seconds: &dyn Fn() -> f64,
+    ) -> Result<(), Error> {
+        let epoch = standing.epoch + 1;
+        let last = epoch == self.config.epochs as u64;
+        let due = epoch.is_multiple_of(self.config.validate_every as u64) || last;
+        let scores = if due { self.validate(&learner.model)? } else { None };
+        let loss = standing.loss / standing.weight;
+        let mut line = serde_json::json!({
+            "epoch": epoch,
+            "loss": loss,
+            "seconds": (seconds() * 1000.0).round() / 1000.0,
+        });
+        let mut said = format!("epoch {epoch}  loss {loss:.4}");
+        let mut better = false;
+        if let Some(scores) = scores {
+            let mrr = scores.mrr();
+            line["valid_mean_reciprocal_rank"] = mrr.into();
+            better = mrr > standing.best_mrr;
+            said += &format!("  valid MRR {mrr:.4}{}", if better { "  best so far" } else { "" });
+            if better {
+                (standing.best_mrr, standing.best_epoch, standing.stale) = (mrr, epoch, 0);
+            } else {
+                standing.stale += 1;
+            }
+        }
+        if due {
+            self.observer.log(&said);
+        }
+        standing.metrics += &format!("{line}\n");
+        // For those who watch; resuming trusts the checkpoint's.
+        let path = self.request.out.join("metrics.jsonl");
+        fs::write(&path, &standing.metrics).map_err(FileError::io("write", &path))?;
+        (standing.epoch, standing.step) = (epoch, 0);
+        (standing.loss, standing.weight) = (0.0, 0.0);
+        let patience = self.config.patience as u64;
+        standing.done = last || (patience > 0 && standing.stale >= patience);
+        standing.seconds = seconds();
+        if better {
+            // Under a name of its own until the checkpoint that shares it is whole.
+            let path = self.request.out.join(format!(".best-{epoch}.safetensors"));
+            self.write_tables(&path, &learner.model)?;
+            let old = best.replace(path);
+            self.save(learner, standing, best)?;
+            if let Some(old) = old.filter(|old| old.starts_with(&self.request.out)) {
+                // It may have gone with the checkpoint it belonged to.
+                let _ = fs::remove_file(old);
+            }
+        }
+        Ok(())
+    }
+
+    fn validate(&self, model: &Model) -> Result<Option<Scores>, Error> {
+        let Some((triples, known)) = &self.valid else { return Ok(None) };
+        let candidates = Candidates::All;
+        let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
+        match judge.ranks(triples, "validating", self.observer) {
+            Ok(ranks) => Ok(Some(Scores::of(&ranks))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn save(
+        &self,
+        learner: &Learner,
+        standing: &Standing,
+        best: &mut Option<PathBuf>,
+    ) -> Result<(), FileError> {
+        let out = &self.request.out;
+        checkpoint::save(out, self.config, learner, standing, best.as_deref())?;
+        if best.is_some() {
+            *best = checkpoint::latest(out).map(|path| path.join("best.safetensors"));
+        }
+        Ok(())
+    }
+
+    fn write_tables(&self, path: &Path, model: &Model) -> Result<(), FileError> {
+        let about = BTreeMap::from([
+            ("model".to_string(), self.config.model.clone()),
+            ("dim".to_string(), self.config.dim.to_string()),
+            ("reciprocal".to_string(), self.config.reciprocal.to_string()),
+            ("made_by".to_string(), concat!("gossamer ", env!("CARGO_PKG_VERSION")).to_string()),
+        ]);
+        file::write(path, &[("entity", &model.entities), ("relation", &model.relations)], &about)
+    }
+
+    /// Seals the run folder: from here on it is a finished run.
+    fn finish(
+        &self,
+        learner: &Learner,
+        standing: &Standing,
+        best: Option<&Path>,
+    ) -> Result<(), FileError> {
+        let out = &self.request.out;
+        // What this writes anew after a kill must not change what a checkpoint shares.
+        let tables = out.join("tables.safetensors");
+        let partial = gossamer_machine::file::partial_path(&tables);
+        if partial.exists() {
+            fs::remove_file(&partial).map_err(FileError::io("remove", &partial))?;
+        }
+        match best {
+            Some(best) => share(best, &partial)?,
+            None => self.write_tables(&partial, &learner.model)?,
+        }
+        fs::rename(&partial, &tables).map_err(FileError::io("rename", &tables))?;
+        let write = |name: &str, text: &str| {
+            gossamer_machine::file::write_whole(&out.join(name), text.as_bytes())
+        };
+        write("config.toml", &self.config.to_toml())?;
+        write("metrics.jsonl", &standing.metrics)?;
+        let mut notes = BTreeMap::new();
+        notes.insert("epochs".to_string(), standing.epoch.to_string());
+        notes.insert("best_epoch".to_string(), standing.best_epoch.to_string());
+        if standing.best_mrr >= 0.0 {
+            notes.insert("best_valid_mrr".to_string(), standing.best_mrr.to_string());
+        }
+        seal(RUN, out, &notes)?;
+        checkpoint::remove_all(out)?;
+        let leftovers = fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
+        for entry in leftovers.filter(|e| e.file_name().to_string_lossy().starts_with(".best-")) {
+            let _ = fs::remove_file(entry.path());
+        }
+        Ok(())
+    }
+}
