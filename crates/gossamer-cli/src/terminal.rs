@@ -77,33 +77,33 @@ impl Context {
 
     /// One line to standard error.
     pub fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }),
-            None => {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
-        }
+        self.beside_bar(|| {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        });
     }
 
     /// Text to standard output. A closed pipe is no failure.
     pub fn print(&self, text: &str) {
-        self.clear();
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
-        let _ = out.flush();
+        self.beside_bar(|| {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+            let _ = out.flush();
+        });
     }
 
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+    /// Takes the bar away while something is written.
+    fn beside_bar(&self, write: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
     /// Takes the progress away, and says what the command cost.
     pub fn close(&self, say: bool) {
-        self.clear();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
         let elapsed = self.started.elapsed();
         if say && elapsed >= WORTH_SAYING {
             let peak = peak_bytes().map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
