@@ -7,7 +7,7 @@
 //! ```
 //!
 //! *Invariant:* this crate prints nothing, and reads no clock, no environment and no entropy; a
-//! [`Machine`](gossamer_machine::Machine) and an [`Observer`](gossamer_machine::Observer) bring
+//! [`Machine`] and an [`Observer`] bring
 //! what it needs. All public types are `Send + Sync`; data of a user never panics.
 //! *Not here:* the terminal, JSON for users, HTTP (`gossamer-cli`).
 
