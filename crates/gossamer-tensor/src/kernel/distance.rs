@@ -146,7 +146,7 @@ for_each_instruction_set! {
     /// targets += ∂loss/∂(their row), targets standing for the left operand of each distance.
     ///
     /// `lefts` (m × width) against `rights` (n × width); coefficient (i, j) stands at
-    /// i·strides[0] + j·strides[1], so the same kernel serves queries and rows.
+    /// i·(first stride) + j·(second), so the same kernel serves queries and rows.
     pub fn add_l1_gradient(
         lefts: &[f32],
         rights: &[f32],

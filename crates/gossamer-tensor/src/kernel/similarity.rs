@@ -1,6 +1,6 @@
 //! The closed list of similarities between a query and a row, as blocks forward and backward.
 //!
-//! Shapes as in [`distance`](super::distance): queries (m × width), rows (n × width), scores and
+//! Shapes as in [`distance`]: queries (m × width), rows (n × width), scores and
 //! coefficients (m × n).
 //!
 //! *Invariant:* the score of a pair has the same bits in a block of any size: [`Similarity::scores`]

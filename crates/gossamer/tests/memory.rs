@@ -1,0 +1,60 @@
+//! What the allocator counts stays within the plan: a binary of its own, with one test, since the
+//! count is of the whole process.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use gossamer::plan::{GraphShape, train_plan};
+use gossamer::train::{TrainRequest, train};
+use gossamer::{Config, ImportRequest, Machine, Silent, Snapshot, import};
+use gossamer_machine::random::{Address, Purpose};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static COUNTED: PeakAlloc = PeakAlloc;
+
+/// Bytes that belong to no line: names being looked up, a manifest, a step's lists of tasks.
+const SMALL_THINGS: u64 = 512 << 10;
+
+#[test]
+fn allocations_stay_within_the_lines_of_the_plan() {
+    let root = tempfile::tempdir().unwrap();
+    let (n, address) = (3000u64, Address::new(1, Purpose::Synthetic, 0));
+    let mut rows = String::new();
+    for i in 0..12_000u32 {
+        let [head, tail] = [0, 1].map(|column| address.below(n, i, column));
+        rows += &format!("e{head}\tr{}\te{tail}\n", i % 9);
+    }
+    fs::write(root.path().join("facts.tsv"), rows).unwrap();
+    let request = ImportRequest {
+        sources: vec![root.path().join("facts.tsv")],
+        split: Some(gossamer_graph::split::Shares { valid: 0.1, test: 0.0 }),
+        ..ImportRequest::default()
+    };
+    import(&request, &root.path().join("graph"), &Silent).unwrap();
+    let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+    let machine = Machine::new(2, None);
+    let shape = GraphShape::of(&graph).unwrap();
+    for (place, (model, shared)) in
+        [("complex", true), ("distmult", true), ("transe", true), ("rotate", false)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut config = Config::for_model(model).unwrap();
+        (config.dim, config.epochs, config.validate_every) = (64, 1, 1);
+        (config.shared_negatives, config.batch) = (shared, 256);
+        let plan = train_plan(&config, &shape, &machine).unwrap();
+        let program = plan.ledger.lines.iter().find(|line| line.name == "program").unwrap().bytes;
+        let planned = plan.ledger.total() - program;
+        let out = root.path().join(format!("run{place}"));
+        let request = TrainRequest { config, out, ..TrainRequest::default() };
+        let before = PeakAlloc.current_usage() as u64;
+        COUNTED.reset_peak_usage();
+        train(&graph, &request, &machine, &Silent).unwrap();
+        let counted = COUNTED.peak_usage() as u64 - before;
+        assert!(counted <= planned + SMALL_THINGS, "{model}: counted {counted}, planned {planned}");
+        // And the plan does not frighten: it promises at most what is needed and a half more.
+        assert!(2 * planned <= 3 * counted + (4 << 20), "{model}: {counted} of {planned}");
+    }
+}
