@@ -1,5 +1,5 @@
 //! Killed at random moments, in training and in writing: the resumed run ends with the bytes of
-//! an uninterrupted one. `GOSSAMER_KILLS=1000 cargo test kills` does it longer.
+//! an uninterrupted one. `scripts/kills` does it longer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
