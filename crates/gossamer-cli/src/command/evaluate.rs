@@ -47,6 +47,9 @@ impl Command for Evaluate {
             ))
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
         let split = text(arguments, "split").unwrap_or("test");

@@ -37,6 +37,10 @@ pub trait Command: Sync {
     fn arguments(&self, clap: Clap) -> Clap;
     /// Does it.
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure>;
+    /// True if it keeps `--budget`; the others do not take the flag.
+    fn keeps_budget(&self) -> bool {
+        false
+    }
     /// True if time and memory are worth saying at the end.
     fn reports_cost(&self) -> bool {
         true
@@ -45,19 +49,16 @@ pub trait Command: Sync {
 
 /// The program with all its commands.
 pub fn program() -> Clap {
-    let common = [
-        Arg::new("threads").long("threads").value_name("N").help("Threads [default: all cores]"),
-        Arg::new("budget")
-            .long("budget")
-            .value_name("BYTES")
-            .help("Memory the process may take at its peak, such as 512MiB or 4GiB"),
-        flag("json", "Results as JSON on standard output"),
-    ];
+    let threads = option("threads", "N", "Threads [default: all cores]");
+    let budget = "Memory the process may take at its peak, such as 512MiB or 4GiB";
+    let budget = option("budget", "BYTES", budget);
+    let json = flag("json", "Results as JSON on standard output");
     let commands = ALL.iter().map(|command| {
         let clap = Clap::new(command.name())
             .about(command.summary())
             .after_help(format!("Example: {}", command.example()));
-        command.arguments(clap).args(common.clone())
+        let clap = command.arguments(clap).args([&threads, &json]);
+        if command.keeps_budget() { clap.arg(&budget) } else { clap }
     });
     Clap::new("gossamer")
         .about("Knowledge-graph learning that fits the machine you have")

@@ -41,6 +41,9 @@ impl Command for Predict {
             .arg(option("type", "NAME", "Only entities of this type"))
             .arg(option("candidates", "FILE", "Only the entities named in this file, one per line"))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
         let candidates = candidates(&run, arguments)?;

@@ -24,6 +24,9 @@ impl Command for Resume {
     fn arguments(&self, clap: Clap) -> Clap {
         clap.arg(folder("run", "A run folder that training was stopped in")).arg(save_every())
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = path(arguments, "run");
         conclude(resume(&run, saving(arguments)?, &context.machine, context), &run, context)

@@ -33,6 +33,9 @@ impl Command for Similar {
             )
             .arg(option("k", "N", "How many [default: 10]").short('k'))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let answerer = Answerer::new(Run::open(&path(arguments, "run"))?, &context.machine)?;
         let entity = answerer.entity(text(arguments, "name").unwrap_or_default())?;

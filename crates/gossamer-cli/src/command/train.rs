@@ -55,6 +55,9 @@ impl Command for Train {
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
         let shape = GraphShape::of(&graph)?;
