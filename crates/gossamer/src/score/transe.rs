@@ -47,7 +47,10 @@ fn translate_backward(side: Side, rows: Folded<'_>, known: &mut [f32], condition
 }
 
 macro_rules! translation {
-    ($type:ident, $name:literal, $summary:literal, $formula:literal, $similarity:expr, $habits:expr) => {
+    (
+        $type:ident, $name:literal, $summary:literal, $formula:literal,
+        $similarity:expr, $habits:expr
+    ) => {
         impl ScoreFunction for $type {
             fn name(&self) -> &'static str {
                 $name
