@@ -28,7 +28,6 @@ pub struct Draft {
     kind: &'static str,
     target: PathBuf,
     folder: PathBuf,
-    replace: bool,
 }
 
 impl Draft {
@@ -45,7 +44,7 @@ impl Draft {
         let folder = partial_path(target);
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
-        Ok(Self { kind, target: target.to_path_buf(), folder, replace })
+        Ok(Self { kind, target: target.to_path_buf(), folder })
     }
 
     /// Where a file of the folder is to be written.
@@ -59,27 +58,28 @@ impl Draft {
     /// [`FileError`]; then nothing stands under the target, or what stood there before.
     pub fn finish(self, notes: &BTreeMap<String, String>) -> Result<Folder, FileError> {
         seal(self.kind, &self.folder, notes)?;
-        if self.target.exists() {
-            let old = self.target.with_file_name(format!(
-                ".{}.replaced",
-                self.target.file_name().unwrap_or_default().to_string_lossy()
-            ));
-            remove_folder(&old)?;
-            fs::rename(&self.target, &old).map_err(FileError::io("rename", &self.target))?;
-            fs::rename(&self.folder, &self.target)
-                .map_err(FileError::io("rename", &self.target))?;
-            if self.replace {
-                remove_folder(&old)?;
-            } else {
-                fs::remove_dir(&old).map_err(FileError::io("remove", &old))?;
-            }
-        } else {
-            fs::rename(&self.folder, &self.target)
-                .map_err(FileError::io("rename", &self.target))?;
-        }
+        let old = set_aside(&self.target)?;
+        fs::rename(&self.folder, &self.target).map_err(FileError::io("rename", &self.target))?;
+        old.as_deref().map_or(Ok(()), remove_folder)?;
         sync_parent(&self.target)?;
         Folder::open(self.kind, &self.target)
     }
+}
+
+/// Gives a folder a hidden name beside its own, `.NAME.replaced`, and returns it; none if there is no
+/// such folder. So a folder is either whole under its name or gone, whenever a process ends.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, FileError> {
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.with_file_name(format!(".{name}.replaced"));
+    remove_folder(&aside)?;
+    fs::rename(folder, &aside).map_err(FileError::io("rename", folder))?;
+    Ok(Some(aside))
 }
 
 /// Removes a folder and what is in it, if it is there.

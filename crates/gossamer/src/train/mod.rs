@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gossamer_graph::Snapshot;
-use gossamer_machine::folder::{remove_folder, seal, share};
+use gossamer_machine::folder::{remove_folder, seal, set_aside, share};
 use gossamer_machine::{FileError, Machine, Observer};
 
 use crate::config::Config;
@@ -154,7 +154,10 @@ fn begin_folder(graph: &Snapshot, request: &TrainRequest) -> Result<(), Error> {
         if !request.replace {
             return Err(FileError::Exists { path: out.clone() }.into());
         }
-        remove_folder(out)?;
+        // Set aside first: a kill must not leave half of a finished run under its name.
+        if let Some(old) = set_aside(out)? {
+            remove_folder(&old)?;
+        }
     }
     let target = out.join("graph");
     fs::create_dir_all(&target).map_err(FileError::io("create", &target))?;
