@@ -66,8 +66,8 @@ impl Draft {
     }
 }
 
-/// Gives a folder a hidden name beside its own, `.NAME.replaced`, and returns it; none if there is no
-/// such folder. So a folder is either whole under its name or gone, whenever a process ends.
+/// Gives a folder a hidden name beside its own, `.NAME.replaced`, and returns it; none if there is
+/// no such folder. So a folder is either whole under its name or gone, whenever a process ends.
 ///
 /// # Errors
 /// [`FileError::Io`].
