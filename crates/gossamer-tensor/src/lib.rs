@@ -1,4 +1,4 @@
-//! Numbers: kernels on slices, and optimisers.
+//! Numbers: kernels on slices, optimisers and their schedules.
 //!
 //! *Invariant:* this crate has no word for facts; it sees rows, queries and slices of `f32`.
 //! Every array is row-major and its shape is known to the caller.
@@ -6,3 +6,4 @@
 
 pub mod kernel;
 pub mod optim;
+pub mod schedule;

@@ -5,7 +5,7 @@
 //! *Not here:* parsing of flags; a face makes a flag of each entry of [`SETTINGS`].
 
 use gossamer_machine::registry::nearest;
-use gossamer_tensor::optim;
+use gossamer_tensor::{optim, schedule};
 
 use crate::error::Error;
 use crate::score::{Initial, ScoreFunction};
@@ -117,6 +117,7 @@ settings! {
     reciprocal: bool, "true or false", "give each relation a second row for predicting heads";
     optimiser: String, "name", "optimiser";
     learning_rate: f32, "1", "size of a step";
+    schedule: String, "name", "how the step's size moves over the epochs";
     regulariser: String, "name", "penalty on large rows";
     regularisation: f32, "1", "weight of the penalty; 0 for none";
     batch: usize, "queries", "queries per step; with 1-vs-all a query brings several answers";
@@ -191,6 +192,7 @@ impl Config {
             reciprocal: true,
             optimiser: habits.optimiser.into(),
             learning_rate: habits.learning_rate,
+            schedule: "constant".into(),
             regulariser: "n3".into(),
             regularisation: habits.regularisation,
             batch: habits.batch,
@@ -256,6 +258,7 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.score_function()?;
         optim::find(&self.optimiser)?;
+        schedule::find(&self.schedule)?;
         regulariser::find(&self.regulariser)?;
         sample::find(&self.negative_sampler)?;
         loss::find(&self.loss)?;

@@ -29,5 +29,5 @@ pub use config::Config;
 pub use error::{Category, Error};
 pub use gossamer_graph::{ImportReport, ImportRequest, Side, Snapshot, Split, import};
 pub use gossamer_machine::{Machine, Observer, Progress, Silent};
-pub use gossamer_tensor::optim;
+pub use gossamer_tensor::{optim, schedule};
 pub use model::{Model, Run};

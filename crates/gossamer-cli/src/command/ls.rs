@@ -81,6 +81,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(entries!("regulariser", regulariser::ALL, setting("regulariser")));
     all.extend(entries!("negative sampler", sample::ALL, sampler));
     all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
+    all.extend(entries!("schedule", gossamer::schedule::ALL, setting("schedule")));
     all.extend(entries!("metric", evaluate::metric::ALL, judged));
     all
 }

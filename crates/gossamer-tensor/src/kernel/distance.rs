@@ -1,4 +1,4 @@
-//! Blocks of distances between queries and rows, and their gradients.
+//! Blocks of L1 and L2 distances between queries and rows, and their gradients.
 //!
 //! Shapes: queries (m × width), rows (n × width), scores and coefficients (m × n), row-major.
 //! A score is the *negative* distance. A coefficient is the derivative of the loss by that score.
@@ -8,23 +8,30 @@
 use super::vector::{LANES, sum_lanes};
 
 /// Rows scored together, so that four independent sums hide the latency of addition.
-const ROWS: usize = 4;
+pub const ROWS: usize = 4;
 
+/// Scores of one query against four rows.
+///
+/// A trait with an inlined function, not a closure: a closure is compiled on its own, and without
+/// its caller's instruction set.
+pub trait Four {
+    /// The four scores.
+    fn scores(query: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS];
+}
+
+/// Scores every query against the rows, four rows at a time.
 #[inline(always)]
-fn block(
-    queries: &[f32],
-    rows: &[f32],
-    width: usize,
-    out: &mut [f32],
-    four: impl Fn(&[f32], [&[f32]; ROWS]) -> [f32; ROWS],
-) {
+pub fn block<F: Four>(queries: &[f32], rows: &[f32], width: usize, out: &mut [f32]) {
     let n = rows.len() / width;
     for (query, out) in queries.chunks_exact(width).zip(out.chunks_exact_mut(n)) {
         let mut start = 0;
         while start < n {
-            // The last group overlaps its predecessor's place by repeating the last row.
-            let row = |i: usize| &rows[(start + i).min(n - 1) * width..][..width];
-            let scores = four(query, [row(0), row(1), row(2), row(3)]);
+            // The last group repeats the last row.
+            let mut four = [query; ROWS];
+            for (i, row) in four.iter_mut().enumerate() {
+                *row = &rows[(start + i).min(n - 1) * width..][..width];
+            }
+            let scores = F::scores(query, four);
             let count = ROWS.min(n - start);
             out[start..start + count].copy_from_slice(&scores[..count]);
             start += count;
@@ -32,80 +39,94 @@ fn block(
     }
 }
 
+/// Σ |q − e|, or with `SQUARE` Σ (q − e)².
 #[inline(always)]
-fn reduce_four(query: &[f32], rows: [&[f32]; ROWS], term: impl Fn(f32) -> f32) -> [f32; ROWS] {
+fn reduce_four<const SQUARE: bool>(query: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS] {
     let mut sums = [[0.0f32; LANES]; ROWS];
-    let width = query.len();
-    let full = width / LANES * LANES;
-    let mut place = 0;
-    while place < full {
-        let q: &[f32] = &query[place..place + LANES];
+    let (full, rest) = query.as_chunks::<LANES>();
+    for (place, q) in full.iter().enumerate() {
         for (sum, row) in sums.iter_mut().zip(rows) {
-            let row = &row[place..place + LANES];
-            for lane in 0..LANES {
-                sum[lane] += term(q[lane] - row[lane]);
-            }
-        }
-        place += LANES;
-    }
-    for (sum, row) in sums.iter_mut().zip(rows) {
-        for lane in 0..width - full {
-            sum[lane] += term(query[full + lane] - row[full + lane]);
+            add_terms::<SQUARE>(sum, q, lanes_at(row, place * LANES));
         }
     }
-    sums.map(|sum| sum_lanes(&sum))
+    if !rest.is_empty() {
+        let start = full.len() * LANES;
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            add_terms::<SQUARE>(sum, &padded(rest), &padded(&row[start..]));
+        }
+    }
+    sum_four(&sums)
 }
 
 #[inline(always)]
-fn moduli_four(query: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS] {
-    let half = query.len() / 2;
-    let mut sums = [[0.0f32; LANES]; ROWS];
-    let (q_re, q_im) = query.split_at(half);
-    let full = half / LANES * LANES;
-    let mut place = 0;
-    while place < full {
-        let (a, b) = (&q_re[place..place + LANES], &q_im[place..place + LANES]);
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            let (c, d) = (&row[place..place + LANES], &row[half + place..half + place + LANES]);
-            for lane in 0..LANES {
-                let (re, im) = (a[lane] - c[lane], b[lane] - d[lane]);
-                sum[lane] += (re * re + im * im).sqrt();
-            }
-        }
-        place += LANES;
+fn add_terms<const SQUARE: bool>(sum: &mut [f32; LANES], q: &[f32; LANES], e: &[f32; LANES]) {
+    for lane in 0..LANES {
+        let x = q[lane] - e[lane];
+        sum[lane] += if SQUARE { x * x } else { x.abs() };
     }
-    for (sum, row) in sums.iter_mut().zip(rows) {
-        for lane in 0..half - full {
-            let (re, im) =
-                (q_re[full + lane] - row[full + lane], q_im[full + lane] - row[half + full + lane]);
-            sum[lane] += (re * re + im * im).sqrt();
-        }
+}
+
+/// Sixteen values from `start` on.
+#[inline(always)]
+pub fn lanes_at(row: &[f32], start: usize) -> &[f32; LANES] {
+    &row[start..start + LANES].as_chunks().0[0]
+}
+
+/// Fewer than sixteen values, then zeros.
+#[inline(always)]
+pub fn padded(rest: &[f32]) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    lanes[..rest.len()].copy_from_slice(rest);
+    lanes
+}
+
+/// The sum of each row's lanes.
+#[inline(always)]
+pub fn sum_four(sums: &[[f32; LANES]; ROWS]) -> [f32; ROWS] {
+    let mut out = [0.0; ROWS];
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = sum_lanes(sum);
     }
-    sums.map(|sum| sum_lanes(&sum))
+    out
+}
+
+struct L1;
+
+impl Four for L1 {
+    #[inline(always)]
+    fn scores(query: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS] {
+        let mut scores = reduce_four::<false>(query, rows);
+        for score in &mut scores {
+            *score = -*score;
+        }
+        scores
+    }
+}
+
+struct L2;
+
+impl Four for L2 {
+    #[inline(always)]
+    fn scores(query: &[f32], rows: [&[f32]; ROWS]) -> [f32; ROWS] {
+        let mut scores = reduce_four::<true>(query, rows);
+        for score in &mut scores {
+            *score = -score.sqrt();
+        }
+        scores
+    }
 }
 
 for_each_instruction_set! {
     /// out = −Σ |q − e|.
     pub fn l1_block(queries: &[f32], rows: &[f32], width: usize, out: &mut [f32]) {
-        block(queries, rows, width, out, |query, rows| {
-            reduce_four(query, rows, |x| x.abs()).map(|sum| -sum)
-        });
+        block::<L1>(queries, rows, width, out);
     }
 }
 
 for_each_instruction_set! {
     /// out = −√ Σ (q − e)².
     pub fn l2_block(queries: &[f32], rows: &[f32], width: usize, out: &mut [f32]) {
-        block(queries, rows, width, out, |query, rows| {
-            reduce_four(query, rows, |x| x * x).map(|sum| -sum.sqrt())
-        });
-    }
-}
-
-for_each_instruction_set! {
-    /// out = −Σₖ |qₖ − eₖ| over complex coordinates; a row is [real parts | imaginary parts].
-    pub fn modulus_block(queries: &[f32], rows: &[f32], width: usize, out: &mut [f32]) {
-        block(queries, rows, width, out, |query, rows| moduli_four(query, rows).map(|sum| -sum));
+        block::<L2>(queries, rows, width, out);
     }
 }
 
@@ -124,21 +145,6 @@ fn add_l2(target: &mut [f32], a: &[f32], b: &[f32], c: f32, score: f32) {
     let factor = if score == 0.0 { 0.0 } else { c / score };
     for (target, (a, b)) in target.iter_mut().zip(a.iter().zip(b)) {
         *target += factor * (a - b);
-    }
-}
-
-#[inline(always)]
-fn add_modulus(target: &mut [f32], a: &[f32], b: &[f32], c: f32) {
-    let half = a.len() / 2;
-    let (a_re, a_im) = a.split_at(half);
-    let (b_re, b_im) = b.split_at(half);
-    let (t_re, t_im) = target.split_at_mut(half);
-    for i in 0..half {
-        let (re, im) = (a_re[i] - b_re[i], a_im[i] - b_im[i]);
-        let square = re * re + im * im;
-        let factor = if square > 0.0 { c / square.sqrt() } else { 0.0 };
-        t_re[i] -= factor * re;
-        t_im[i] -= factor * im;
     }
 }
 
@@ -180,25 +186,6 @@ for_each_instruction_set! {
             for (j, right) in rights.chunks_exact(width).enumerate() {
                 let place = i * strides[0] + j * strides[1];
                 add_l2(target, left, right, coefficients[place], scores[place]);
-            }
-        }
-    }
-}
-
-for_each_instruction_set! {
-    /// As [`add_l1_gradient`] for the sum of complex moduli.
-    pub fn add_modulus_gradient(
-        lefts: &[f32],
-        rights: &[f32],
-        width: usize,
-        coefficients: &[f32],
-        strides: [usize; 2],
-        targets: &mut [f32],
-    ) {
-        let pairs = lefts.chunks_exact(width).zip(targets.chunks_exact_mut(width));
-        for (i, (left, target)) in pairs.enumerate() {
-            for (j, right) in rights.chunks_exact(width).enumerate() {
-                add_modulus(target, left, right, coefficients[i * strides[0] + j * strides[1]]);
             }
         }
     }

@@ -50,7 +50,9 @@ macro_rules! for_each_instruction_set {
 pub mod vector;
 pub mod product;
 pub mod softmax;
+pub mod logistic;
 pub mod distance;
+pub mod modulus;
 pub mod rows;
 pub mod counting;
 pub mod similarity;

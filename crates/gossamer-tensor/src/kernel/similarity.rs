@@ -8,7 +8,7 @@
 
 use gossamer_machine::InstructionSet;
 
-use super::{distance, product, vector};
+use super::{distance, modulus, product, vector};
 
 /// How alike a query and a row are; higher is more alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Similarity {
             Self::Dot => product::rows_by_rows(m, width, n, queries, rows, out),
             Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
             Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
-            Self::NegativeModulus => distance::modulus_block(isa, queries, rows, width, out),
+            Self::NegativeModulus => modulus::modulus_block(isa, queries, rows, width, out),
         }
     }
 
@@ -90,7 +90,7 @@ impl Similarity {
                 out,
             ),
             Self::NegativeModulus => {
-                distance::add_modulus_gradient(
+                modulus::add_modulus_gradient(
                     isa,
                     queries,
                     rows,
@@ -100,6 +100,23 @@ impl Similarity {
                     out,
                 );
             }
+        }
+    }
+
+    /// Adds the block's shares of ∂loss/∂queries to `dq` and of ∂loss/∂rows to `de`.
+    pub fn add_gradients(
+        self,
+        isa: InstructionSet,
+        block: &Block<'_>,
+        dq: &mut [f32],
+        de: &mut [f32],
+    ) {
+        if self == Self::NegativeModulus {
+            let Block { queries, rows, width, coefficients, .. } = *block;
+            modulus::add_modulus_gradients(isa, queries, rows, width, coefficients, dq, de);
+        } else {
+            self.add_query_gradient(isa, block, dq);
+            self.add_row_gradient(isa, block, de);
         }
     }
 
@@ -146,7 +163,7 @@ impl Similarity {
                 out,
             ),
             Self::NegativeModulus => {
-                distance::add_modulus_gradient(
+                modulus::add_modulus_gradient(
                     isa,
                     rows,
                     queries,
@@ -248,6 +265,12 @@ mod tests {
                 let (mut dq, mut de) = (vec![0.0; m * width], vec![0.0; n * width]);
                 similarity.add_query_gradient(isa, &block, &mut dq);
                 similarity.add_row_gradient(isa, &block, &mut de);
+                let (mut both_q, mut both_e) = (vec![0.0; m * width], vec![0.0; n * width]);
+                similarity.add_gradients(isa, &block, &mut both_q, &mut both_e);
+                let pairs = dq.iter().chain(&de).zip(both_q.iter().chain(&both_e));
+                for (one, both) in pairs {
+                    assert!((one - both).abs() < 1e-5, "{similarity:?}: {one} {both}");
+                }
                 let step = 1e-3;
                 for i in 0..m * width {
                     let (mut up, mut down) = (queries.clone(), queries.clone());

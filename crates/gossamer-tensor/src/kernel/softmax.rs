@@ -95,16 +95,6 @@ for_each_instruction_set! {
     }
 }
 
-/// log σ(x) = −log(1 + e⁻ˣ), without overflow.
-pub fn log_sigmoid(x: f32) -> f32 {
-    if x < 0.0 { x - x.exp().ln_1p() } else { -(-x).exp().ln_1p() }
-}
-
-/// σ(x) = 1 / (1 + e⁻ˣ).
-pub fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,12 +126,5 @@ mod tests {
         exp_row(isa, &mut row);
         assert_eq!(row, [exp(-2.0), 1.0]);
         assert_eq!(LogSumExp::EMPTY.join(whole), whole);
-    }
-
-    #[test]
-    fn log_sigmoid_holds_at_both_ends() {
-        assert!((log_sigmoid(0.0) + std::f32::consts::LN_2).abs() < 1e-7);
-        assert_eq!(log_sigmoid(-1000.0), -1000.0);
-        assert_eq!(log_sigmoid(1000.0), 0.0);
     }
 }

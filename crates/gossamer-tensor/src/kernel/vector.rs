@@ -8,13 +8,15 @@ pub const LANES: usize = 16;
 /// Sums sixteen lanes pairwise.
 #[inline(always)]
 pub fn sum_lanes(lanes: &[f32; LANES]) -> f32 {
-    let mut half: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
-    for width in [4, 2, 1] {
+    let mut sums = *lanes;
+    let mut width = LANES / 2;
+    while width > 0 {
         for i in 0..width {
-            half[i] += half[i + width];
+            sums[i] += sums[i + width];
         }
+        width /= 2;
     }
-    half[0]
+    sums[0]
 }
 
 /// Σ aᵢ·bᵢ for slices of one length.

@@ -255,8 +255,7 @@ impl Work<'_> {
             scores: &scores,
             coefficients: &coefficients,
         };
-        similarity.add_query_gradient(isa, &whole, &mut query_gradient);
-        similarity.add_row_gradient(isa, &whole, &mut rows[n * width..]);
+        similarity.add_gradients(isa, &whole, &mut query_gradient, &mut rows[n * width..]);
         ids.extend(negatives);
         Shared { loss, query_gradient, ids, rows }
     }

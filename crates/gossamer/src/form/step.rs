@@ -6,8 +6,9 @@
 //!
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
-use gossamer_machine::Machine;
+use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::optim::{self, Optimiser};
+use gossamer_tensor::schedule::{self, Schedule};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -31,6 +32,8 @@ pub struct Recipe<'a> {
     pub optimiser: &'a dyn Optimiser,
     /// Its step size.
     pub learning_rate: f32,
+    /// How that moves over the run.
+    pub schedule: &'a dyn Schedule,
     /// The regulariser.
     pub regulariser: &'a dyn Regulariser,
     /// Its weight.
@@ -52,12 +55,21 @@ impl Recipe<'_> {
     ///
     /// # Errors
     /// [`Error::Unknown`].
-    pub fn new(config: &Config, kept_bytes: u64) -> Result<Self, Error> {
+    pub fn new(
+        config: &Config,
+        kept_bytes: u64,
+        instruction_set: InstructionSet,
+    ) -> Result<Self, Error> {
         Ok(Self {
             loss: loss::find(&config.loss)?,
-            shape: Shape { margin: config.margin, temperature: config.temperature },
+            shape: Shape {
+                margin: config.margin,
+                temperature: config.temperature,
+                instruction_set,
+            },
             optimiser: optim::find(&config.optimiser)?,
             learning_rate: config.learning_rate,
+            schedule: schedule::find(&config.schedule)?,
             regulariser: regulariser::find(&config.regulariser)?,
             regularisation: config.regularisation,
             sampler: sample::find(&config.negative_sampler)?,
@@ -66,6 +78,11 @@ impl Recipe<'_> {
             seed: config.seed,
             kept_bytes,
         })
+    }
+
+    /// The recipe when a part of the run (0 … 1) is done: the learning rate is the schedule's.
+    pub fn at(&self, done: f32) -> Self {
+        Self { learning_rate: self.learning_rate * self.schedule.factor(done), ..*self }
     }
 }
 

@@ -3,6 +3,8 @@
 //! *Invariant:* the coefficients are the derivatives of the loss by the scores.
 //! *Not here:* sums over all entities, which stream over panels (`train/form`).
 
+use gossamer_machine::InstructionSet;
+
 gossamer_machine::registry!("loss", Loss:
     softmax_cross_entropy::SoftmaxCrossEntropy,
     self_adversarial::SelfAdversarial,
@@ -15,6 +17,8 @@ pub struct Shape {
     pub margin: f32,
     /// Sharpness of the weights of negatives: α.
     pub temperature: f32,
+    /// The kernels' instruction set.
+    pub instruction_set: InstructionSet,
 }
 
 /// A loss over one positive and its negatives.
@@ -40,7 +44,8 @@ mod tests {
 
     #[test]
     fn derivatives_agree_with_finite_differences() {
-        let shape = Shape { margin: 1.5, temperature: 0.7 };
+        let shape =
+            Shape { margin: 1.5, temperature: 0.7, instruction_set: InstructionSet::detect() };
         for loss in ALL {
             let (positive, negatives) = (0.3f32, [0.9f32, -1.2, 0.1, 0.1]);
             let mut coefficients = negatives;

@@ -2,7 +2,8 @@
 //!
 //! *Paper:* Sun et al., "RotatE" (2019), equation 5.
 
-use gossamer_tensor::kernel::softmax::{exp, log_sigmoid, sigmoid};
+use gossamer_tensor::kernel::logistic::{logistic_row, sigmoid_and_softplus};
+use gossamer_tensor::kernel::softmax::exp_row;
 
 use super::{Loss, Shape};
 
@@ -27,33 +28,32 @@ impl Loss for SelfAdversarial {
         false
     }
     fn sampled(&self, shape: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
-        let Shape { margin, temperature } = *shape;
-        let max = negatives.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weight = |score: f32| exp(temperature * (score - max));
-        let sum: f32 = negatives.iter().map(|score| weight(*score)).sum();
-        let mut loss = -log_sigmoid(margin + positive);
-        for score in negatives.iter_mut() {
-            let weight = weight(*score) / sum;
-            loss -= weight * log_sigmoid(-margin - *score);
-            *score = 0.5 * weight * sigmoid(margin + *score);
-        }
-        (0.5 * loss, -0.5 * sigmoid(-margin - positive))
+        let Shape { margin, temperature, instruction_set } = *shape;
+        let mut weights: Vec<f32> = negatives.iter().map(|score| temperature * score).collect();
+        let sum = exp_row(instruction_set, &mut weights).sum;
+        weights.iter_mut().for_each(|weight| *weight *= 0.5 / sum);
+        let pushed = logistic_row(instruction_set, negatives, margin, &mut weights);
+        negatives.copy_from_slice(&weights);
+        let (slope, pulled) = sigmoid_and_softplus(-margin - positive);
+        (0.5 * pulled + pushed, -0.5 * slope)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gossamer_machine::InstructionSet;
 
     #[test]
     fn negatives_push_with_their_weights() {
-        let shape = Shape { margin: 0.0, temperature: 0.0 };
+        let shape =
+            Shape { margin: 0.0, temperature: 0.0, instruction_set: InstructionSet::detect() };
         let mut negatives = [0.0, 0.0];
         let (loss, slope) = SelfAdversarial.sampled(&shape, 0.0, &mut negatives);
         assert!((loss - std::f32::consts::LN_2).abs() < 1e-6);
         assert_eq!((slope, negatives), (-0.25, [0.125, 0.125]));
         let mut negatives = [0.0, 3.0];
-        let sharp = Shape { margin: 0.0, temperature: 2.0 };
+        let sharp = Shape { temperature: 2.0, ..shape };
         SelfAdversarial.sampled(&sharp, 0.0, &mut negatives);
         assert!(negatives[1] > 100.0 * negatives[0]);
     }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use gossamer_graph::Snapshot;
 use gossamer_machine::folder::{remove_folder, seal, set_aside, share};
 use gossamer_machine::{FileError, Machine, Observer};
+use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::form::step::{Learner, Recipe};
+use crate::form::step::Learner;
 use crate::model::Model;
 use crate::plan::{GraphShape, train_plan};
 
@@ -94,8 +95,7 @@ pub fn train(
     for vectors in &request.vectors {
         vectors.put(graph, &mut model)?;
     }
-    let recipe = Recipe::new(config, plan.kept_bytes)?;
-    let learner = Learner::new(model, recipe.optimiser);
+    let learner = Learner::new(model, optim::find(&config.optimiser)?);
     let standing = Standing { best_mrr: -1.0, ..Standing::default() };
     checkpoint::save(&request.out, config, &learner, &standing, None)?;
     let session = Session::new(graph, config, &plan, request, machine, observer)?;

@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
             request,
             machine,
             observer,
-            recipe: Recipe::new(config, plan.kept_bytes)?,
+            recipe: Recipe::new(config, plan.kept_bytes, machine.instruction_set)?,
             form: form::of(config)?,
             train,
             portions: portions(&adjacency, config.answers),
@@ -128,7 +128,9 @@ impl<'a> Session<'a> {
             let last = (first + batch).min(n_items);
             let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
             let examples = self.examples();
-            let loss = self.form.step(learner, examples, &items, &self.recipe, self.machine);
+            let epochs_done = standing.epoch as f64 + first as f64 / n_items as f64;
+            let recipe = self.recipe.at((epochs_done / self.config.epochs as f64) as f32);
+            let loss = self.form.step(learner, examples, &items, &recipe, self.machine);
             standing.loss += loss.sum;
             standing.weight += loss.weight;
             standing.step += 1;

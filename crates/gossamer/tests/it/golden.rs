@@ -165,7 +165,7 @@ fn ten_steps_equal_pytorch() {
             let mut ends = Vec::new();
             for kept_bytes in [0, 1 << 20] {
                 let (config, model) = start(&file, case);
-                let mut recipe = Recipe::new(&config, kept_bytes).unwrap();
+                let mut recipe = Recipe::new(&config, kept_bytes, machine.instruction_set).unwrap();
                 let mut learner = Learner::new(model, recipe.optimiser);
                 for (number, given) in case["steps"].as_array().unwrap().iter().enumerate() {
                     let loss = step(&mut learner, &config, &mut recipe, given, &machine);
@@ -202,7 +202,10 @@ fn first_gradients_equal_pytorch() {
         for case in file["cases"].as_array().unwrap() {
             let name = format!("{} {}", text(&file, "model"), text(case, "name"));
             let (config, model) = start(&file, case);
-            let mut recipe = Recipe { optimiser: &Recorder, ..Recipe::new(&config, 0).unwrap() };
+            let mut recipe = Recipe {
+                optimiser: &Recorder,
+                ..Recipe::new(&config, 0, machine.instruction_set).unwrap()
+            };
             let mut learner = Learner::new(model, &Recorder);
             step(&mut learner, &config, &mut recipe, &case["steps"][0], &machine);
             assert_close(
