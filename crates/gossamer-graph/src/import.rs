@@ -62,11 +62,13 @@ pub fn import(
     observer: &dyn Observer,
 ) -> Result<ImportReport, GraphError> {
     let draft = Draft::create(KIND, target, request.replace)?;
-    let mut builder = Builder::new(observer);
+    let mut builder = Builder::new(&draft, observer);
     let mut sources = Vec::new();
     for source in source::find_sources(&request.sources)? {
         let stage = format!("reading {}", source.path.display());
-        builder.begin(source.split.unwrap_or(Split::Train), stage);
+        // Triples that are split anew come from one split, so that none stands in two.
+        let split = source.split.filter(|_| request.split.is_none());
+        builder.begin(split.unwrap_or(Split::Train), stage);
         let report = read_source(&source.path, request, &mut builder)?;
         sources.push((source.path.display().to_string(), report));
     }
@@ -93,7 +95,7 @@ pub fn import_synth(
 ) -> Result<(ImportReport, Best), GraphError> {
     synth.check()?;
     let draft = Draft::create(KIND, target, request.replace)?;
-    let mut builder = Builder::new(observer);
+    let mut builder = Builder::new(&draft, observer);
     builder.begin(Split::Train, "drawing triples".into());
     for index in 0..synth.n_triples {
         let [head, relation, tail] = synth.triple(index);
@@ -127,14 +129,12 @@ fn finish(
             labels_without_owner += u64::from(!builder.label(name, label, language));
         })?;
     }
-    let duplicates = builder.sort();
-    if let Some(shares) = request.split {
-        builder.split(shares, request.seed);
-    }
     let stage = "writing";
     observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
-    builder.write(&draft)?;
-    let [n_entities, n_relations] = builder.n_names();
+    let duplicates = builder.write(&draft, request.split.map(|shares| (shares, request.seed)))?;
+    let n_names = builder.n_names();
+    drop(builder);
+    let [n_entities, n_relations] = n_names;
     notes.insert("n_entities".to_string(), n_entities.to_string());
     notes.insert("n_relations".to_string(), n_relations.to_string());
     if observer.cancelled() {

@@ -1,9 +1,13 @@
 //! The report on a graph: its size, its warts, and what leaks from train into the held-out splits.
 
+use std::collections::HashSet;
+
 use gossamer_machine::FileError;
 
+use crate::cardinality::AnswerCounts;
 use crate::id::Split;
-use crate::mirror::{Leak, Mirror, find_leaks, find_mirrors};
+use crate::mirror::{Givers, Leak, Mirror, Pairs};
+use crate::sampling::Sampling;
 use crate::snapshot::Snapshot;
 use crate::triples::Triples;
 
@@ -11,63 +15,8 @@ use crate::triples::Triples;
 const MIRROR_SHARE: f64 = 0.5;
 /// Fewer shared pairs than this are chance.
 const MIRROR_COUNT: u64 = 3;
-/// More answers per query than this, on average, make a side "n": the literature's threshold.
-const MANY: f64 = 1.5;
 /// Leaking pairs kept as examples.
 const MAX_EXAMPLES: usize = 10;
-
-/// How many answers a relation's queries have on each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cardinality {
-    /// About one on both sides.
-    OneToOne,
-    /// Many tails for a head.
-    OneToMany,
-    /// Many heads for a tail.
-    ManyToOne,
-    /// Many on both sides.
-    ManyToMany,
-}
-
-impl Cardinality {
-    /// "1-1", "1-n", "n-1" or "n-n".
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OneToOne => "1-1",
-            Self::OneToMany => "1-n",
-            Self::ManyToOne => "n-1",
-            Self::ManyToMany => "n-n",
-        }
-    }
-
-    /// The cardinality of each relation in these triples (Bordes et al. 2013: a side is "n" when a
-    /// query has more than 1.5 answers on average).
-    pub fn of_relations(n_relations: usize, triples: &Triples) -> Vec<Self> {
-        let mut counts = vec![[0u32; 3]; n_relations];
-        let mut heads: Vec<(u32, u32)> = Vec::with_capacity(triples.len());
-        let mut tails: Vec<(u32, u32)> = Vec::with_capacity(triples.len());
-        for [head, relation, tail] in triples.iter() {
-            counts[relation as usize][0] += 1;
-            heads.push((relation, head));
-            tails.push((relation, tail));
-        }
-        for (place, pairs) in [(1, &mut heads), (2, &mut tails)] {
-            pairs.sort_unstable();
-            pairs.dedup();
-            pairs.iter().for_each(|(relation, _)| counts[*relation as usize][place] += 1);
-        }
-        let many = |all: u32, different: u32| f64::from(all) / f64::from(different.max(1)) > MANY;
-        counts
-            .into_iter()
-            .map(|[all, heads, tails]| match (many(all, tails), many(all, heads)) {
-                (false, false) => Self::OneToOne,
-                (false, true) => Self::OneToMany,
-                (true, false) => Self::ManyToOne,
-                (true, true) => Self::ManyToMany,
-            })
-            .collect()
-    }
-}
 
 /// What a graph is like.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,41 +49,54 @@ pub struct Inspection {
     pub leak_examples: Vec<Leak>,
 }
 
-/// Looks at a whole graph. Cost: its triples in memory, twice.
+/// Looks at a whole graph. Cost: its training triples read twice, the held-out ones in memory.
 ///
 /// # Errors
 /// [`FileError`].
 pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
-    let parts = [Split::Train, Split::Valid, Split::Test].map(|split| graph.triples(split));
-    let [train, valid, test] = parts;
-    let (train, valid, test) = (train?, valid?, test?);
-    let all = [&train, &valid, &test];
-    let degrees = train_degrees(n_entities, &train);
-    let mirrors = find_mirrors(&all, MIRROR_SHARE, MIRROR_COUNT);
+    let (valid, test) = (graph.triples(Split::Valid)?, graph.triples(Split::Test)?);
+    let n_train = graph.n_triples(Split::Train)? as usize;
+    let sampling = Sampling::of((n_train + valid.len() + test.len()) as u64);
+    let (mut pairs, mut degrees) = (Pairs::new(sampling), vec![0; n_entities]);
+    let mut answers = AnswerCounts::new(n_relations, sampling);
+    let held_out = || valid.iter().chain(test.iter());
+    let mut self_loops = held_out().filter(|[head, _, tail]| head == tail).count();
+    graph.for_each_triple(Split::Train, |triple| {
+        let [head, _, tail] = triple;
+        degrees[head as usize] += 1;
+        degrees[tail as usize] += 1;
+        self_loops += usize::from(head == tail);
+        pairs.push(triple);
+        answers.push(triple);
+    })?;
+    held_out().for_each(|triple| pairs.push(triple));
+    let mirrors = pairs.mirrors(MIRROR_SHARE, MIRROR_COUNT);
     let mut cardinalities = [0; 4];
-    let kinds = Cardinality::of_relations(n_relations, &train);
-    kinds.into_iter().for_each(|kind| cardinalities[kind as usize] += 1);
-    let unseen = |part: &Triples| {
-        let mut ids: Vec<u32> = part.iter().flat_map(|[head, _, tail]| [head, tail]).collect();
-        ids.retain(|id| degrees[*id as usize] == 0);
-        ids.sort_unstable();
-        ids.dedup();
-        let has = |id: u32| ids.binary_search(&id).is_ok();
-        (ids.len(), part.iter().filter(|[head, _, tail]| has(*head) || has(*tail)).count())
-    };
-    let (unseen_valid, unseen_test) = (unseen(&valid), unseen(&test));
-    let leaks = [&valid, &test].map(|part| find_leaks(&train, part, &mirrors));
-    let in_train = |part: &Triples| part.iter().filter(|row| train.contains(*row)).count();
-    let in_both = test.iter().filter(|row| valid.contains(*row) && !train.contains(*row)).count();
+    answers.cardinalities().into_iter().for_each(|kind| cardinalities[kind as usize] += 1);
+    let unseen = [&valid, &test].map(|part| unseen(part, &degrees));
+    let mut givers = [&valid, &test].map(|part| Givers::new(part.iter(), &mirrors));
+    let in_both = test.iter().filter(|row| valid.contains(*row));
+    let (mut overlaps, mut in_both) = (0, in_both.collect::<Vec<_>>());
+    let held_out = [&valid, &test];
+    if !(valid.is_empty() && test.is_empty()) {
+        graph.for_each_triple(Split::Train, |triple| {
+            givers.iter_mut().for_each(|givers| givers.push(triple));
+            overlaps += held_out.iter().filter(|part| part.contains(triple)).count();
+            if let Ok(place) = in_both.binary_search(&triple) {
+                in_both.remove(place);
+            }
+        })?;
+    }
+    let leaks = givers.map(Givers::leaks);
     Ok(Inspection {
         n_entities,
         n_relations,
-        n_triples: all.map(Triples::len),
-        self_loops: all.iter().flat_map(|part| part.iter()).filter(|row| row[0] == row[2]).count(),
-        overlaps: in_train(&valid) + in_train(&test) + in_both,
-        unseen_entities: [unseen_valid.0, unseen_test.0],
-        unseen_triples: [unseen_valid.1, unseen_test.1],
+        n_triples: [n_train, valid.len(), test.len()],
+        self_loops,
+        overlaps: overlaps + in_both.len(),
+        unseen_entities: unseen.map(|unseen| unseen[0]),
+        unseen_triples: unseen.map(|unseen| unseen[1]),
         degrees: spread(&degrees),
         top_percent_share: top_percent_share(&degrees),
         cardinalities,
@@ -142,6 +104,14 @@ pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
         leak_examples: leaks.concat().into_iter().take(MAX_EXAMPLES).collect(),
         mirrors,
     })
+}
+
+/// Entities of a held-out part that no training triple has, and the triples with such an entity.
+fn unseen(part: &Triples, degrees: &[u32]) -> [usize; 2] {
+    let new = |id: &u32| degrees[*id as usize] == 0;
+    let ids: HashSet<u32> =
+        part.iter().flat_map(|[head, _, tail]| [head, tail]).filter(new).collect();
+    [ids.len(), part.iter().filter(|[head, _, tail]| new(head) || new(tail)).count()]
 }
 
 /// Training triples that each entity takes part in; a self loop counts twice.
@@ -172,22 +142,6 @@ fn top_percent_share(degrees: &[u32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cardinalities_follow_their_definition() {
-        let mut rows = Vec::new();
-        for i in 0..9u32 {
-            rows.push([i, 0, i + 10]); // 1-1
-            rows.push([i / 3, 1, i + 10]); // one head, many tails
-            rows.push([i, 2, i / 3]); // many heads, one tail
-            rows.push([i / 3, 3, i % 3]); // 3 × 3, complete
-        }
-        let kinds = Cardinality::of_relations(4, &Triples::from_rows(rows));
-        assert_eq!(
-            kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
-            ["1-1", "1-n", "n-1", "n-n"]
-        );
-    }
 
     #[test]
     fn degrees_and_their_skew() {

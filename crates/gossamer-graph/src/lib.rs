@@ -9,11 +9,16 @@ pub mod vocab;
 pub mod read;
 pub mod triples;
 pub mod adjacency;
+pub mod sampling;
+pub mod cardinality;
 pub mod mirror;
 pub mod snapshot;
 pub mod inspect;
 pub mod split;
 pub mod synth;
+pub mod facts;
+pub mod labels;
+pub mod triple_files;
 pub mod builder;
 pub mod import;
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use crate::sampling::Sampling;
 use crate::triples::Triples;
 
 /// A pair of entities with more relations than this is a hub of generated facts; it is passed over.
@@ -29,42 +30,67 @@ pub struct Mirror {
 
 /// Every mirror with at least `least_share` and at least `least_count` pairs, by share.
 pub fn find_mirrors(parts: &[&Triples], least_share: f64, least_count: u64) -> Vec<Mirror> {
-    let mut pairs: Vec<(u32, u32, u32, bool)> = Vec::new();
-    let mut totals: HashMap<u32, u64> = HashMap::new();
-    for [head, relation, tail] in parts.iter().flat_map(|part| part.iter()) {
-        *totals.entry(relation).or_default() += 1;
-        if head != tail {
-            pairs.push((head.min(tail), head.max(tail), relation, head > tail));
-        }
+    let mut pairs = Pairs::new(Sampling::WHOLE);
+    parts.iter().flat_map(|part| part.iter()).for_each(|triple| pairs.push(triple));
+    pairs.mirrors(least_share, least_count)
+}
+
+/// The relations of each unordered pair of entities, or of a sample of them.
+pub struct Pairs {
+    sampling: Sampling,
+    pairs: Vec<(u32, u32, u32, bool)>,
+    totals: HashMap<u32, u64>,
+}
+
+impl Pairs {
+    /// Of nothing yet.
+    pub fn new(sampling: Sampling) -> Self {
+        Self { sampling, pairs: Vec::new(), totals: HashMap::new() }
     }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut counts: HashMap<(u32, u32, bool), u64> = HashMap::new();
-    for group in pairs.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        if group.len() > MAX_RELATIONS_PER_PAIR {
-            continue;
-        }
-        for (_, _, relation, turned) in group {
-            for (_, _, other, other_turned) in group {
-                let inverse = turned != other_turned;
-                if inverse || relation != other {
-                    *counts.entry((*relation, *other, inverse)).or_default() += 1;
-                }
+
+    /// Takes a triple.
+    pub fn push(&mut self, [head, relation, tail]: [u32; 3]) {
+        let (low, high) = (head.min(tail), head.max(tail));
+        if self.sampling.has(u64::from(low) << 32 | u64::from(high)) {
+            *self.totals.entry(relation).or_default() += 1;
+            if head != tail {
+                self.pairs.push((low, high, relation, head > tail));
             }
         }
     }
-    let mut mirrors: Vec<Mirror> = counts
-        .into_iter()
-        .map(|((relation, other, inverse), count)| {
-            let share = count as f64 / totals[&relation] as f64;
-            Mirror { relation, other, inverse, count, share }
-        })
-        .filter(|mirror| mirror.share >= least_share && mirror.count >= least_count)
-        .collect();
-    mirrors.sort_by(|a, b| {
-        b.share.total_cmp(&a.share).then((a.relation, a.other).cmp(&(b.relation, b.other)))
-    });
-    mirrors
+
+    /// Every mirror with at least `least_share` and at least `least_count` pairs, by share; of a
+    /// sample, counts are those that it stands for.
+    pub fn mirrors(mut self, least_share: f64, least_count: u64) -> Vec<Mirror> {
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        let mut counts: HashMap<(u32, u32, bool), u64> = HashMap::new();
+        for group in self.pairs.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            if group.len() > MAX_RELATIONS_PER_PAIR {
+                continue;
+            }
+            for (_, _, relation, turned) in group {
+                for (_, _, other, other_turned) in group {
+                    let inverse = turned != other_turned;
+                    if inverse || relation != other {
+                        *counts.entry((*relation, *other, inverse)).or_default() += 1;
+                    }
+                }
+            }
+        }
+        let mut mirrors = Vec::new();
+        for ((relation, other, inverse), count) in counts {
+            let share = count as f64 / self.totals[&relation] as f64;
+            if share >= least_share && count >= least_count {
+                let count = count * self.sampling.every();
+                mirrors.push(Mirror { relation, other, inverse, count, share });
+            }
+        }
+        mirrors.sort_by(|a, b| {
+            b.share.total_cmp(&a.share).then((a.relation, a.other).cmp(&(b.relation, b.other)))
+        });
+        mirrors
+    }
 }
 
 /// Relations joined into classes by their mirrors: the class of each relation.
@@ -93,24 +119,52 @@ pub struct Leak {
     pub given_away_by: [u32; 3],
 }
 
-/// The held-out triples that a mirror in `train` gives away.
-pub fn find_leaks(train: &Triples, held_out: &Triples, mirrors: &[Mirror]) -> Vec<Leak> {
-    let mut of_relation: HashMap<u32, Vec<&Mirror>> = HashMap::new();
-    for mirror in mirrors {
-        of_relation.entry(mirror.relation).or_default().push(mirror);
+/// What would give held-out triples away, to be looked for among training triples in order.
+pub struct Givers {
+    /// (what gives away, held-out triple), ascending.
+    wanted: Vec<([u32; 3], [u32; 3])>,
+    next: usize,
+    found: Vec<Leak>,
+}
+
+impl Givers {
+    /// The mirrored versions of held-out triples.
+    pub fn new(held_out: impl Iterator<Item = [u32; 3]>, mirrors: &[Mirror]) -> Self {
+        let mut of_relation: HashMap<u32, Vec<&Mirror>> = HashMap::new();
+        for mirror in mirrors {
+            of_relation.entry(mirror.relation).or_default().push(mirror);
+        }
+        let mut wanted = Vec::new();
+        for triple in held_out {
+            let [head, relation, tail] = triple;
+            for m in of_relation.get(&relation).into_iter().flatten() {
+                let giver = if m.inverse { [tail, m.other, head] } else { [head, m.other, tail] };
+                wanted.push((giver, triple));
+            }
+        }
+        wanted.sort_unstable();
+        Self { wanted, next: 0, found: Vec::new() }
     }
-    let mut leaks = Vec::new();
-    for [head, relation, tail] in held_out.iter() {
-        let mirrors = of_relation.get(&relation).map_or(&[][..], Vec::as_slice);
-        let given = mirrors
-            .iter()
-            .map(|m| if m.inverse { [tail, m.other, head] } else { [head, m.other, tail] })
-            .find(|triple| train.contains(*triple));
-        if let Some(given_away_by) = given {
-            leaks.push(Leak { held_out: [head, relation, tail], given_away_by });
+
+    /// Takes the next training triple, in ascending order.
+    pub fn push(&mut self, triple: [u32; 3]) {
+        while let Some((giver, held_out)) = self.wanted.get(self.next).copied() {
+            if giver > triple {
+                break;
+            }
+            self.next += 1;
+            if giver == triple {
+                self.found.push(Leak { held_out, given_away_by: giver });
+            }
         }
     }
-    leaks
+
+    /// The held-out triples that are given away, ascending, each once.
+    pub fn leaks(mut self) -> Vec<Leak> {
+        self.found.sort_unstable_by_key(|leak| (leak.held_out, leak.given_away_by));
+        self.found.dedup_by_key(|leak| leak.held_out);
+        self.found
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +193,9 @@ mod tests {
         let test = Triples::from_rows(vec![[3, 0, 23], [5, 1, 45], [1, 4, 7]]);
         let train =
             Triples::from_rows(rows.into_iter().filter(|row| !test.contains(*row)).collect());
-        let leaks = find_leaks(&train, &test, &mirrors);
+        let mut givers = Givers::new(test.iter(), &mirrors);
+        train.iter().for_each(|triple| givers.push(triple));
+        let leaks = givers.leaks();
         assert_eq!(
             leaks.iter().map(|leak| leak.held_out).collect::<Vec<_>>(),
             [[3, 0, 23], [5, 1, 45]]

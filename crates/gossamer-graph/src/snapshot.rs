@@ -123,6 +123,40 @@ impl Snapshot {
         Triples::read(&self.folder.columns(&name)?, self.entities.len(), self.relations.len())
     }
 
+    /// Calls `visit` with every triple of a split in order, some thousand at a time in memory.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`] also when an id has no name.
+    pub fn for_each_triple(
+        &self,
+        split: Split,
+        mut visit: impl FnMut([u32; 3]),
+    ) -> Result<(), FileError> {
+        const ROWS: u64 = 1 << 16;
+        let name = format!("{}.gcol", split.name());
+        if !self.folder.has(&name) {
+            return Ok(());
+        }
+        let file = self.folder.columns(&name)?;
+        let n = file.n_values("head");
+        let [mut heads, mut relations, mut tails] = [const { Vec::new() }; 3];
+        for start in (0..n).step_by(ROWS as usize) {
+            let range = start..(start + ROWS).min(n);
+            file.read::<u32>("head", range.clone(), &mut heads)?;
+            file.read::<u32>("relation", range.clone(), &mut relations)?;
+            file.read::<u32>("tail", range, &mut tails)?;
+            for ((head, relation), tail) in heads.iter().zip(&relations).zip(&tails) {
+                let named = (*head.max(tail) as usize) < self.entities.len()
+                    && (*relation as usize) < self.relations.len();
+                if !named {
+                    return Err(FileError::corrupt(file.path(), start, "an id has no name"));
+                }
+                visit([*head, *relation, *tail]);
+            }
+        }
+        Ok(())
+    }
+
     /// The types of each entity, where the graph has types.
     ///
     /// # Errors

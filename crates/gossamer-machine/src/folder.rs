@@ -52,6 +52,11 @@ impl Draft {
         self.folder.join(name)
     }
 
+    /// Where files lie until then.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Seals the folder and gives it its name.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! memory does not grow with the number of triples judged, ranks aside (16 bytes each).
 //! *Not here:* choosing a model; training calls [`rank`] on the validation split.
 
-use gossamer_graph::inspect::{Cardinality, train_degrees};
+use gossamer_graph::cardinality::Cardinality;
+use gossamer_graph::inspect::train_degrees;
 use gossamer_graph::{Adjacency, Side, Split, Triples};
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Machine, Observer};
