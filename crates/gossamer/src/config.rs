@@ -181,18 +181,16 @@ impl Config {
 
     fn for_function(function: &dyn ScoreFunction) -> Self {
         let habits = function.habits();
-        let initial = match habits.initial {
-            Initial::Normal(scale) | Initial::Uniform(scale) => scale,
-        };
+        let (dim, margin) = (100, 9.0);
         Self {
             model: function.name().to_string(),
-            dim: 100,
+            dim,
             form: habits.form.into(),
             loss: habits.loss.into(),
-            reciprocal: true,
+            reciprocal: habits.reciprocal,
             optimiser: habits.optimiser.into(),
             learning_rate: habits.learning_rate,
-            schedule: "constant".into(),
+            schedule: habits.schedule.into(),
             regulariser: "n3".into(),
             regularisation: habits.regularisation,
             batch: habits.batch,
@@ -200,9 +198,9 @@ impl Config {
             negatives: 256,
             negative_sampler: "uniform".into(),
             shared_negatives: true,
-            margin: 9.0,
+            margin,
             temperature: 1.0,
-            initial,
+            initial: habits.first_scale(dim, margin),
             epochs: 40,
             validate_every: 5,
             patience: 4,
@@ -367,6 +365,10 @@ impl Config {
         }
         for (key, value) in settings {
             config.set(key, value)?;
+        }
+        if !settings.iter().any(|(key, _)| key == "initial") {
+            let habits = config.score_function()?.habits();
+            config.initial = habits.first_scale(config.dim, config.margin);
         }
         config.check()?;
         Ok(config)

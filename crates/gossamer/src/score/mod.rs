@@ -60,12 +60,29 @@ pub struct Habits {
     pub optimiser: &'static str,
     /// Learning rate.
     pub learning_rate: f32,
+    /// How it moves over the epochs.
+    pub schedule: &'static str,
+    /// A second row for each relation, for predicting heads.
+    pub reciprocal: bool,
     /// Weight of the regulariser; zero for none.
     pub regularisation: f32,
     /// Queries per batch.
     pub batch: usize,
     /// First values of entity rows.
     pub initial: Initial,
+    /// True if their scale is (margin + 2) / dim instead (Sun et al. 2019): distances begin near
+    /// the margin at any dim.
+    pub within_margin: bool,
+}
+
+impl Habits {
+    /// The scale of first values at this dim.
+    pub fn first_scale(&self, dim: usize, margin: f32) -> f32 {
+        match self.initial {
+            _ if self.within_margin => (margin + 2.0) / dim as f32,
+            Initial::Normal(scale) | Initial::Uniform(scale) => scale,
+        }
+    }
 }
 
 /// Settings of the bilinear family, after Lacroix et al. 2018 (Adagrad 0.1, N3 0.05, N(0, 1e-3)).
@@ -74,9 +91,12 @@ pub const BILINEAR: Habits = Habits {
     loss: "softmax-cross-entropy",
     optimiser: "adagrad",
     learning_rate: 0.1,
+    schedule: "constant",
+    reciprocal: true,
     regularisation: 0.05,
     batch: 256,
     initial: Initial::Normal(1e-3),
+    within_margin: false,
 };
 
 /// How plausible a triple is.

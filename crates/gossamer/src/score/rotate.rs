@@ -71,9 +71,12 @@ impl ScoreFunction for RotatE {
             loss: "self-adversarial",
             optimiser: "adam",
             learning_rate: 1e-3,
+            schedule: "linear",
+            reciprocal: false,
             regularisation: 0.0,
             batch: 1024,
-            initial: Initial::Uniform(0.1),
+            initial: Initial::Uniform(0.11),
+            within_margin: true,
         }
     }
     fn initial_relation(&self) -> Option<Initial> {

@@ -21,14 +21,24 @@ const L1: Habits = Habits {
     loss: "self-adversarial",
     optimiser: "adam",
     learning_rate: 1e-3,
+    schedule: "linear",
+    reciprocal: true,
     regularisation: 0.0,
     batch: 1024,
-    initial: Initial::Uniform(0.1),
+    initial: Initial::Uniform(0.11),
+    within_margin: true,
 };
 
 /// L2: softmax over the negatives and Adagrad reach .31 on FB15k-237 in five epochs.
-const L2: Habits =
-    Habits { loss: "softmax-cross-entropy", optimiser: "adagrad", learning_rate: 0.1, ..L1 };
+const L2: Habits = Habits {
+    loss: "softmax-cross-entropy",
+    optimiser: "adagrad",
+    learning_rate: 0.1,
+    schedule: "constant",
+    initial: Initial::Uniform(0.1),
+    within_margin: false,
+    ..L1
+};
 
 /// h + r towards tails, t − r towards heads.
 fn translate(side: Side, known: &[f32], condition: &[f32], query: &mut [f32]) {
