@@ -7,13 +7,16 @@ use gossamer_machine::column::ColumnWriter;
 use gossamer_machine::folder::Draft;
 use gossamer_machine::{FileError, Observer, Progress};
 
+use crate::attributes::Attributes;
 use crate::error::GraphError;
 use crate::facts::{Extra, Facts};
 use crate::id::Split;
 use crate::labels::Labels;
-use crate::read::{Row, TripleSink};
+use crate::read::{Attribute, Row, SchemaFact, TripleSink};
+use crate::schema::Schema;
 use crate::snapshot::NO_TIME;
 use crate::split::{Shares, assign};
+use crate::things::Things;
 use crate::triple_files::{TripleFiles, write_lists};
 use crate::triples::Triples;
 use crate::vocab::Vocab;
@@ -23,23 +26,37 @@ pub struct Builder<'a> {
     observer: &'a dyn Observer,
     stage: String,
     split: Split,
-    entities: Vocab,
+    things: Things,
     relations: Vocab,
     types: Vocab,
     graphs: Vocab,
     facts: Facts,
     entity_types: Vec<(u32, u32)>,
-    entity_labels: Labels,
-    relation_labels: Labels,
+    labels: Labels,
+    attributes: Attributes,
+    schema: Schema,
+}
+
+/// What was left over when a graph was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Rows that repeat an earlier row of their split.
+    pub duplicates: u64,
+    /// Labels of what no triple names.
+    pub labels: u64,
+    /// Attributes of what no triple names.
+    pub attributes: u64,
+    /// Statements about relations that no triple has.
+    pub schema: u64,
 }
 
 impl TripleSink for Builder<'_> {
     fn row(&mut self, row: &Row<'_>) -> Result<(), GraphError> {
         const ROWS_PER_REPORT: u64 = 1 << 16;
         let triple = [
-            self.entities.intern(row.head),
+            self.things.entity(row.head),
             self.relations.intern(row.relation),
-            self.entities.intern(row.tail),
+            self.things.entity(row.tail),
         ];
         let times = row.from.is_some() || row.until.is_some();
         let extra = (row.weight.is_some() || times || row.graph.is_some()).then(|| Extra {
@@ -56,7 +73,7 @@ impl TripleSink for Builder<'_> {
                 self.entity_types.push((entity, self.types.intern(kind)));
             }
             if let Some(label) = label {
-                self.entity_labels.push(entity, label, "");
+                self.labels.push(self.things.thing_of(entity), label, "");
             }
         }
         let done = self.facts.len();
@@ -69,6 +86,20 @@ impl TripleSink for Builder<'_> {
         }
         Ok(())
     }
+
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), GraphError> {
+        let Attribute { subject, property, text, kind, is_label } = *attribute;
+        let thing = self.things.intern(subject);
+        if is_label {
+            self.labels.push(thing, text, kind.strip_prefix('@').unwrap_or_default());
+        }
+        Ok(self.attributes.push(thing, property, kind, text)?)
+    }
+
+    fn schema(&mut self, fact: &SchemaFact<'_>) -> Result<(), GraphError> {
+        self.schema.push(fact);
+        Ok(())
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -78,14 +109,15 @@ impl<'a> Builder<'a> {
             observer,
             stage: String::new(),
             split: Split::Train,
-            entities: Vocab::new(),
+            things: Things::new(),
             relations: Vocab::new(),
             types: Vocab::new(),
             graphs: Vocab::new(),
             facts: Facts::new(draft.folder()),
             entity_types: Vec::new(),
-            entity_labels: Labels::new(),
-            relation_labels: Labels::new(),
+            labels: Labels::new(),
+            attributes: Attributes::new(draft),
+            schema: Schema::default(),
         }
     }
 
@@ -101,31 +133,24 @@ impl<'a> Builder<'a> {
 
     /// How many entities and relations there are.
     pub fn n_names(&self) -> [usize; 2] {
-        [self.entities.len(), self.relations.len()]
+        [self.things.n_entities(), self.relations.len()]
     }
 
-    /// Gives a label to what carries this name; false if nothing does.
-    pub fn label(&mut self, name: &str, label: &str, language: &str) -> bool {
-        let mut owned = false;
-        for (owner, labels) in [
-            (self.entities.find(name), &mut self.entity_labels),
-            (self.relations.find(name), &mut self.relation_labels),
-        ] {
-            if let Some(id) = owner {
-                owned = true;
-                labels.push(id, label, language);
-            }
-        }
-        owned
+    /// Gives a label to what carries this name.
+    pub fn label(&mut self, name: &str, label: &str, language: &str) {
+        self.labels.push(self.things.intern(name), label, language);
     }
 
-    /// Writes the columns; with shares and a seed, split anew. Returns how many rows repeated
-    /// one of their split.
+    /// Writes the columns; with shares and a seed, split anew.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn write(&mut self, draft: &Draft, split: Option<(Shares, u64)>) -> Result<u64, FileError> {
-        self.write_names(draft)?;
+    pub fn write(
+        &mut self,
+        draft: &Draft,
+        split: Option<(Shares, u64)>,
+    ) -> Result<Leftovers, FileError> {
+        let mut left = self.write_names(draft)?;
         let mut splits = match split {
             None => Vec::new(),
             Some((shares, seed)) => self.assign(shares, seed)?,
@@ -136,10 +161,10 @@ impl<'a> Builder<'a> {
         }
         let mut files = TripleFiles::new(draft, said, !self.graphs.is_empty());
         let mut splits = splits.drain(..);
-        let repeated =
+        left.duplicates =
             self.facts.for_each(|fact| files.push(splits.next().unwrap_or(fact.split), fact))?;
         files.finish()?;
-        Ok(repeated)
+        Ok(left)
     }
 
     /// The split of each fact, in order, held out anew; all must be training facts so far. Cost:
@@ -153,19 +178,23 @@ impl<'a> Builder<'a> {
         Ok(assign(&Triples::from_rows(rows), self.relations.len(), shares, seed))
     }
 
-    fn write_names(&mut self, draft: &Draft) -> Result<(), FileError> {
+    fn write_names(&mut self, draft: &Draft) -> Result<Leftovers, FileError> {
+        let things = &self.things;
+        let n_entities = things.n_entities();
         let mut writer = ColumnWriter::create(&draft.path("entities.gcol"))?;
-        self.entities.write(&mut writer)?;
-        self.entity_labels.write(&mut writer, self.entities.len())?;
+        things.write(&mut writer)?;
+        self.labels.write(&mut writer, n_entities, |thing| things.entity_of(thing))?;
         if !self.types.is_empty() {
             self.entity_types.sort_unstable();
             self.entity_types.dedup();
-            write_lists(&mut writer, "type", &self.entity_types, self.entities.len())?;
+            write_lists(&mut writer, "type", &self.entity_types, n_entities)?;
         }
         writer.finish()?;
         let mut writer = ColumnWriter::create(&draft.path("relations.gcol"))?;
         self.relations.write(&mut writer)?;
-        self.relation_labels.write(&mut writer, self.relations.len())?;
+        let relation = |thing: u32| self.relations.find(things.name(thing));
+        self.labels.write(&mut writer, self.relations.len(), relation)?;
+        let schema = self.schema.write(&mut writer, &self.relations, &mut self.types)?;
         writer.finish()?;
         for (vocab, name) in [(&self.types, "types.gcol"), (&self.graphs, "graphs.gcol")] {
             if !vocab.is_empty() {
@@ -174,6 +203,9 @@ impl<'a> Builder<'a> {
                 writer.finish()?;
             }
         }
-        Ok(())
+        let owned = |thing: u32| things.entity_of(thing).is_some() || relation(thing).is_some();
+        let labels = self.labels.n_without(owned);
+        let attributes = self.attributes.write(draft, |thing| things.entity_of(thing))?;
+        Ok(Leftovers { duplicates: 0, labels, attributes, schema })
     }
 }

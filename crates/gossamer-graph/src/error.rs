@@ -57,6 +57,9 @@ pub enum GraphError {
     /// A file of ours is damaged, missing or refused.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A name that is not registered.
+    #[error(transparent)]
+    Unknown(#[from] gossamer_machine::Unknown),
     /// A source file has rows that could not be understood.
     #[error("{}", list(mistakes, *total))]
     Mistakes {

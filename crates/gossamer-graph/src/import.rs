@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use gossamer_machine::folder::Draft;
 use gossamer_machine::{Observer, Progress};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, Leftovers};
 use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
@@ -26,6 +26,10 @@ pub struct ImportRequest {
     pub sources: Vec<PathBuf>,
     /// Order of columns, where it is not the usual one.
     pub columns: Option<String>,
+    /// The format of all sources, where it is not to be recognised.
+    pub format: Option<String>,
+    /// The IRI against which a source's relative ones are read.
+    pub base: Option<String>,
     /// Files with name, label and perhaps a language.
     pub labels: Vec<PathBuf>,
     /// Import the other rows of a source with mistakes.
@@ -38,15 +42,24 @@ pub struct ImportRequest {
     pub replace: bool,
 }
 
+/// What was read from a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceReport {
+    /// Its path.
+    pub path: String,
+    /// The format it was read as.
+    pub format: &'static str,
+    /// What was in it.
+    pub read: ReadReport,
+}
+
 /// What an import found and did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportReport {
-    /// What was read from each source, by its name.
-    pub sources: Vec<(String, ReadReport)>,
-    /// Rows that repeat an earlier row of their split.
-    pub duplicates: u64,
-    /// Labels that belong to no entity or relation.
-    pub labels_without_owner: u64,
+    /// What was read from each source.
+    pub sources: Vec<SourceReport>,
+    /// What was left over.
+    pub leftovers: Leftovers,
     /// The graph as it is.
     pub inspection: Inspection,
 }
@@ -69,8 +82,8 @@ pub fn import(
         // Triples that are split anew come from one split, so that none stands in two.
         let split = source.split.filter(|_| request.split.is_none());
         builder.begin(split.unwrap_or(Split::Train), stage);
-        let report = read_source(&source.path, request, &mut builder)?;
-        sources.push((source.path.display().to_string(), report));
+        let (format, read) = read_source(&source.path, sources.len(), request, &mut builder)?;
+        sources.push(SourceReport { path: source.path.display().to_string(), format, read });
     }
     refuse_mistakes(&sources, request)?;
     if builder.is_empty() {
@@ -123,15 +136,14 @@ fn finish(
     mut notes: BTreeMap<String, String>,
     observer: &dyn Observer,
 ) -> Result<ImportReport, GraphError> {
-    let mut labels_without_owner = 0;
     for path in &request.labels {
         read_labels(path, &mut |name, label, language| {
-            labels_without_owner += u64::from(!builder.label(name, label, language));
+            builder.label(name, label, language);
         })?;
     }
     let stage = "writing";
     observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
-    let duplicates = builder.write(&draft, request.split.map(|shares| (shares, request.seed)))?;
+    let leftovers = builder.write(&draft, request.split.map(|shares| (shares, request.seed)))?;
     let n_names = builder.n_names();
     drop(builder);
     let [n_entities, n_relations] = n_names;
@@ -142,31 +154,37 @@ fn finish(
     }
     let folder = draft.finish(&notes)?;
     let inspection = inspect(&Snapshot::of(folder)?)?;
-    Ok(ImportReport { sources: Vec::new(), duplicates, labels_without_owner, inspection })
+    Ok(ImportReport { sources: Vec::new(), leftovers, inspection })
 }
 
 fn read_source(
     path: &Path,
+    scope: usize,
     request: &ImportRequest,
     builder: &mut Builder<'_>,
-) -> Result<ReadReport, GraphError> {
+) -> Result<(&'static str, ReadReport), GraphError> {
     let mut input = source::open(path)?;
-    let options =
-        ReadOptions { file: path.display().to_string(), columns: request.columns.clone() };
+    let options = ReadOptions {
+        file: path.display().to_string(),
+        columns: request.columns.clone(),
+        base: request.base.clone(),
+        scope,
+    };
     let start = input.fill_buf().map_err(|error| source::unreadable(&options, &error))?;
-    let reader = read::recognise(&start[..start.len().min(1 << 16)]);
-    reader.read(&mut *input, &options, builder)
+    let reader = match &request.format {
+        Some(name) => read::find(name)?,
+        None => read::recognise(&start[..start.len().min(1 << 16)]),
+    };
+    let report = reader.read(&mut *input, &options, builder)?;
+    Ok((reader.name(), report))
 }
 
-fn refuse_mistakes(
-    sources: &[(String, ReadReport)],
-    request: &ImportRequest,
-) -> Result<(), GraphError> {
-    let total: u64 = sources.iter().map(|(_, report)| report.mistakes).sum();
+fn refuse_mistakes(sources: &[SourceReport], request: &ImportRequest) -> Result<(), GraphError> {
+    let total: u64 = sources.iter().map(|source| source.read.mistakes).sum();
     if total == 0 || request.skip_bad_rows {
         return Ok(());
     }
-    let shown = sources.iter().flat_map(|(_, report)| report.shown.iter().cloned());
+    let shown = sources.iter().flat_map(|source| source.read.shown.iter().cloned());
     let mistakes: Vec<Mistake> = shown.take(read::MAX_MISTAKES).collect();
     Err(GraphError::Mistakes { mistakes, total })
 }
@@ -204,7 +222,7 @@ mod tests {
             |_| {},
         );
         let report = report.unwrap();
-        assert_eq!((report.duplicates, report.sources[0].1.carriage_returns), (1, 3));
+        assert_eq!((report.leftovers.duplicates, report.sources[0].read.carriage_returns), (1, 3));
         let inspection = &report.inspection;
         assert_eq!(inspection.n_triples, [2, 1, 2]);
         assert_eq!((inspection.n_entities, inspection.n_relations), (4, 1));
@@ -240,7 +258,7 @@ mod tests {
             request.labels.push(path);
         });
         let report = report.unwrap();
-        assert_eq!((report.duplicates, report.labels_without_owner), (1, 1));
+        assert_eq!((report.leftovers.duplicates, report.leftovers.labels), (1, 1));
         let graph = Snapshot::open(&root.path().join("graph")).unwrap();
         let triples = graph.triples(Split::Train).unwrap();
         assert_eq!(triples.weights, Some(vec![0.5, 1.0]));
@@ -254,6 +272,49 @@ mod tests {
         let types = graph.types().unwrap().unwrap();
         assert_eq!(types.names.name(types.of(0)[0]).unwrap(), "Person");
         assert_eq!(types.of(1).len(), 1);
+    }
+
+    #[test]
+    fn rdf_keeps_types_labels_attributes_schema_and_blank_nodes() {
+        let turtle = "@prefix a: <http://a.org/> .\n\
+            @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n\
+            @prefix owl: <http://www.w3.org/2002/07/owl#> .\n\
+            a:Paris a a:City ; rdfs:label \"Paris\"@fr , \"Parijs\"@nl ; a:people 2100000 ;\n\
+              a:in a:France .\n\
+            a:in rdfs:label \"lies in\" ; rdfs:domain a:City ; rdfs:range a:Country ;\n\
+              owl:inverseOf a:has .\n\
+            a:France a:has a:Paris ; a:near [ a:in a:France ] , _:x .\n\
+            a:Nobody a:people 3 . a:gone rdfs:range a:City .\n";
+        let nquads = "_:x <http://a.org/near> <http://a.org/Paris> <http://a.org/g> .\n";
+        let (root, report) = import_text(&[("a.ttl", turtle), ("b.nq", nquads)], |_| {});
+        let report = report.unwrap();
+        let formats: Vec<&str> = report.sources.iter().map(|source| source.format).collect();
+        assert_eq!(formats, ["turtle", "n-quads"]);
+        let read = &report.sources[0].read;
+        assert_eq!((read.rows, read.literals, read.schema), (6, 5, 4));
+        let left = report.leftovers;
+        assert_eq!((left.labels, left.attributes, left.schema), (0, 2, 1));
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        let id = |name: &str| graph.entities().find(name).unwrap().unwrap();
+        assert_eq!(
+            graph.entities().shown(id("http://a.org/Paris")).unwrap(),
+            "Paris (http://a.org/Paris)"
+        );
+        for blank in ["_:x", "_:node.0", "_:file1.x"] {
+            id(blank);
+        }
+        assert!(graph.entities().find("http://a.org/Nobody").unwrap().is_none());
+        let relation = graph.relations().find("http://a.org/in").unwrap().unwrap();
+        assert_eq!(graph.relations().label(relation).unwrap().unwrap(), "lies in");
+        let types = graph.types().unwrap().unwrap();
+        let paris = types.of(id("http://a.org/Paris"));
+        assert_eq!(types.names.name(paris[0]).unwrap(), "http://a.org/City");
+        let file = graph.relations().file();
+        assert_eq!(file.n_values("range.values"), 1);
+        assert_eq!(file.n_values("inverse.values"), 2);
+        let attributes = graph.folder().columns("attributes.gcol").unwrap();
+        assert_eq!(attributes.read_all::<u8>("value.bytes").unwrap(), b"ParisParijs2100000");
+        assert_eq!(attributes.read_all::<u32>("kind").unwrap(), [0, 1, 2]);
     }
 
     #[test]

@@ -24,10 +24,10 @@ impl Labels {
         Self { languages: Vocab::new(), ends: vec![0], ..Self::default() }
     }
 
-    /// Takes a label; the language is empty where there is none.
-    pub fn push(&mut self, id: u32, label: &str, language: &str) {
+    /// Takes a label of a thing; the language is empty where there is none.
+    pub fn push(&mut self, thing: u32, label: &str, language: &str) {
         let language = self.languages.intern(language);
-        self.rows.push((language, id, self.rows.len() as u32));
+        self.rows.push((language, thing, self.rows.len() as u32));
         self.texts.extend_from_slice(label.as_bytes());
         self.ends.push(self.texts.len() as u64);
     }
@@ -47,17 +47,30 @@ impl Labels {
         std::str::from_utf8(&self.texts[range]).unwrap_or_default()
     }
 
-    /// Writes `label` and, for each language, `label@LANGUAGE`: a text per id.
+    /// How many belong to a thing that `owned` does not know.
+    pub fn n_without(&self, owned: impl Fn(u32) -> bool) -> u64 {
+        self.rows.iter().filter(|(_, thing, _)| !owned(*thing)).count() as u64
+    }
+
+    /// Writes `label` and, for each language, `label@LANGUAGE`: a text for each of `n_ids` ids,
+    /// which `id` gives to things.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn write(&mut self, writer: &mut ColumnWriter, n_ids: usize) -> Result<(), FileError> {
-        if self.is_empty() {
+    pub fn write(
+        &self,
+        writer: &mut ColumnWriter,
+        n_ids: usize,
+        id: impl Fn(u32) -> Option<u32>,
+    ) -> Result<(), FileError> {
+        let row = |row: &(u32, u32, u32)| id(row.1).map(|id| (row.0, id, row.2));
+        let mut rows: Vec<(u32, u32, u32)> = self.rows.iter().filter_map(row).collect();
+        if rows.is_empty() {
             return Ok(());
         }
-        self.rows.sort_unstable();
+        rows.sort_unstable();
         let mut plain: Vec<Option<(bool, u32)>> = vec![None; n_ids];
-        for (language, id, place) in &self.rows {
+        for (language, id, place) in &rows {
             // One without a language before all others, then the first to arrive.
             let mine = (!self.languages.name(*language).is_empty(), *place);
             let slot = &mut plain[*id as usize];
@@ -65,7 +78,7 @@ impl Labels {
         }
         let text = |slot: &Option<(bool, u32)>| slot.map_or("", |(_, place)| self.text(place));
         write_texts(writer, "label", plain.iter().map(text))?;
-        for group in self.rows.chunk_by(|a, b| a.0 == b.0) {
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
             let language = self.languages.name(group[0].0);
             if language.is_empty() {
                 continue;

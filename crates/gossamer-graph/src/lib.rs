@@ -19,6 +19,9 @@ pub mod synth;
 pub mod facts;
 pub mod labels;
 pub mod triple_files;
+pub mod things;
+pub mod attributes;
+pub mod schema;
 pub mod builder;
 pub mod import;
 

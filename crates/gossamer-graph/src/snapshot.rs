@@ -2,12 +2,14 @@
 //!
 //! | file | columns |
 //! |---|---|
-//! | `entities.gcol` | `name` (text), `name.order`, `label` and `label@LANG` (text), `type.offsets`, `type.values`, `text:KEY`, `number:KEY` (f64, NaN where absent), `date:KEY` (i64 seconds, least where absent), `features:KEY` (f32 × width) |
-//! | `relations.gcol` | `name`, `name.order`, `label` … |
+//! | `entities.gcol` | `name` (text), `name.order`, `label` and `label@LANG` (text), `type` (list) |
+//! | `relations.gcol` | `name`, `name.order`, `label` …; `domain`, `range` (lists of types), `inverse` (list of relations) |
 //! | `types.gcol`, `graphs.gcol` | `name`, `name.order` of types and named graphs |
+//! | `attributes.gcol` | `entity`, `property`, `kind` (u32), `value` (text), in the order of the sources |
+//! | `properties.gcol`, `kinds.gcol` | `name`, `name.order` of properties; of datatypes (IRIs) and languages (`@en`) |
 //! | `train.gcol`, `valid.gcol`, `test.gcol` | `head`, `relation`, `tail` (u32, sorted), `weight` (f32), `from`, `until` (i64 seconds, least where absent), `graph.offsets`, `graph.values` |
 //!
-//! A text column KEY is `KEY.offsets` (u64) and `KEY.bytes`. Only names and triples are always
+//! A text column KEY is `KEY.offsets` (u64) and `KEY.bytes`, a list `KEY.offsets` and `KEY.values`. Only names and triples are always
 //! there; readers pass over columns they do not know.
 //!
 //! *Invariant:* a snapshot never changes; opening one reads headers and indexes only.

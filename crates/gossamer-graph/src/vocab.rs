@@ -9,7 +9,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use gossamer_machine::FileError;
-use gossamer_machine::column::{ColumnFile, ColumnWriter};
+use gossamer_machine::column::{ColumnFile, ColumnWriter, Kind};
 use hashbrown::HashTable;
 
 /// Names and their ids while a graph is being built.
@@ -69,10 +69,18 @@ impl Vocab {
     /// # Errors
     /// Those of writing.
     pub fn write(&self, writer: &mut ColumnWriter) -> Result<(), FileError> {
-        writer.column("name.offsets", &self.offsets)?;
-        writer.column("name.bytes", &self.bytes)?;
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by_key(|id| slice(&self.bytes, &self.offsets, *id));
+        self.write_some(writer, &(0..self.len() as u32).collect::<Vec<_>>())
+    }
+
+    /// Writes `name` and `name.order` of some names, which get new ids in their order.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn write_some(&self, writer: &mut ColumnWriter, ids: &[u32]) -> Result<(), FileError> {
+        write_texts(writer, "name", ids.iter().map(|id| self.name(*id)))?;
+        let name = |id: &u32| slice(&self.bytes, &self.offsets, ids[*id as usize]);
+        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+        order.sort_unstable_by(|a, b| name(a).cmp(name(b)));
         writer.column("name.order", &order)
     }
 }
@@ -90,13 +98,16 @@ pub fn write_texts<'a>(
     name: &str,
     texts: impl Iterator<Item = &'a str>,
 ) -> Result<(), FileError> {
-    let (mut offsets, mut bytes) = (vec![0u64], Vec::new());
+    let offsets = writer.declare(&format!("{name}.offsets"), Kind::U64, 1);
+    let bytes = writer.declare(&format!("{name}.bytes"), Kind::U8, 1);
+    let mut end = 0u64;
+    writer.push(offsets, &[end])?;
     for text in texts {
-        bytes.extend_from_slice(text.as_bytes());
-        offsets.push(bytes.len() as u64);
+        end += text.len() as u64;
+        writer.push(offsets, &[end])?;
+        writer.push(bytes, text.as_bytes())?;
     }
-    writer.column(&format!("{name}.offsets"), &offsets)?;
-    writer.column(&format!("{name}.bytes"), &bytes)
+    Ok(())
 }
 
 /// Names and labels of a graph, read as they are asked for.

@@ -105,9 +105,10 @@ impl Error {
                 _ => Category::Input,
             },
             Self::Graph(GraphError::Cancelled) | Self::Stopped => Category::Stopped,
-            Self::Unknown(_) | Self::UnknownName { .. } | Self::Ambiguous { .. } => {
-                Category::Unknown
-            }
+            Self::Unknown(_)
+            | Self::Graph(GraphError::Unknown(_))
+            | Self::UnknownName { .. }
+            | Self::Ambiguous { .. } => Category::Unknown,
             Self::BudgetTooSmall { .. } => Category::Budget,
             _ => Category::Input,
         }

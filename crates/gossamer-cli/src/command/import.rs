@@ -2,6 +2,8 @@
 
 use clap::{Arg, ArgMatches, Command as Clap};
 use gossamer::{ImportReport, ImportRequest, Snapshot};
+use gossamer_graph::builder::Leftovers;
+use gossamer_graph::import::SourceReport;
 use gossamer_graph::split::Shares;
 use serde_json::{Value, json};
 
@@ -26,8 +28,10 @@ impl Command for Import {
     }
     fn arguments(&self, clap: Clap) -> Clap {
         clap.arg(Arg::new("sources").required(true).num_args(1..).value_name("SOURCE").help(
-            "Files (TSV, CSV, also .gz and .zst), folders with train.txt, or - for standard input",
+            "Files (any format of gossamer ls, also .gz and .zst), folders, or - for standard input",
         ))
+        .arg(option("format", "NAME", "The format of all sources [default: from their content]"))
+        .arg(option("base", "IRI", "Read relative IRIs of RDF against this one"))
         .arg(output("The graph folder to write"))
         .arg(option("columns", "NAMES", "Order of columns, such as tail,-,relation,head,weight"))
         .arg(
@@ -52,6 +56,8 @@ impl Command for Import {
         let request = ImportRequest {
             sources: many("sources"),
             columns: text(arguments, "columns").map(String::from),
+            format: text(arguments, "format").map(String::from),
+            base: text(arguments, "base").map(String::from),
             labels: many("labels"),
             skip_bad_rows: arguments.get_flag("skip-bad-rows"),
             split: split.map_err(gossamer::Error::from)?,
@@ -64,8 +70,11 @@ impl Command for Import {
         if context.json {
             let mut value = inspection_json(&graph, &report.inspection)?;
             value["sources"] = sources_json(&report);
-            value["duplicates"] = report.duplicates.into();
-            value["labels_without_owner"] = report.labels_without_owner.into();
+            let Leftovers { duplicates, labels, attributes, schema } = report.leftovers;
+            value["duplicates"] = duplicates.into();
+            value["labels_without_owner"] = labels.into();
+            value["attributes_without_owner"] = attributes.into();
+            value["schema_without_owner"] = schema.into();
             context.print(&value.to_string());
         } else {
             context.print(&(sources_text(&report) + &inspection_text(&graph, &report.inspection)?));
@@ -78,40 +87,49 @@ impl Command for Import {
 /// What was read, for people.
 pub fn sources_text(report: &ImportReport) -> String {
     let mut text = String::new();
-    for (name, source) in &report.sources {
-        text += &format!("{name}: {} rows", count(source.rows as usize));
+    for SourceReport { path, format, read } in &report.sources {
+        text += &format!("{path} ({format}): {} rows", count(read.rows as usize));
         for (n, what) in [
-            (source.mistakes, "not understood and skipped"),
-            (source.carriage_returns, "ending with a carriage return (CRLF)"),
-            (source.blank, "blank"),
+            (read.literals, "attributes"),
+            (read.schema, "statements about relations"),
+            (read.mistakes, "not understood and skipped"),
+            (read.carriage_returns, "ending with a carriage return (CRLF)"),
+            (read.blank, "blank"),
         ] {
             if n > 0 {
                 text += &format!(", {} {what}", count(n as usize));
             }
         }
         text.push('\n');
-        for mistake in &source.shown {
+        for mistake in &read.shown {
             text += &format!("  {mistake}\n").replace("\nhint", "\n  hint");
         }
     }
-    if report.duplicates > 0 {
-        text += &format!("! {} rows repeat an earlier one\n", count(report.duplicates as usize));
-    }
-    if report.labels_without_owner > 0 {
-        let n = count(report.labels_without_owner as usize);
-        text += &format!("! {n} labels belong to no entity or relation\n");
+    let left = &report.leftovers;
+    for (n, what) in [
+        (left.duplicates, "rows repeat an earlier one"),
+        (left.labels, "labels belong to no entity or relation"),
+        (left.attributes, "attributes belong to no entity and are left out"),
+        (left.schema, "statements are about relations that no triple has"),
+    ] {
+        if n > 0 {
+            text += &format!("! {} {what}\n", count(n as usize));
+        }
     }
     text
 }
 
 fn sources_json(report: &ImportReport) -> Value {
-    let source = |(name, source): &(String, gossamer_graph::read::ReadReport)| {
+    let source = |SourceReport { path, format, read }: &SourceReport| {
         json!({
-            "source": name,
-            "rows": source.rows,
-            "carriage_returns": source.carriage_returns,
-            "blank": source.blank,
-            "mistakes": source.mistakes,
+            "source": path,
+            "format": format,
+            "rows": read.rows,
+            "attributes": read.literals,
+            "schema": read.schema,
+            "carriage_returns": read.carriage_returns,
+            "blank": read.blank,
+            "mistakes": read.mistakes,
         })
     };
     report.sources.iter().map(source).collect()

@@ -77,7 +77,7 @@ fn write_folder(
         let mut value = inspection_json(&graph, &report.inspection)?;
         value["best_mean_reciprocal_rank"] = best.mrr.into();
         value["best_half_width_95"] = best.half_width.into();
-        value["duplicates"] = report.duplicates.into();
+        value["duplicates"] = report.leftovers.duplicates.into();
         context.print(&value.to_string());
     } else {
         let text = inspection_text(&graph, &report.inspection)?;

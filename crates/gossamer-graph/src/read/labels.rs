@@ -12,7 +12,7 @@ use crate::error::{GraphError, Mistake};
 /// [`GraphError::Mistakes`] with the first line that was not understood.
 pub fn read_labels(path: &Path, take: &mut dyn FnMut(&str, &str, &str)) -> Result<(), GraphError> {
     let mut input = source::open(path)?;
-    let options = ReadOptions { file: path.display().to_string(), columns: None };
+    let options = ReadOptions { file: path.display().to_string(), ..ReadOptions::default() };
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();

@@ -11,10 +11,16 @@ use crate::error::{GraphError, Mistake};
 pub mod fields;
 pub mod source;
 pub mod labels;
+pub mod rdf;
 
 gossamer_machine::registry!("format", Reader:
     tsv::Tsv,
     csv::Csv,
+    turtle::Turtle,
+    trig::TriG,
+    ntriples::NTriples,
+    nquads::NQuads,
+    rdfxml::RdfXml,
 );
 
 /// A line longer than this is no row of a graph; the bound keeps memory bounded.
@@ -49,6 +55,43 @@ pub struct Row<'a> {
     pub tail_label: Option<&'a str>,
 }
 
+/// A value of something: a text, number or date as the source writes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attribute<'a> {
+    /// Whose it is.
+    pub subject: &'a str,
+    /// Which.
+    pub property: &'a str,
+    /// The value.
+    pub text: &'a str,
+    /// The IRI of its datatype, or `@` and a language.
+    pub kind: &'a str,
+    /// True if the property is one that says what the subject is called.
+    pub is_label: bool,
+}
+
+/// What an ontology says of a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaKind {
+    /// The type of its heads.
+    Domain,
+    /// The type of its tails.
+    Range,
+    /// The relation that says the same the other way round.
+    Inverse,
+}
+
+/// A statement of an ontology.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SchemaFact<'a> {
+    /// What it says.
+    pub kind: SchemaKind,
+    /// Of which relation.
+    pub relation: &'a str,
+    /// A type, or the other relation.
+    pub object: &'a str,
+}
+
 /// What a source held.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadReport {
@@ -58,6 +101,10 @@ pub struct ReadReport {
     pub carriage_returns: u64,
     /// Blank lines.
     pub blank: u64,
+    /// Attributes.
+    pub literals: u64,
+    /// Statements about relations.
+    pub schema: u64,
     /// Rows that were not understood.
     pub mistakes: u64,
     /// The first of them.
@@ -74,13 +121,23 @@ impl ReadReport {
     }
 }
 
-/// Takes rows.
+/// Takes rows, attributes and schema.
 pub trait TripleSink {
     /// One row; an error ends the reading.
     ///
     /// # Errors
     /// The sink's own.
     fn row(&mut self, row: &Row<'_>) -> Result<(), GraphError>;
+    /// One attribute.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), GraphError>;
+    /// One statement about a relation.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn schema(&mut self, fact: &SchemaFact<'_>) -> Result<(), GraphError>;
 }
 
 /// How a source is to be read.
@@ -90,6 +147,10 @@ pub struct ReadOptions {
     pub file: String,
     /// Order of the columns, such as "head,relation,tail,weight"; none: from the header, or that.
     pub columns: Option<String>,
+    /// The IRI against which relative ones are read.
+    pub base: Option<String>,
+    /// Number of the file in its import: blank nodes of two files are never the same.
+    pub scope: usize,
 }
 
 /// A format.
@@ -120,7 +181,8 @@ pub trait Reader: Sync {
 /// The format of a source, by its beginning.
 pub fn recognise(start: &[u8]) -> &'static dyn Reader {
     let text = String::from_utf8_lossy(start);
-    ALL.iter().copied().find(|reader| reader.recognises(&text)).unwrap_or(ALL[0])
+    // Later formats are the more particular ones; the first takes what nobody knows.
+    ALL.iter().rev().copied().find(|reader| reader.recognises(&text)).unwrap_or(ALL[0])
 }
 
 #[cfg(test)]
@@ -135,11 +197,17 @@ mod tests {
             self.0.push([row.head, row.relation, row.tail].map(String::from));
             Ok(())
         }
+        fn attribute(&mut self, _: &Attribute<'_>) -> Result<(), GraphError> {
+            Ok(())
+        }
+        fn schema(&mut self, _: &SchemaFact<'_>) -> Result<(), GraphError> {
+            Ok(())
+        }
     }
 
     fn read(reader: &dyn Reader, bytes: &[u8]) -> (Vec<[String; 3]>, ReadReport) {
         let mut sink = Collect::default();
-        let options = ReadOptions { file: "f".into(), columns: None };
+        let options = ReadOptions { file: "f".into(), ..ReadOptions::default() };
         let report = reader.read(&mut &*bytes, &options, &mut sink).unwrap();
         (sink.0, report)
     }

@@ -79,7 +79,7 @@ fn in_folder(folder: &Path) -> Result<Vec<Source>, GraphError> {
 /// # Errors
 /// [`GraphError::Source`].
 pub fn open(path: &Path) -> Result<Box<dyn BufRead>, GraphError> {
-    let options = ReadOptions { file: path.display().to_string(), columns: None };
+    let options = ReadOptions { file: path.display().to_string(), ..ReadOptions::default() };
     let failed = |error: io::Error| unreadable(&options, &error);
     let raw: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(io::stdin())
