@@ -55,8 +55,8 @@ impl Attributes {
         file.write_all(text.as_bytes()).map_err(failed)
     }
 
-    /// Writes `attributes.gcol`, `properties.gcol` and `kinds.gcol`, with the id that `entity` gives
-    /// a thing. Returns how many belong to nothing.
+    /// Writes `attributes.gcol`, `properties.gcol` and `kinds.gcol`, with the id that `entity`
+    /// gives a thing. Returns how many belong to nothing.
     ///
     /// # Errors
     /// Those of reading and writing.
