@@ -68,22 +68,26 @@ impl AnswerCounts {
         }
     }
 
-    /// The cardinality of each relation.
-    pub fn cardinalities(mut self) -> Vec<Cardinality> {
+    /// Answers per query of each relation, on average: tails per head, heads per tail.
+    pub fn means(mut self) -> Vec<[f64; 2]> {
         self.tails.sort_unstable();
         self.tails.dedup();
         self.tails.iter().for_each(|(relation, _)| self.counts[*relation as usize][3] += 1);
-        let many = |all: u64, different: u64| all as f64 / different.max(1) as f64 > MANY;
-        let kind = |[all, heads, sampled, tails]: [u64; 4]| {
-            // Many triples per head: many tails for a head.
-            match (many(all, heads), many(sampled, tails)) {
-                (false, false) => Cardinality::OneToOne,
-                (true, false) => Cardinality::OneToMany,
-                (false, true) => Cardinality::ManyToOne,
-                (true, true) => Cardinality::ManyToMany,
-            }
+        let mean = |all: u64, different: u64| all as f64 / different.max(1) as f64;
+        let means =
+            |[all, heads, sampled, tails]: [u64; 4]| [mean(all, heads), mean(sampled, tails)];
+        self.counts.into_iter().map(means).collect()
+    }
+
+    /// The cardinality of each relation.
+    pub fn cardinalities(self) -> Vec<Cardinality> {
+        let kind = |[tails, heads]: [f64; 2]| match (tails > MANY, heads > MANY) {
+            (false, false) => Cardinality::OneToOne,
+            (true, false) => Cardinality::OneToMany,
+            (false, true) => Cardinality::ManyToOne,
+            (true, true) => Cardinality::ManyToMany,
         };
-        self.counts.into_iter().map(kind).collect()
+        self.means().into_iter().map(kind).collect()
     }
 }
 

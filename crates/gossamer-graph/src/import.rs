@@ -14,7 +14,8 @@ use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
 use crate::read::labels::read_labels;
-use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink, source};
+use crate::read::source::{self, Source};
+use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink};
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
 use crate::synth::{Best, Synth};
@@ -26,6 +27,8 @@ pub struct ImportRequest {
     pub sources: Vec<PathBuf>,
     /// Order of columns, where it is not the usual one.
     pub columns: Option<String>,
+    /// Which column of a table holds what.
+    pub map: Option<String>,
     /// The format of all sources, where it is not to be recognised.
     pub format: Option<String>,
     /// The IRI against which a source's relative ones are read.
@@ -82,7 +85,7 @@ pub fn import(
         // Triples that are split anew come from one split, so that none stands in two.
         let split = source.split.filter(|_| request.split.is_none());
         builder.begin(split.unwrap_or(Split::Train), stage);
-        let (format, read) = read_source(&source.path, sources.len(), request, &mut builder)?;
+        let (format, read) = read_source(&source, sources.len(), request, &mut builder)?;
         sources.push(SourceReport { path: source.path.display().to_string(), format, read });
     }
     refuse_mistakes(&sources, request)?;
@@ -158,20 +161,22 @@ fn finish(
 }
 
 fn read_source(
-    path: &Path,
+    source: &Source,
     scope: usize,
     request: &ImportRequest,
     builder: &mut Builder<'_>,
 ) -> Result<(&'static str, ReadReport), GraphError> {
-    let mut input = source::open(path)?;
+    let mut input = source::open(&source.path)?;
     let options = ReadOptions {
-        file: path.display().to_string(),
+        file: source.path.display().to_string(),
         columns: request.columns.clone(),
+        map: request.map.clone(),
+        numbers: source.numbers.clone(),
         base: request.base.clone(),
         scope,
     };
     let start = input.fill_buf().map_err(|error| source::unreadable(&options, &error))?;
-    let reader = match &request.format {
+    let reader = match request.format.as_deref().or(source.format) {
         Some(name) => read::find(name)?,
         None => read::recognise(&start[..start.len().min(1 << 16)]),
     };

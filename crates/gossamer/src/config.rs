@@ -112,8 +112,9 @@ macro_rules! settings {
 settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
-    form: String, "name", "training form: 1-vs-all or negative-sampling";
+    form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
+    label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
     reciprocal: bool, "true or false", "give each relation a second row for predicting heads";
     optimiser: String, "name", "optimiser";
     learning_rate: f32, "1", "size of a step";
@@ -125,7 +126,7 @@ settings! {
     negatives: usize, "entities", "negatives per query, or per block of queries that share them";
     negative_sampler: String, "name", "how negatives are drawn";
     shared_negatives: bool, "true or false", "one set of negatives for a block of 128 queries";
-    margin: f32, "score", "added to every score before a sigmoid (self-adversarial)";
+    margin: f32, "score", "added to every score (self-adversarial); wanted distance (margin)";
     temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial)";
     initial: f32, "1", "deviation or bound of the first entity values";
     epochs: usize, "epochs", "most passes over the training triples";
@@ -145,6 +146,7 @@ pub static ALIASES: &[(&str, &str)] = &[
     ("num_negs_per_pos", "negatives"),
     ("neg_sample_size", "negatives"),
     ("gamma", "margin"),
+    ("lr_schedule", "schedule"),
     ("adversarial_temperature", "temperature"),
     ("create_inverse_triples", "reciprocal"),
     ("optimizer", "optimiser"),
@@ -187,6 +189,7 @@ impl Config {
             dim,
             form: habits.form.into(),
             loss: habits.loss.into(),
+            label_smoothing: 0.0,
             reciprocal: habits.reciprocal,
             optimiser: habits.optimiser.into(),
             learning_rate: habits.learning_rate,
@@ -295,6 +298,10 @@ impl Config {
         if self.learning_rate <= 0.0 {
             let what = format!("{} is no step size", self.learning_rate);
             return Err(wrong("learning_rate", what, "0.1 suits adagrad, 0.001 adam"));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let what = format!("{} is no part of a label", self.label_smoothing);
+            return Err(wrong("label_smoothing", what, "write a number from 0 to 1, such as 0.1"));
         }
         if self.regularisation < 0.0 || self.initial < 0.0 {
             let key = if self.initial < 0.0 { "initial" } else { "regularisation" };

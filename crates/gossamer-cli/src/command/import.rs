@@ -34,6 +34,7 @@ impl Command for Import {
         .arg(option("base", "IRI", "Read relative IRIs of RDF against this one"))
         .arg(output("The graph folder to write"))
         .arg(option("columns", "NAMES", "Order of columns, such as tail,-,relation,head,weight"))
+        .arg(option("map", "ROLES", "Columns by header or number: head=from,relation=:knows,tail=2"))
         .arg(
             option("labels", "FILE", "Labels: name, tab, label [, tab, language]; may be repeated")
                 .action(clap::ArgAction::Append),
@@ -56,6 +57,7 @@ impl Command for Import {
         let request = ImportRequest {
             sources: many("sources"),
             columns: text(arguments, "columns").map(String::from),
+            map: text(arguments, "map").map(String::from),
             format: text(arguments, "format").map(String::from),
             base: text(arguments, "base").map(String::from),
             labels: many("labels"),

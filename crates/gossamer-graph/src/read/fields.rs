@@ -1,5 +1,6 @@
 //! What the columns of a table mean, shared by the readers of tables.
 
+use super::numbers::Numbers;
 use super::{ReadOptions, ReadReport, Row, TripleSink};
 use crate::error::{GraphError, Mistake};
 
@@ -33,9 +34,9 @@ pub enum Role {
 }
 
 const WORDS: &[(Role, &[&str])] = &[
-    (Role::Head, &["head", "subject", "source", "h", "s", "node1"]),
-    (Role::Relation, &["relation", "predicate", "edge", "r", "p", "label"]),
-    (Role::Tail, &["tail", "object", "target", "t", "o", "node2"]),
+    (Role::Head, &["head", "subject", "source", "h", "s", "node1", "head_id"]),
+    (Role::Relation, &["relation", "predicate", "edge", "r", "p", "label", "relation_id"]),
+    (Role::Tail, &["tail", "object", "target", "t", "o", "node2", "tail_id"]),
     (Role::Weight, &["weight", "confidence", "score"]),
     (Role::From, &["from", "since", "valid_from", "start"]),
     (Role::Until, &["until", "valid_until", "end"]),
@@ -48,7 +49,8 @@ const WORDS: &[(Role, &[&str])] = &[
 ];
 
 fn role(word: &str) -> Option<Role> {
-    let word = word.trim().to_ascii_lowercase();
+    // RecBole's headers say a column's kind after a colon.
+    let word = word.trim().split(':').next().unwrap_or_default().to_ascii_lowercase();
     WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(role, _)| *role)
 }
 
@@ -56,11 +58,19 @@ fn role(word: &str) -> Option<Role> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields {
     roles: Vec<Role>,
-    /// True if weights and more may be missing at the end of a row.
-    lenient: bool,
+    /// Values that stand in no column: those of `--map relation=:knows`.
+    constants: Vec<(Role, String)>,
+    /// Columns that a row must have.
+    least: usize,
+    /// True if a row may have columns beyond those with a role.
+    open: bool,
 }
 
 impl Fields {
+    fn new(roles: Vec<Role>) -> Self {
+        Self { least: roles.len(), roles, constants: Vec::new(), open: false }
+    }
+
     /// The roles that a first row spells out, if it is a header.
     fn from_header(first: &[&str]) -> Option<Self> {
         let found: Vec<Option<Role>> = first.iter().map(|word| role(word)).collect();
@@ -74,14 +84,17 @@ impl Fields {
             let role = role.filter(|role| !roles.contains(role)).unwrap_or(Role::Ignored);
             roles.push(role);
         }
-        Some(Self { roles, lenient: false })
+        Some(Self::new(roles))
     }
 
     /// The roles for a table with this first row, and whether that row is a header.
     ///
     /// # Errors
-    /// [`GraphError::Request`] when `--columns` makes no sense.
+    /// [`GraphError::Request`] when `--columns` or `--map` makes no sense.
     pub fn choose(options: &ReadOptions, first: &[&str]) -> Result<(Self, bool), GraphError> {
+        if let Some(map) = &options.map {
+            return Self::from_map(map, first);
+        }
         let header = Self::from_header(first);
         if let Some(columns) = &options.columns {
             let words: Vec<&str> = columns.split(',').collect();
@@ -92,11 +105,52 @@ impl Fields {
             })?;
             return Ok((chosen, header.is_some()));
         }
-        let usual = vec![Role::Head, Role::Relation, Role::Tail, Role::Weight];
+        let usual = Self::new(vec![Role::Head, Role::Relation, Role::Tail, Role::Weight]);
         Ok(match header {
             Some(header) => (header, true),
-            None => (Self { roles: usual, lenient: true }, false),
+            None => (Self { least: 3, ..usual }, false),
         })
+    }
+
+    /// The roles that `--map` gives to columns, by their header or their number.
+    fn from_map(map: &str, first: &[&str]) -> Result<(Self, bool), GraphError> {
+        let wrong = |what: String| GraphError::Request {
+            what: format!("--map {map}: {what}"),
+            hint: format!(
+                "write for example --map head=1,relation=:knows,tail=2: a column by its header or \
+                 number, or a value after a colon; the first row is {}",
+                first.join(", ")
+            ),
+        };
+        let mut fields = Self { open: true, ..Self::new(Vec::new()) };
+        let mut header = false;
+        for part in map.split(',') {
+            let (word, column) = part.split_once('=').ok_or_else(|| wrong(format!("'{part}'")))?;
+            let role = role(word).ok_or_else(|| wrong(format!("there is no role '{word}'")))?;
+            if let Some(value) = column.strip_prefix(':') {
+                fields.constants.push((role, value.to_string()));
+                continue;
+            }
+            let named = first.iter().position(|cell| cell.trim() == column.trim());
+            let numbered = column.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            let named = named.filter(|_| numbered.is_none());
+            let place = numbered.or(named).filter(|place| *place < first.len());
+            let place = place.ok_or_else(|| wrong(format!("there is no column '{column}'")))?;
+            header |= named.is_some();
+            if fields.roles.len() <= place {
+                fields.roles.resize(place + 1, Role::Ignored);
+            }
+            fields.roles[place] = role;
+        }
+        fields.least = fields.roles.len();
+        for needed in [Role::Head, Role::Relation, Role::Tail] {
+            let constant = fields.constants.iter().any(|(role, _)| *role == needed);
+            if !constant && !fields.roles.contains(&needed) {
+                let word = WORDS.iter().find(|entry| entry.0 == needed).map_or("", |e| e.1[0]);
+                return Err(wrong(format!("{word} has no column")));
+            }
+        }
+        Ok((fields, header))
     }
 
     /// How many columns a row should have, in words.
@@ -106,7 +160,9 @@ impl Fields {
             .iter()
             .map(|role| WORDS.iter().find(|entry| entry.0 == *role).map_or("-", |entry| entry.1[0]))
             .collect();
-        let needed = if self.lenient {
+        let needed = if self.open {
+            format!("at least {} columns", self.least)
+        } else if self.least < words.len() {
             "3 columns (head, relation, tail)".into()
         } else {
             format!("{} columns ({})", words.len(), words.join(", "))
@@ -118,75 +174,87 @@ impl Fields {
     ///
     /// # Errors
     /// A [`Mistake`] without file and line, which the reader adds.
-    pub fn row<'a>(&self, cells: &[&'a str], columns: &[u64]) -> Result<Row<'a>, Mistake> {
-        let mistake = |cell: usize, what: String, hint: &str| {
-            let column = columns.get(cell).or(columns.last()).copied().unwrap_or(1);
-            Mistake { file: String::new(), line: 0, column, what, hint: hint.into() }
-        };
-        let least = if self.lenient { 3 } else { self.roles.len() };
-        if cells.len() < least || cells.len() > self.roles.len() {
-            let cell = if cells.len() < least { 0 } else { self.roles.len() };
+    pub fn row<'a>(
+        &'a self,
+        cells: &[&'a str],
+        columns: &[u64],
+        numbers: Option<&'a Numbers>,
+    ) -> Result<Row<'a>, Mistake> {
+        let at = |cell: usize| columns.get(cell).or(columns.last()).copied().unwrap_or(1);
+        if cells.len() < self.least || (cells.len() > self.roles.len() && !self.open) {
+            let cell = if cells.len() < self.least { 0 } else { self.roles.len() };
             let what = format!("{}, found {}", self.expected(), cells.len());
             let hint = if cells.len() == 1 {
                 "columns are separated by tabs (.tsv) or commas (.csv)"
             } else {
-                "name the columns with --columns if they stand in another order"
+                "name the columns with --columns or --map if they stand in another order"
             };
-            return Err(mistake(cell, what, hint));
+            return Err(mistake(at(cell), what, hint));
         }
         let mut row = Row::default();
+        for (role, value) in &self.constants {
+            self.put(&mut row, *role, value, numbers)
+                .map_err(|(what, hint)| mistake(1, what, hint))?;
+        }
         for (place, (cell, role)) in cells.iter().zip(&self.roles).enumerate() {
-            let cell: &'a str = cell.trim();
-            if cell.contains('\0') {
-                return Err(mistake(
-                    place,
-                    "a NUL byte inside a name".into(),
-                    "is this a text file?",
-                ));
-            }
-            let optional = (!cell.is_empty()).then_some(cell);
-            let number = |cell: &str| match cell.parse::<f32>() {
-                Ok(value) if value.is_finite() => Ok(value),
-                _ => Err(mistake(
-                    place,
-                    format!("expected a number, found '{cell}'"),
-                    "a weight is written like 0.75",
-                )),
-            };
-            let time = |cell: &str| {
-                seconds(cell).ok_or_else(|| {
-                    mistake(
-                        place,
-                        format!("expected a date, found '{cell}'"),
-                        "write 2024, 2024-05-31 or 2024-05-31T12:00:00Z",
-                    )
-                })
-            };
-            match role {
-                Role::Head => row.head = cell,
-                Role::Relation => row.relation = cell,
-                Role::Tail => row.tail = cell,
-                Role::Weight => row.weight = optional.map(number).transpose()?,
-                Role::From => row.from = optional.map(time).transpose()?,
-                Role::Until => row.until = optional.map(time).transpose()?,
-                Role::Graph => row.graph = optional,
-                Role::HeadType => row.head_type = optional,
-                Role::TailType => row.tail_type = optional,
-                Role::HeadLabel => row.head_label = optional,
-                Role::TailLabel => row.tail_label = optional,
-                Role::Ignored => {}
-            }
-            let needed = matches!(role, Role::Head | Role::Relation | Role::Tail);
-            if needed && cell.is_empty() {
-                return Err(mistake(
-                    place,
-                    format!("{}, this one is empty", self.expected()),
-                    "give every head, relation and tail a name",
-                ));
-            }
+            self.put(&mut row, *role, cell.trim(), numbers)
+                .map_err(|(what, hint)| mistake(at(place), what, hint))?;
         }
         Ok(row)
     }
+
+    /// Puts a value into its place of a row.
+    fn put<'a>(
+        &self,
+        row: &mut Row<'a>,
+        role: Role,
+        cell: &'a str,
+        numbers: Option<&'a Numbers>,
+    ) -> Result<(), (String, &'static str)> {
+        if cell.contains('\0') {
+            return Err(("a NUL byte inside a name".into(), "is this a text file?"));
+        }
+        if cell.is_empty() && matches!(role, Role::Head | Role::Relation | Role::Tail) {
+            let what = format!("{}, this one is empty", self.expected());
+            return Err((what, "give every head, relation and tail a name"));
+        }
+        let entity =
+            |cell: &'a str| numbers.map_or(Ok(cell), |numbers| numbers.entities.name(cell));
+        let numbered = |what: String| (what, "the list and the triples must be of one version");
+        let some = (!cell.is_empty()).then_some(cell);
+        match role {
+            Role::Head => row.head = entity(cell).map_err(numbered)?,
+            Role::Tail => row.tail = entity(cell).map_err(numbered)?,
+            Role::Relation => {
+                let relation = numbers.map_or(Ok(cell), |numbers| numbers.relations.name(cell));
+                row.relation = relation.map_err(numbered)?;
+            }
+            Role::Weight => row.weight = some.map(weight).transpose()?,
+            Role::From => row.from = some.map(time).transpose()?,
+            Role::Until => row.until = some.map(time).transpose()?,
+            Role::Graph => row.graph = some,
+            Role::HeadType => row.head_type = some,
+            Role::TailType => row.tail_type = some,
+            Role::HeadLabel => row.head_label = some,
+            Role::TailLabel => row.tail_label = some,
+            Role::Ignored => {}
+        }
+        Ok(())
+    }
+}
+
+fn weight(cell: &str) -> Result<f32, (String, &'static str)> {
+    let number = cell.parse().ok().filter(|value: &f32| value.is_finite());
+    number.ok_or_else(|| {
+        (format!("expected a number, found '{cell}'"), "a weight is written like 0.75")
+    })
+}
+
+fn time(cell: &str) -> Result<i64, (String, &'static str)> {
+    seconds(cell).ok_or_else(|| {
+        let hint = "write 2024, 2024-05-31 or 2024-05-31T12:00:00Z";
+        (format!("expected a date, found '{cell}'"), hint)
+    })
 }
 
 /// The rows of one table on their way to a sink: the first decides what columns mean.
@@ -223,7 +291,7 @@ impl<'a> TableRows<'a> {
             }
         }
         let Some(fields) = &self.fields else { return Ok(()) };
-        match fields.row(cells, &starts(cells)) {
+        match fields.row(cells, &starts(cells), self.options.numbers.as_deref()) {
             Ok(row) => {
                 self.report.rows += 1;
                 self.sink.row(&row)
@@ -301,21 +369,42 @@ mod tests {
     }
 
     #[test]
+    fn a_map_names_columns_by_number_header_or_value() {
+        let map = |map: &str| ReadOptions { map: Some(map.into()), ..ReadOptions::default() };
+        let first = ["a", "1", "b"];
+        let (fields, header) =
+            Fields::choose(&map("head=1,relation=:cites,tail=3,weight=2"), &first).unwrap();
+        assert!(!header);
+        let row = fields.row(&["x", "0.5", "y", "more"], &[1, 3, 5, 7], None).unwrap();
+        assert_eq!((row.head, row.relation, row.tail, row.weight), ("x", "cites", "y", Some(0.5)));
+        assert!(fields.row(&["x", "0.5"], &[1, 3], None).unwrap_err().what.contains("at least 3"));
+        let first = ["to", "kind", "from"];
+        let (fields, header) =
+            Fields::choose(&map("head=from,relation=kind,tail=to"), &first).unwrap();
+        assert!(header);
+        let row = fields.row(&["b", "r", "a"], &[1, 3, 5], None).unwrap();
+        assert_eq!((row.head, row.relation, row.tail), ("a", "r", "b"));
+        for wrong in ["head=1", "head=9,relation=1,tail=2", "who=1", "head"] {
+            assert!(Fields::choose(&map(wrong), &first).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_header_or_columns_set_the_order() {
         let options = ReadOptions::default();
         let (fields, header) =
             Fields::choose(&options, &["object", "subject", "predicate"]).unwrap();
         assert!(header);
-        let row = fields.row(&["b", "a", "r"], &[1, 3, 5]).unwrap();
+        let row = fields.row(&["b", "a", "r"], &[1, 3, 5], None).unwrap();
         assert_eq!((row.head, row.relation, row.tail), ("a", "r", "b"));
         let options =
             ReadOptions { columns: Some("tail,-,relation,head,weight".into()), ..options };
         let (fields, header) = Fields::choose(&options, &["b", "x", "r", "a", "0.5"]).unwrap();
         assert!(!header);
-        let row = fields.row(&["b", "x", "r", "a", "0.5"], &[1, 3, 5, 7, 9]).unwrap();
+        let row = fields.row(&["b", "x", "r", "a", "0.5"], &[1, 3, 5, 7, 9], None).unwrap();
         assert_eq!((row.head, row.tail, row.weight), ("a", "b", Some(0.5)));
         assert_eq!(
-            fields.row(&["b", "x", "r", "a", "heavy"], &[1, 3, 5, 7, 9]).unwrap_err().column,
+            fields.row(&["b", "x", "r", "a", "heavy"], &[1, 3, 5, 7, 9], None).unwrap_err().column,
             9
         );
     }

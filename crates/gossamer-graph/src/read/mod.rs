@@ -5,11 +5,17 @@
 //! *Not here:* ids; a reader knows only names. Finding and unpacking sources: [`source`].
 
 use std::io::BufRead;
+use std::rc::Rc;
+
+use numbers::Numbers;
 
 use crate::error::{GraphError, Mistake};
 
 pub mod fields;
 pub mod source;
+pub mod lines;
+pub mod numbers;
+pub mod layout;
 pub mod labels;
 pub mod rdf;
 
@@ -21,6 +27,7 @@ gossamer_machine::registry!("format", Reader:
     ntriples::NTriples,
     nquads::NQuads,
     rdfxml::RdfXml,
+    openke::OpenKe,
 );
 
 /// A line longer than this is no row of a graph; the bound keeps memory bounded.
@@ -147,6 +154,10 @@ pub struct ReadOptions {
     pub file: String,
     /// Order of the columns, such as "head,relation,tail,weight"; none: from the header, or that.
     pub columns: Option<String>,
+    /// Which column holds what, such as "head=from,relation=:knows,tail=to".
+    pub map: Option<String>,
+    /// The names behind numbers.
+    pub numbers: Option<Rc<Numbers>>,
     /// The IRI against which relative ones are read.
     pub base: Option<String>,
     /// Number of the file in its import: blank nodes of two files are never the same.

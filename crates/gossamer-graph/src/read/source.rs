@@ -3,25 +3,27 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::ReadOptions;
+use super::numbers::Numbers;
+use super::{ReadOptions, layout};
 use crate::error::GraphError;
 use crate::id::Split;
 
-/// A file to be read, and the split its rows belong to, where its name says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file to be read, with what its place says of it.
+#[derive(Debug, Clone, Default)]
 pub struct Source {
     /// The file, or `-` for standard input.
     pub path: PathBuf,
-    /// Its split.
+    /// The split its rows belong to.
     pub split: Option<Split>,
+    /// Its format.
+    pub format: Option<&'static str>,
+    /// The names behind its numbers.
+    pub numbers: Option<Rc<Numbers>>,
 }
 
-const ENDINGS: &[&str] =
-    &["txt", "tsv", "csv", "txt.gz", "tsv.gz", "csv.gz", "txt.zst", "tsv.zst", "csv.zst"];
-
-/// The files of the sources that a user named: files as they are, folders by their
-/// train/valid/test files.
+/// The files of the sources that a user named: files as they are, folders by their layout.
 ///
 /// # Errors
 /// [`GraphError::Source`] when there is nothing to read.
@@ -29,12 +31,12 @@ pub fn find_sources(paths: &[PathBuf]) -> Result<Vec<Source>, GraphError> {
     let mut sources = Vec::new();
     for path in paths {
         if path.is_dir() {
-            sources.extend(in_folder(path)?);
+            sources.extend(layout::sources(path)?);
         } else if path.as_os_str() == "-" || path.is_file() {
             let stem = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
             let stem = stem.split('.').next().unwrap_or_default().to_string();
             let split = Split::ALL.into_iter().find(|split| names_of(*split).contains(&&*stem));
-            sources.push(Source { path: path.clone(), split });
+            sources.push(Source { path: path.clone(), split, ..Source::default() });
         } else {
             return Err(GraphError::Source {
                 path: path.clone(),
@@ -46,32 +48,13 @@ pub fn find_sources(paths: &[PathBuf]) -> Result<Vec<Source>, GraphError> {
     Ok(sources)
 }
 
-fn names_of(split: Split) -> &'static [&'static str] {
+/// What files of a split are called.
+pub fn names_of(split: Split) -> &'static [&'static str] {
     match split {
         Split::Train => &["train"],
-        Split::Valid => &["valid", "dev"],
+        Split::Valid => &["valid", "dev", "val", "validation"],
         Split::Test => &["test"],
     }
-}
-
-fn in_folder(folder: &Path) -> Result<Vec<Source>, GraphError> {
-    let mut sources = Vec::new();
-    for split in Split::ALL {
-        let candidates = names_of(split).iter().flat_map(|name| {
-            ENDINGS.iter().map(move |ending| folder.join(format!("{name}.{ending}")))
-        });
-        if let Some(path) = candidates.into_iter().find(|path| path.is_file()) {
-            sources.push(Source { path, split: Some(split) });
-        }
-    }
-    if sources.first().is_none_or(|source| source.split != Some(Split::Train)) {
-        return Err(GraphError::Source {
-            path: folder.to_path_buf(),
-            what: "expected train.txt, with valid.txt and test.txt if there are any".into(),
-            hint: "name the files themselves if they have other names".into(),
-        });
-    }
-    Ok(sources)
 }
 
 /// Opens a source and unpacks gzip and zstd, known by their first bytes.

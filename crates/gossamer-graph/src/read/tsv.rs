@@ -1,10 +1,11 @@
 //! Tab-separated rows, one per line, without quoting: the folders of the literature.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
-use super::fields::{TableRows, mistake};
-use super::{MAX_LINE_BYTES, ReadOptions, ReadReport, Reader, TripleSink};
-use crate::error::{GraphError, Mistake};
+use super::fields::TableRows;
+use super::lines::for_each_line;
+use super::{ReadOptions, ReadReport, Reader, TripleSink};
+use crate::error::GraphError;
 
 /// Head, relation, tail and more, separated by tabs.
 #[derive(Debug)]
@@ -33,54 +34,9 @@ impl Reader for Tsv {
         sink: &mut dyn TripleSink,
     ) -> Result<ReadReport, GraphError> {
         let mut rows = TableRows::new(options, sink);
-        let (mut line, mut number) = (Vec::new(), 0);
-        while next_line(input, &mut line, options)? {
-            number += 1;
-            let text = match text_of(&line) {
-                Ok(text) => text,
-                Err(mistake) => {
-                    rows.mistake(number, mistake);
-                    continue;
-                }
-            };
-            rows.report.carriage_returns += u64::from(text.ends_with('\r'));
-            let text = text.trim_end_matches('\r');
-            if text.trim().is_empty() {
-                rows.report.blank += 1;
-                continue;
-            }
-            rows.take(number, &text.split('\t').collect::<Vec<_>>())?;
-        }
+        for_each_line(input, options, &mut rows, |number, text, rows| {
+            rows.take(number, &text.split('\t').collect::<Vec<_>>())
+        })?;
         Ok(rows.report)
     }
-}
-
-/// Reads the next line without its newline, at most one byte more than a line may have, and
-/// passes over the rest of a longer one.
-fn next_line(
-    input: &mut dyn BufRead,
-    line: &mut Vec<u8>,
-    options: &ReadOptions,
-) -> Result<bool, GraphError> {
-    line.clear();
-    let failed = |error: std::io::Error| super::source::unreadable(options, &error);
-    let n =
-        (&mut *input).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', line).map_err(failed)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    } else if line.len() > MAX_LINE_BYTES {
-        input.skip_until(b'\n').map_err(failed)?;
-    }
-    Ok(n > 0)
-}
-
-fn text_of(line: &[u8]) -> Result<&str, Mistake> {
-    if line.len() > MAX_LINE_BYTES {
-        let what = format!("expected a line of at most {MAX_LINE_BYTES} bytes");
-        return Err(mistake(1, what, "is this a text file?"));
-    }
-    std::str::from_utf8(line).map_err(|error| {
-        let column = error.valid_up_to() as u64 + 1;
-        mistake(column, "expected UTF-8 text", "convert the file with iconv -t UTF-8")
-    })
 }

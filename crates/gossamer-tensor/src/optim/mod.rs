@@ -8,6 +8,7 @@ gossamer_machine::registry!("optimiser", Optimiser:
     adagrad::Adagrad,
     rowwise_adagrad::RowwiseAdagrad,
     adam::Adam,
+    sgd::Sgd,
 );
 
 /// What all rows of a step share.

@@ -1,6 +1,8 @@
 //! A batch: its queries, their answers, and how much each weighs.
 
 use gossamer_graph::adjacency::Query;
+use gossamer_graph::cardinality::AnswerCounts;
+use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Adjacency, Side, Triples};
 
 use crate::model::Asked;
@@ -14,6 +16,21 @@ pub struct Examples<'a> {
     pub adjacency: &'a Adjacency,
     /// The adjacency's queries with their answers, cut into [`portions`].
     pub portions: &'a [Portion],
+    /// What the queries for heads and for tails of each relation weigh in negative sampling; none:
+    /// the same.
+    pub side_weights: Option<&'a [[f32; 2]]>,
+}
+
+/// The weights of a relation's queries for heads and for tails, from its answers per query: the
+/// more tails a head has, the likelier a drawn tail is an answer, and the less such a query weighs.
+pub fn side_weights(n_relations: usize, triples: &Triples) -> Vec<[f32; 2]> {
+    let mut answers = AnswerCounts::new(n_relations, Sampling::WHOLE);
+    triples.iter().for_each(|triple| answers.push(triple));
+    let weights = |[tails, heads]: [f64; 2]| {
+        let all = (tails + heads).max(f64::MIN_POSITIVE);
+        [(2.0 * tails / all) as f32, (2.0 * heads / all) as f32]
+    };
+    answers.means().into_iter().map(weights).collect()
 }
 
 /// Some answers of one query: those from `first` on, as many as a portion holds.
@@ -99,8 +116,29 @@ impl Batch {
         batch
     }
 
+    /// Of whole queries of the adjacency, each with weight 1. `competing`: the labels of a query
+    /// add up to 1; else each is its answer's weight, at most 1.
+    pub fn of_queries(examples: Examples<'_>, items: &[u64], competing: bool) -> Self {
+        let mut batch = Self::empty();
+        for item in items {
+            let Query { side, known, relation, answers, weights } =
+                examples.adjacency.query(*item as usize);
+            batch.push(Asked { side, known, relation }, answers, weights, false);
+            let start = batch.weights.len() - answers.len();
+            let sum: f32 = batch.weights[start..].iter().sum();
+            for weight in &mut batch.weights[start..] {
+                *weight =
+                    if competing { *weight / sum.max(f32::MIN_POSITIVE) } else { weight.min(1.0) };
+            }
+        }
+        batch.masses.fill(1.0);
+        batch.total = batch.len() as f32;
+        batch
+    }
+
     /// Of (triple, side) pairs: item i is triple i for the tail, n + i for the head.
-    pub fn of_pairs(triples: &Triples, items: &[u64]) -> Self {
+    pub fn of_pairs(examples: Examples<'_>, items: &[u64]) -> Self {
+        let Examples { triples, side_weights, .. } = examples;
         let mut batch = Self::empty();
         for item in items {
             let (side, place) = match (*item as usize).checked_sub(triples.len()) {
@@ -109,8 +147,9 @@ impl Batch {
             };
             let [head, relation, tail] = triples.get(place);
             let (known, answer) = if side == Side::Tail { (head, tail) } else { (tail, head) };
-            let weights = triples.weights.as_ref().map(|weights| &weights[place..=place]);
-            batch.push(Asked { side, known, relation }, &[answer], weights, false);
+            let sides = side_weights.map_or([1.0; 2], |weights| weights[relation as usize]);
+            let weight = triples.weight(place) * sides[usize::from(side == Side::Tail)];
+            batch.push(Asked { side, known, relation }, &[answer], Some(&[weight]), false);
         }
         batch.total = batch.masses.iter().sum();
         batch
@@ -145,11 +184,14 @@ impl Batch {
         answers[start..end].iter().copied().zip(weights[start..end].iter().copied())
     }
 
-    /// How much each entity is used, as known or as answer: sorted ids with summed weights.
-    pub fn entity_uses(&self) -> Vec<(u32, f32)> {
+    /// How much each entity is used, as answer and with `as_known` as known: sorted ids with
+    /// summed weights.
+    pub fn entity_uses(&self, as_known: bool) -> Vec<(u32, f32)> {
         let mut uses = Vec::new();
         for (query, asked) in self.asked.iter().enumerate() {
-            uses.push((asked.known, self.masses[query]));
+            if as_known {
+                uses.push((asked.known, self.masses[query]));
+            }
             let (answers, weights) = self.answers(query);
             uses.extend(answers.iter().copied().zip(weights.iter().copied()));
         }
@@ -174,6 +216,45 @@ pub fn summed(mut uses: Vec<(u32, f32)>) -> Vec<(u32, f32)> {
 mod tests {
     use super::*;
 
+    fn examples<'a>(
+        triples: &'a Triples,
+        adjacency: &'a Adjacency,
+        portions: &'a [Portion],
+    ) -> Examples<'a> {
+        Examples { triples, adjacency, portions, side_weights: None }
+    }
+
+    #[test]
+    fn the_side_with_many_answers_weighs_less() {
+        // Relation 0: one head, four tails. Relation 1: one to one.
+        let rows = (0..4).flat_map(|i| [[0, 0, i + 1], [i, 1, i + 1]]).collect();
+        let triples = Triples::from_rows(rows);
+        let weights = side_weights(2, &triples);
+        assert_eq!(weights, [[1.6, 0.4], [1.0, 1.0]]);
+        let adjacency = Adjacency::build(5, &[&triples]);
+        let examples =
+            Examples { side_weights: Some(&weights), ..examples(&triples, &adjacency, &[]) };
+        // The first triple, (0, 0, 1), asked for its tail and for its head.
+        let batch = Batch::of_pairs(examples, &[0, triples.len() as u64]);
+        assert_eq!(batch.masses, [0.4, 1.6]);
+    }
+
+    #[test]
+    fn labels_of_whole_queries_compete_or_stand_alone() {
+        let mut triples = Triples::from_rows((1..5).map(|i| [0, 0, i]).collect());
+        triples.weights = Some(vec![3.0, 1.0, 0.5, 0.5]);
+        let adjacency = Adjacency::build(5, &[&triples]);
+        let examples = examples(&triples, &adjacency, &[]);
+        let query = (0..adjacency.n_queries())
+            .find(|query| adjacency.query(*query).answers.len() == 4)
+            .unwrap() as u64;
+        let competing = Batch::of_queries(examples, &[query], true);
+        assert_eq!(competing.answers(0).1, [0.6, 0.2, 0.1, 0.1]);
+        let alone = Batch::of_queries(examples, &[query], false);
+        assert_eq!(alone.answers(0).1, [1.0, 1.0, 0.5, 0.5]);
+        assert_eq!((competing.masses[0], alone.masses[0], alone.total), (1.0, 1.0, 1.0));
+    }
+
     #[test]
     fn portions_hold_every_answer_once() {
         let rows = (0..50).map(|i| [i % 3, i % 2, i]).collect();
@@ -181,8 +262,7 @@ mod tests {
         let adjacency = Adjacency::build(50, &[&triples]);
         for most in [0, 1, 3, 100] {
             let portions = portions(&adjacency, most);
-            let examples =
-                Examples { triples: &triples, adjacency: &adjacency, portions: &portions };
+            let examples = examples(&triples, &adjacency, &portions);
             let items: Vec<u64> = (0..portions.len() as u64).collect();
             let batch = Batch::of_portions(examples, &items);
             assert_eq!(batch.total, 100.0);

@@ -4,20 +4,24 @@
 //! numbers; threads and the budget change nothing in its result.
 
 use gossamer_machine::{Ledger, Machine};
+use gossamer_tensor::kernel::Similarity;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::loss;
+use crate::regulariser::{self, Looks};
 use crate::score::Widths;
 
 pub mod batch;
 pub mod step;
+pub mod over_all;
 
 use batch::Examples;
 use step::{Learner, Recipe, StepLoss};
 
 gossamer_machine::registry!("training form", TrainingForm:
     one_vs_all::OneVsAll,
+    k_vs_all::KVsAll,
     negative_sampling::NegativeSampling,
 );
 
@@ -69,11 +73,20 @@ pub struct StepShape {
 /// [`Error::Unknown`], [`Error::Setting`].
 pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
     let form = find(&config.form)?;
-    if form.over_all() && !loss::find(&config.loss)?.over_all() {
+    if form.over_all() && loss::find(&config.loss)?.over_all().is_none() {
         return Err(Error::Setting {
             key: "loss".into(),
             what: format!("{} is not taken over all entities", config.loss),
             hint: "use softmax-cross-entropy, or form negative-sampling".into(),
+        });
+    }
+    let function = config.score_function()?;
+    let at_queries = regulariser::find(&config.regulariser)?.looks() == Looks::AtQueries;
+    if at_queries && config.regularisation > 0.0 && function.similarity() != Similarity::Dot {
+        return Err(Error::Setting {
+            key: "regulariser".into(),
+            what: format!("{} suits products, and {} is none", config.regulariser, config.model),
+            hint: "use l2, or regularisation 0".into(),
         });
     }
     Ok(form)

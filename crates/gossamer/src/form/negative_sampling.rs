@@ -51,7 +51,7 @@ impl TrainingForm for NegativeSampling {
         recipe: &Recipe<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let batch = Batch::of_pairs(examples.triples, items);
+        let batch = Batch::of_pairs(examples, items);
         let width = learner.model.query_width();
         let mut queries = vec![0.0; batch.len() * width];
         learner.model.fold(&batch.asked, &mut queries);
@@ -73,7 +73,8 @@ impl TrainingForm for NegativeSampling {
             let gradient =
                 |(): &mut (), part: &Part<'_>, out: &mut [f32]| candidates.add_to(part.ids, out);
             let (ids, scratch, gradient) = (Some(candidates.ids.clone()), &|| (), &gradient);
-            let scored = Scored { loss, query_gradient, candidates: ids, scratch, gradient };
+            let (queries, candidates) = (&queries, ids);
+            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
             finish(learner, recipe, machine, &batch, scored)
         } else {
             let done = machine.workers.map(blocks, |block| work.own_block(block));
@@ -105,7 +106,8 @@ impl TrainingForm for NegativeSampling {
                 }
             };
             let (ids, scratch, gradient) = (Some(pairs.ids.clone()), &|| (), &gradient);
-            let scored = Scored { loss, query_gradient, candidates: ids, scratch, gradient };
+            let (queries, candidates) = (&queries, ids);
+            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
             finish(learner, recipe, machine, &batch, scored)
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
 use crate::model::Model;
-use crate::regulariser::{self, Regulariser};
+use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
 use crate::score::Coordinates;
 use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
@@ -34,6 +34,8 @@ pub struct Recipe<'a> {
     pub learning_rate: f32,
     /// How that moves over the run.
     pub schedule: &'a dyn Schedule,
+    /// Part of each label that is spread over all entities.
+    pub label_smoothing: f32,
     /// The regulariser.
     pub regulariser: &'a dyn Regulariser,
     /// Its weight.
@@ -70,6 +72,7 @@ impl Recipe<'_> {
             optimiser: optim::find(&config.optimiser)?,
             learning_rate: config.learning_rate,
             schedule: schedule::find(&config.schedule)?,
+            label_smoothing: config.label_smoothing,
             regulariser: regulariser::find(&config.regulariser)?,
             regularisation: config.regularisation,
             sampler: sample::find(&config.negative_sampler)?,
@@ -123,6 +126,8 @@ impl Learner {
 pub struct Scored<'a, S> {
     /// Sum of the queries' losses, weighted.
     pub loss: f64,
+    /// The queries (queries × width).
+    pub queries: &'a [f32],
     /// ∂loss/∂query (queries × width), already divided by the batch's total weight.
     pub query_gradient: Vec<f32>,
     /// Candidate rows that get a gradient; all, or sorted ids.
@@ -156,17 +161,26 @@ pub fn finish<S>(
         number: learner.steps,
         instruction_set: machine.instruction_set,
     };
-    let (known, condition) = fold_backward(&learner.model, machine, batch, &scored.query_gradient);
-    let entity_uses = batch.entity_uses();
+    let (entity_kind, relation_kind) = learner.model.function.coordinates();
+    let at_queries = recipe.regulariser.looks() == Looks::AtQueries;
+    let mut query_gradient = scored.query_gradient;
+    let mut query_penalty = 0.0;
+    if at_queries {
+        query_penalty = regularise_queries(recipe, batch, scored.queries, &mut query_gradient);
+    }
+    let (known, condition) = fold_backward(&learner.model, machine, batch, &query_gradient);
+    let entity_uses = batch.entity_uses(!at_queries);
     let conditions = batch.asked.iter().map(|asked| learner.model.condition(*asked).1);
     let relation_uses = summed(conditions.zip(batch.masses.iter().copied()).collect());
-    let (entity_kind, relation_kind) = learner.model.function.coordinates();
+    let relation_uses = if at_queries { Vec::new() } else { relation_uses };
     let entity = Penalty::new(recipe, batch.total, entity_kind, &entity_uses);
     let relation = Penalty::new(recipe, batch.total, relation_kind, &relation_uses);
-    let penalty = entity.value(&learner.model.entities) + relation.value(&learner.model.relations);
+    let penalty = query_penalty
+        + entity.value(&learner.model.entities)
+        + relation.value(&learner.model.relations);
 
     let used: Vec<u32> = entity_uses.iter().map(|(id, _)| *id).collect();
-    let touched = scored.candidates.map(|ids| rows::union(&[&ids, &used]));
+    let touched = scored.candidates.map(|ids| rows::union(&[&ids, &used, &known.ids]));
     let touched = touched.as_deref().map_or(Touched::All, Touched::Some);
     let gradient = |scratch: &mut S, part: &Part<'_>, out: &mut [f32]| {
         (scored.gradient)(scratch, part, out);
@@ -196,6 +210,25 @@ pub fn finish<S>(
         &relation_gradient,
     );
     StepLoss { sum: scored.loss + penalty * f64::from(batch.total), weight: f64::from(batch.total) }
+}
+
+/// Adds what the penalty on queries says to their gradient; returns the penalty.
+fn regularise_queries(
+    recipe: &Recipe<'_>,
+    batch: &Batch,
+    queries: &[f32],
+    gradient: &mut [f32],
+) -> f64 {
+    let width = queries.len() / batch.len().max(1);
+    let rows = queries.chunks_exact(width).zip(gradient.chunks_exact_mut(width));
+    let mut sum = 0.0;
+    for ((query, gradient), mass) in rows.zip(&batch.masses) {
+        let factor = recipe.regularisation * mass / batch.total;
+        // The squares of a complex query's parts add up as those of a real one's.
+        recipe.regulariser.add_gradient(Coordinates::Real, query, factor, gradient);
+        sum += f64::from(factor * recipe.regulariser.penalty(Coordinates::Real, query));
+    }
+    sum
 }
 
 /// The gradients of known rows and of relation rows, summed by id.

@@ -8,6 +8,9 @@ use gossamer_machine::InstructionSet;
 gossamer_machine::registry!("loss", Loss:
     softmax_cross_entropy::SoftmaxCrossEntropy,
     self_adversarial::SelfAdversarial,
+    binary_cross_entropy::BinaryCrossEntropy,
+    softplus::Softplus,
+    margin::Margin,
 );
 
 /// Numbers that losses share.
@@ -21,6 +24,15 @@ pub struct Shape {
     pub instruction_set: InstructionSet,
 }
 
+/// How a loss is taken over all entities, panel by panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverAll {
+    /// One softmax over all entities: the scores of a query compete.
+    Softmax,
+    /// A sigmoid for every entity: each score stands alone.
+    Sigmoids,
+}
+
 /// A loss over one positive and its negatives.
 pub trait Loss: Sync {
     /// Its name in config and help.
@@ -31,8 +43,10 @@ pub trait Loss: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
-    /// True if it can be taken over all entities (1-vs-all).
-    fn over_all(&self) -> bool;
+    /// How it is taken over all entities (1-vs-all, k-vs-all), if it can be.
+    fn over_all(&self) -> Option<OverAll> {
+        None
+    }
     /// The loss of a positive's score against its negatives' scores; these are replaced by the
     /// derivatives of the loss. Returns the loss and its derivative by the positive's score.
     fn sampled(&self, shape: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32);
@@ -47,7 +61,7 @@ mod tests {
         let shape =
             Shape { margin: 1.5, temperature: 0.7, instruction_set: InstructionSet::detect() };
         for loss in ALL {
-            let (positive, negatives) = (0.3f32, [0.9f32, -1.2, 0.1, 0.1]);
+            let (positive, negatives) = (0.3f32, [0.9f32, -1.3, 0.1, 0.1]);
             let mut coefficients = negatives;
             let (_, slope) = loss.sampled(&shape, positive, &mut coefficients);
             let value = |positive: f32, negatives: [f32; 4]| {

@@ -24,9 +24,6 @@ impl Loss for SelfAdversarial {
     fn paper(&self) -> &'static str {
         "Sun et al.: RotatE (ICLR 2019)"
     }
-    fn over_all(&self) -> bool {
-        false
-    }
     fn sampled(&self, shape: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
         let Shape { margin, temperature, instruction_set } = *shape;
         let mut weights: Vec<f32> = negatives.iter().map(|score| temperature * score).collect();

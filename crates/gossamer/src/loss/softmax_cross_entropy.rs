@@ -5,7 +5,7 @@
 
 use gossamer_tensor::kernel::softmax::exp;
 
-use super::{Loss, Shape};
+use super::{Loss, OverAll, Shape};
 
 /// −log softmax.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ impl Loss for SoftmaxCrossEntropy {
         "Lacroix, Usunier, Obozinski: Canonical Tensor Decomposition for Knowledge Base \
          Completion (ICML 2018)"
     }
-    fn over_all(&self) -> bool {
-        true
+    fn over_all(&self) -> Option<OverAll> {
+        Some(OverAll::Softmax)
     }
     fn sampled(&self, _: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
         let max = negatives.iter().copied().fold(positive, f32::max);

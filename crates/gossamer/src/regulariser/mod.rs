@@ -11,7 +11,17 @@ use crate::score::Coordinates;
 gossamer_machine::registry!("regulariser", Regulariser:
     n3::N3,
     l2::L2,
+    dura::Dura,
 );
+
+/// What a regulariser looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// The rows of the known entity, the relation and the answer.
+    AtRows,
+    /// The query, which is the known entity's row folded with the relation's, and the answer's row.
+    AtQueries,
+}
 
 /// A penalty on rows.
 pub trait Regulariser: Sync {
@@ -23,6 +33,10 @@ pub trait Regulariser: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
+    /// What it looks at.
+    fn looks(&self) -> Looks {
+        Looks::AtRows
+    }
     /// R(row).
     fn penalty(&self, coordinates: Coordinates, row: &[f32]) -> f32;
     /// Adds factor · ∂R/∂row.

@@ -6,6 +6,7 @@ use gossamer_machine::Address;
 
 gossamer_machine::registry!("negative sampler", Sampler:
     uniform::Uniform,
+    bernoulli::Bernoulli,
 );
 
 /// Draws negatives.
@@ -18,6 +19,10 @@ pub trait Sampler: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
+    /// True if the two queries of a triple weigh by their relation's answers per query.
+    fn weighs_sides(&self) -> bool {
+        false
+    }
     /// Fills `out` with entities below `n_entities`, with replacement. `row` is the query, or the
     /// block of queries that shares them.
     fn draw(&self, address: Address, row: u32, n_entities: u32, out: &mut [u32]);

@@ -16,6 +16,9 @@ gossamer_machine::registry!("score function", ScoreFunction:
     distmult::DistMult,
     transe::TransE + TransEL2,
     rotate::RotatE,
+    simple::SimplE,
+    cp::Cp,
+    rescal::Rescal,
 );
 
 /// Floats of the rows that a score function needs at a dim.
@@ -236,6 +239,10 @@ mod tests {
         let of = |name: &str, h: &[f32], r: &[f32], t: &[f32]| {
             score(find(name).unwrap(), Side::Tail, h, r, t)
         };
+        assert_eq!(of("cp", &[1.0, 2.0, 9.0, 9.0], &[3.0, 5.0], &[9.0, 9.0, 1.0, 0.5]), 8.0);
+        let simple = of("simple", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]);
+        assert_eq!(simple, 0.5 * (3.0 * 6.0 + 5.0 * 4.0 * 2.0));
+        assert_eq!(of("rescal", &[1.0, 2.0], &[1.0, 10.0, 100.0, 1000.0], &[3.0, 4.0]), 8643.0);
         assert_eq!(of("transe", &[1.0, 2.0], &[0.5, -1.0], &[1.0, 3.0]), -2.5);
         assert_eq!(of("transe-l2", &[1.0, 2.0], &[3.0, 2.0], &[1.0, 0.0]), -5.0);
         assert_eq!(of("distmult", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 63.0);

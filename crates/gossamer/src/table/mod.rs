@@ -230,8 +230,10 @@ impl Table {
             let Some((block, (rows, state))) = next else { return work };
             passed = block + 1;
             let rows = Arc::make_mut(rows).chunks_mut(PANEL_ROWS * width);
-            let state = Arc::make_mut(state).chunks_mut(PANEL_ROWS * state_width);
-            for (within, (rows, state)) in rows.zip(state).enumerate() {
+            // An optimiser without state has a table of empty rows.
+            let mut state = Arc::make_mut(state).chunks_mut((PANEL_ROWS * state_width).max(1));
+            for (within, rows) in rows.enumerate() {
+                let state = state.next().unwrap_or_default();
                 let panel = block * (BLOCK_ROWS / PANEL_ROWS) + within;
                 let ids = match touched {
                     Touched::All => None,

@@ -17,7 +17,7 @@ use super::{Outcome, TrainRequest};
 use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::{Candidates, Judge, Scores};
-use crate::form::batch::{Examples, Portion, portions};
+use crate::form::batch::{Examples, Portion, portions, side_weights};
 use crate::form::step::{Learner, Recipe};
 use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
@@ -34,6 +34,7 @@ pub struct Session<'a> {
     train: Triples,
     adjacency: Adjacency,
     portions: Vec<Portion>,
+    side_weights: Option<Vec<[f32; 2]>>,
     /// Validation triples, and what the filter knows while choosing: train and valid.
     valid: Option<(Vec<[u32; 3]>, Adjacency)>,
 }
@@ -63,13 +64,17 @@ impl<'a> Session<'a> {
             let judged = (0..n as u64).map(|i| valid.get(order.get(i) as usize)).collect();
             (judged, known)
         });
+        let recipe = Recipe::new(config, plan.kept_bytes, machine.instruction_set)?;
+        let n_relations = graph.relations().len();
+        let weighs = recipe.sampler.weighs_sides();
         Ok(Self {
             config,
             request,
             machine,
             observer,
-            recipe: Recipe::new(config, plan.kept_bytes, machine.instruction_set)?,
+            recipe,
             form: form::of(config)?,
+            side_weights: weighs.then(|| side_weights(n_relations, &train)),
             train,
             portions: portions(&adjacency, config.answers),
             adjacency,
@@ -78,7 +83,12 @@ impl<'a> Session<'a> {
     }
 
     fn examples(&self) -> Examples<'_> {
-        Examples { triples: &self.train, adjacency: &self.adjacency, portions: &self.portions }
+        Examples {
+            triples: &self.train,
+            adjacency: &self.adjacency,
+            portions: &self.portions,
+            side_weights: self.side_weights.as_deref(),
+        }
     }
 
     /// The loop, from wherever the run stands to its end.

@@ -1,29 +1,34 @@
 """Golden training runs for gossamer, computed independently with PyTorch.
 
 What it proves: one JSON per model (transe, transe-l2, distmult, complex,
-rotate) holds, for every combination of objective, loss, regulariser and
-optimiser listed in `cases`, the initial tables, ten training steps with their
-losses, the gradient of the first step and the tables after the last step. The
-gradients come from automatic differentiation in float64, and are checked here
-against central finite differences, so a hand-written backward pass that
-reproduces these numbers is right about scores, losses, regularisers and
+rotate, cp, simple, rescal) holds, for every combination of objective, loss,
+regulariser and optimiser listed in `cases`, the initial tables, the training
+steps with their losses, the gradient of the first step and the tables after the
+last step. The gradients come from automatic differentiation in float64, and are
+checked here against central finite differences, so a hand-written backward pass
+that reproduces these numbers is right about scores, losses, regularisers and
 optimisers alike.
 
 Conventions that the definitions leave open: |x| has derivative 0 at 0 (initial
 values are multiples of 1/64, so h + r - t is often exactly 0 in a coordinate of
 the first step), and so have the Euclidean norm and the complex modulus;
 negatives are a list, drawn with replacement, so that a repeated negative counts
-twice and one that equals the target counts beside it. Each run is replayed in
-float32, in another order and with disturbed tables, and is drawn again unless
-all replays end within 2e-5 of the float64 tables: no result hangs on rounding.
+twice and one that equals the target counts beside it; the margin loss has
+derivative 0 at its kink (the first step of transe's margin case holds such a
+pair). In form k-vs-all a query's "relation" is the plain relation id on both
+sides; labels are smoothed after each answer has got its share. Each run is
+replayed in float32, in another order and with disturbed tables, and is drawn
+again unless all replays end within 2e-5 of the float64 tables: no result hangs
+on rounding.
 
 How to run:
 
     python3 -m venv venv
     venv/bin/pip install torch pykeen safetensors numpy
-    venv/bin/python make.py
+    venv/bin/python make.py [model ...]
 
-The files are written next to this script; the run is seeded and deterministic.
+Without arguments all models are made. The files are written next to this
+script; the run is seeded and deterministic.
 Made with Python 3.11 and torch 2.15.0 (only torch is needed for this script).
 """
 
@@ -31,6 +36,7 @@ import json
 import math
 import pathlib
 import random
+import sys
 
 import torch
 
@@ -46,22 +52,28 @@ N_TRIPLES = 60
 N_STEPS = 10
 N_NEGATIVES = 5
 FLOAT32_TOLERANCE = 2e-5
-MODELS = ["transe", "transe-l2", "distmult", "complex", "rotate"]
+MODELS = ["transe", "transe-l2", "distmult", "complex", "rotate", "cp", "simple", "rescal"]
+FIRST_MODELS = MODELS[:5]  # their first cases have no field "label_smoothing"
+DISTANCE_MODELS = ("transe", "transe-l2", "rotate")
+# Models with long rows, and how many k-vs-all cases their files have room for.
+LONG_MODELS = {"complex": 4, "cp": 6, "simple": 4, "rescal": 2}
 
 
 # ---------------------------------------------------------------- models
 
 
 def entity_width(model):
-    return 2 * DIM if model in ("complex", "rotate") else DIM
+    return 2 * DIM if model in ("complex", "rotate", "cp", "simple") else DIM
 
 
 def relation_width(model):
-    return 2 * DIM if model == "complex" else DIM
+    if model == "rescal":
+        return DIM * DIM
+    return 2 * DIM if model in ("complex", "simple") else DIM
 
 
 def halves(rows):
-    """Splits [all real parts | all imaginary parts]."""
+    """Splits [real parts | imaginary parts], [as head | as tail] or [forward | backward]."""
     return rows[..., :DIM], rows[..., DIM:]
 
 
@@ -79,6 +91,15 @@ def score(model, h, r, t):
         return -root(((h + r - t) ** 2).sum(-1))
     if model == "distmult":
         return (h * r * t).sum(-1)
+    if model == "cp":
+        return (halves(h)[0] * r * halves(t)[1]).sum(-1)
+    if model == "simple":
+        (h_head, h_tail), (t_head, t_tail) = halves(h), halves(t)
+        forward, backward = halves(r)
+        return 0.5 * ((h_head * forward * t_tail).sum(-1) + (t_head * backward * h_tail).sum(-1))
+    if model == "rescal":
+        matrix = r.reshape(*r.shape[:-1], DIM, DIM)
+        return (h.unsqueeze(-1) * matrix * t.unsqueeze(-2)).sum((-2, -1))
     h_re, h_im = halves(h)
     t_re, t_im = halves(t)
     if model == "complex":
@@ -93,10 +114,40 @@ def score(model, h, r, t):
     raise ValueError(model)
 
 
+def query_vector(model, side, reciprocal, known, relation):
+    """The vector whose inner product with a candidate's row is the candidate's score."""
+    tail = side == "tail" or reciprocal
+    if model == "distmult":
+        return known * relation
+    if model == "complex":
+        (a, b), (c, d) = halves(known), halves(relation)
+        if not tail:
+            d = -d
+        return torch.cat([a * c - b * d, a * d + b * c])
+    if model == "cp":
+        as_head, as_tail = halves(known)
+        nothing = torch.zeros_like(relation)
+        if tail:
+            return torch.cat([nothing, as_head * relation])
+        return torch.cat([relation * as_tail, nothing])
+    if model == "simple":
+        as_head, as_tail = halves(known)
+        forward, backward = halves(relation)
+        if tail:
+            return 0.5 * torch.cat([backward * as_tail, forward * as_head])
+        return 0.5 * torch.cat([forward * as_tail, backward * as_head])
+    if model == "rescal":
+        matrix = relation.reshape(DIM, DIM)
+        return known @ matrix if tail else matrix @ known
+    raise ValueError(model)
+
+
 def row_penalty(rows, is_complex, regulariser):
     """One penalty per row, without lambda."""
     if regulariser == "l2":
         return (rows**2).sum(-1)
+    if regulariser != "n3":
+        raise ValueError(regulariser)
     if is_complex:
         re, im = halves(rows)
         square = re**2 + im**2
@@ -119,10 +170,33 @@ def queries_of(step, reciprocal):
         yield "head", t, (r + N_RELATIONS if reciprocal else r), h, weight, head_negatives
 
 
+def k_vs_all_queries(step, reciprocal):
+    """The queries of a k-vs-all step: (side, known, relation row, answers)."""
+    for query in step["queries"]:
+        side, rel = query["side"], query["relation"]
+        row = rel + N_RELATIONS if side == "head" and reciprocal else rel
+        yield side, query["known"], row, query["answers"]
+
+
+def rows_of(case, step):
+    """(known, relation row, other entities) of every query of a step of any form."""
+    if case["form"] == "k-vs-all":
+        for _, known, rel, answers in k_vs_all_queries(step, case["reciprocal"]):
+            yield known, rel, answers
+    else:
+        for _, known, rel, target, _, negatives in queries_of(step, case["reciprocal"]):
+            yield known, rel, [target] + (negatives or [])
+
+
 def candidate_scores(model, side, reciprocal, known, relation, candidates):
     if side == "tail" or reciprocal:
         return score(model, known, relation, candidates)
     return score(model, candidates, relation, known)
+
+
+def softplus(x):
+    """log(1 + exp(x)); torch's own softplus is only x beyond 20."""
+    return -torch.nn.functional.logsigmoid(-x)
 
 
 def query_loss(case, scores_target, scores_negatives):
@@ -131,6 +205,13 @@ def query_loss(case, scores_target, scores_negatives):
         together = torch.cat([scores_target.reshape(1), scores_negatives])
         return -torch.log_softmax(together, 0)[0]
     margin, temperature = case["margin"], case["temperature"]
+    if case["loss"] == "margin":
+        # The derivative of relu at zero is zero.
+        return torch.relu(margin - scores_target + scores_negatives).mean()
+    if case["loss"] == "softplus":
+        return 0.5 * (softplus(-scores_target) + softplus(scores_negatives).mean())
+    if case["loss"] != "self-adversarial":
+        raise ValueError(case["loss"])
     share = torch.softmax(temperature * scores_negatives, 0).detach()
     log_sigmoid = torch.nn.functional.logsigmoid
     positive = -log_sigmoid(margin + scores_target)
@@ -138,13 +219,50 @@ def query_loss(case, scores_target, scores_negatives):
     return 0.5 * (positive + negative)
 
 
+def one_vs_all_loss(scores, target, smoothing):
+    """Cross-entropy with (1 - smoothing) on the target and smoothing / N on every entity."""
+    log_p = torch.log_softmax(scores, 0)
+    if smoothing == 0:
+        return -log_p[target]
+    return -((1 - smoothing) * log_p[target] + smoothing * log_p.mean())
+
+
+def k_vs_all_loss(kind, scores, answers, smoothing):
+    """Loss of one k-vs-all query, and the share that each answer has in it."""
+    share = {"binary-cross-entropy": 1.0, "softmax-cross-entropy": 1.0 / len(answers)}[kind]
+    labels = torch.zeros_like(scores)
+    labels[answers] = share
+    labels = (1 - smoothing) * labels + smoothing / len(scores)
+    if kind == "binary-cross-entropy":
+        return (softplus(scores) - labels * scores).sum(), share
+    return torch.logsumexp(scores, 0) - (labels * scores).sum(), share
+
+
+def k_vs_all_step_loss(model, case, step, entity, relation):
+    """The loss of one k-vs-all step, regulariser included: the mean over its queries."""
+    total = entity.new_zeros(())
+    lam, regulariser, reciprocal = case["lambda"], case["regulariser"], case["reciprocal"]
+    for side, known, rel, answers in k_vs_all_queries(step, reciprocal):
+        scores = candidate_scores(model, side, reciprocal, entity[known], relation[rel], entity)
+        value, share = k_vs_all_loss(case["loss"], scores, answers, case["label_smoothing"])
+        complex_entity = model in ("complex", "rotate")
+        penalty = row_penalty(entity[known], complex_entity, regulariser)
+        penalty = penalty + share * row_penalty(entity[answers], complex_entity, regulariser).sum()
+        if model != "rotate":
+            penalty = penalty + row_penalty(relation[rel], model == "complex", regulariser)
+        total = total + value + lam * penalty
+    return total / len(step["queries"])
+
+
 def step_loss(model, case, step, entity, relation, shares=None):
     """The loss of one step, regulariser included.
 
-    `shares` is only for the finite differences: a list that is filled with, or
-    read for, the weights of self-adversarial negatives, which count as
-    constants of the step.
+    `shares` is only for the finite differences: an iterator over what counts as
+    constant in each query, the weights of self-adversarial negatives or which
+    pairs are not on the kink of the margin loss.
     """
+    if case["form"] == "k-vs-all":
+        return k_vs_all_step_loss(model, case, step, entity, relation)
     total = entity.new_zeros(())
     weight_sum = 0.0
     lam, regulariser = case["lambda"], case["regulariser"]
@@ -154,7 +272,7 @@ def step_loss(model, case, step, entity, relation, shares=None):
             scores = candidate_scores(
                 model, side, case["reciprocal"], known_row, relation_row, entity
             )
-            value = -torch.log_softmax(scores, 0)[target]
+            value = one_vs_all_loss(scores, target, case.get("label_smoothing", 0.0))
         else:
             s_target = candidate_scores(
                 model, side, case["reciprocal"], known_row, relation_row, target_row
@@ -165,22 +283,29 @@ def step_loss(model, case, step, entity, relation, shares=None):
             value = query_loss(case, s_target, s_negatives) if shares is None else (
                 query_loss_fixed(case, s_target, s_negatives, shares)
             )
-        complex_entity = model in ("complex", "rotate")
-        penalty = row_penalty(known_row, complex_entity, regulariser)
-        penalty = penalty + row_penalty(target_row, complex_entity, regulariser)
-        if model != "rotate":
-            penalty = penalty + row_penalty(relation_row, model == "complex", regulariser)
+        if regulariser == "dura":
+            query = query_vector(model, side, case["reciprocal"], known_row, relation_row)
+            penalty = (query**2).sum() + (target_row**2).sum()
+        else:
+            complex_entity = model in ("complex", "rotate")
+            penalty = row_penalty(known_row, complex_entity, regulariser)
+            penalty = penalty + row_penalty(target_row, complex_entity, regulariser)
+            if model != "rotate":
+                penalty = penalty + row_penalty(relation_row, model == "complex", regulariser)
         total = total + weight * (value + lam * penalty)
         weight_sum += weight
     return total / weight_sum
 
 
 def query_loss_fixed(case, scores_target, scores_negatives, shares):
-    """`query_loss` with the self-adversarial weights taken from an iterator."""
-    if case["loss"] == "softmax-cross-entropy":
+    """`query_loss` with what is constant in it taken from an iterator."""
+    if case["loss"] not in ("self-adversarial", "margin"):
         return query_loss(case, scores_target, scores_negatives)
     share = next(shares)
     margin = case["margin"]
+    if case["loss"] == "margin":
+        gaps = margin - scores_target + scores_negatives
+        return (share * torch.where(gaps > 0, gaps, 0.0)).sum() / len(gaps)
 
     def cost(x):  # -log sigmoid(x), written differently from the training loss
         return torch.log1p(torch.exp(-x.abs())) + torch.clamp(-x, min=0.0)
@@ -190,26 +315,44 @@ def query_loss_fixed(case, scores_target, scores_negatives, shares):
     )
 
 
-def adversarial_shares(model, case, step, entity, relation):
-    """Self-adversarial weights of every query at fixed tables."""
+def constants_of(model, case, step, entity, relation):
+    """What `query_loss_fixed` needs for every query, at fixed tables.
+
+    For self-adversarial the weights of the negatives; for margin 0 for a pair
+    that is exactly on the kink, where the derivative is zero by definition and
+    no difference quotient agrees, and 1 for the others.
+    """
     out = []
-    for side, known, rel, _, _, negatives in queries_of(step, case["reciprocal"]):
+    if case["loss"] not in ("self-adversarial", "margin"):
+        return out
+    for side, known, rel, target, _, negatives in queries_of(step, case["reciprocal"]):
         s = candidate_scores(
             model, side, case["reciprocal"], entity[known], relation[rel], entity[negatives]
         )
+        if case["loss"] == "margin":
+            s_target = candidate_scores(
+                model, side, case["reciprocal"], entity[known], relation[rel], entity[target]
+            )
+            out.append((case["margin"] - s_target + s != 0).to(s.dtype))
+            continue
         e = torch.exp(case["temperature"] * (s - s.max()))
         out.append(e / e.sum())
     return out
 
 
+def pairs_on_kink(*where):
+    """How many pairs of a margin case's step are exactly on the kink."""
+    return sum(int((away == 0).sum()) for away in constants_of(*where))
+
+
 def used_rows(case, step):
     """Which entity rows and relation rows have a gradient entry in this step."""
     entities, relations = set(), set()
-    for _, known, rel, target, _, negatives in queries_of(step, case["reciprocal"]):
-        entities.update((known, target))
+    for known, rel, others in rows_of(case, step):
+        entities.add(known)
+        entities.update(others)
         relations.add(rel)
-        entities.update(negatives or ())
-    if case["form"] == "1-vs-all":
+    if case["form"] in ("1-vs-all", "k-vs-all"):
         entities = set(range(N_ENTITIES))
     return sorted(entities), sorted(relations)
 
@@ -230,13 +373,15 @@ class Optimiser:
         elif kind == "adam":
             self.m = torch.zeros_like(table)
             self.v = torch.zeros_like(table)
-        else:
+        elif kind != "sgd":
             raise ValueError(kind)
 
     def step(self, table, gradient, rows):
         self.steps += 1
         g = gradient[rows]
-        if self.kind == "adagrad":
+        if self.kind == "sgd":
+            table[rows] -= self.lr * g
+        elif self.kind == "adagrad":
             self.g[rows] += g**2
             table[rows] -= self.lr * g / (self.g[rows].sqrt() + 1e-10)
         elif self.kind == "rowwise-adagrad":
@@ -275,7 +420,36 @@ def sixty_fourths(rng, n, width, bound):
     return torch.tensor([[rng.randint(-k, k) / 64 for _ in range(width)] for _ in range(n)])
 
 
+def all_queries(triples):
+    """All distinct queries of the triples, each with all its answers in ascending order."""
+    answers = {}
+    for h, r, t in triples:
+        answers.setdefault(("tail", h, r), set()).add(t)
+        answers.setdefault(("head", t, r), set()).add(h)
+    return [
+        {"side": side, "known": known, "relation": rel, "answers": sorted(found)}
+        for (side, known, rel), found in sorted(answers.items())
+    ]
+
+
+def make_k_vs_all_steps(rng, case, triples):
+    """Between a quarter and three quarters of each batch are tail queries."""
+    queries = all_queries(triples)
+    size = case["batch_size"]
+    steps = []
+    for _ in range(N_STEPS):
+        n_tail = rng.randint(size // 4, size - size // 4)
+        batch = []
+        for side, n in (("tail", n_tail), ("head", size - n_tail)):
+            batch += rng.sample([q for q in queries if q["side"] == side], n)
+        rng.shuffle(batch)
+        steps.append({"queries": batch})
+    return steps
+
+
 def make_steps(rng, case, triples):
+    if case["form"] == "k-vs-all":
+        return make_k_vs_all_steps(rng, case, triples)
     steps = []
     for _ in range(N_STEPS):
         batch = rng.sample(triples, case["batch_size"])
@@ -293,27 +467,36 @@ def make_steps(rng, case, triples):
     return steps
 
 
+def describe(name, form, loss, reciprocal, batch_size, optimiser, lr, **more):
+    """The fields of a case that are not results."""
+    out = {
+        "name": name,
+        "form": form,
+        "loss": loss,
+        "margin": 0.0,
+        "temperature": 1.0,
+        "reciprocal": reciprocal,
+        "regulariser": "n3",
+        "lambda": 0.05,
+        "optimiser": optimiser,
+        "lr": lr,
+        "batch_size": batch_size,
+        "weighted": False,
+    }
+    out.update(more)
+    return out
+
+
 def cases_of(model):
-    def case(name, form, loss, reciprocal, batch_size, optimiser, lr, **more):
-        out = {
-            "name": name,
-            "form": form,
-            "loss": loss,
-            "margin": 0.0,
-            "temperature": 1.0,
-            "reciprocal": reciprocal,
-            "regulariser": "n3",
-            "lambda": 0.05,
-            "optimiser": optimiser,
-            "lr": lr,
-            "batch_size": batch_size,
-            "weighted": False,
-        }
-        out.update(more)
-        return out
+    """The cases that share one random generator, which also draws the triples."""
+
+    def case(*fields, **more):
+        if model not in FIRST_MODELS:
+            more["label_smoothing"] = 0.0
+        return describe(*fields, **more)
 
     softmax, adversarial = "softmax-cross-entropy", "self-adversarial"
-    margin = 0.0 if model in ("distmult", "complex") else 3.0
+    margin = 3.0 if model in DISTANCE_MODELS else 0.0
     word = {True: "reciprocal", False: "plain"}
     for reciprocal in (True, False):
         for batch in (4, 16, 60):
@@ -338,6 +521,67 @@ def cases_of(model):
     )
 
 
+def later_cases_of(model):
+    """The cases that were added later; each has a random generator of its own.
+
+    Models with long rows get fewer and smaller ones, to keep their files short:
+    every option still occurs, but not every pair of options.
+    """
+
+    def case(name, *fields, **more):
+        more.setdefault("label_smoothing", 0.0)
+        return describe(name, *fields, **more)
+
+    softmax, binary = "softmax-cross-entropy", "binary-cross-entropy"
+    has_dura = model not in DISTANCE_MODELS
+    long_rows = model in LONG_MODELS
+    n_triples = 4 if long_rows else 8
+    # A margin that some pairs keep and some do not.
+    margin = {"transe": 1.0, "rotate": 1.0, "transe-l2": 0.25}.get(model, 0.0625)
+    yield case(
+        "negative-sampling margin reciprocal sgd",
+        "negative-sampling", "margin", True, n_triples, "sgd", 0.5,
+        margin=margin,
+    )
+    if not long_rows:
+        yield case(
+            "negative-sampling softplus plain weighted l2 adagrad",
+            "negative-sampling", "softplus", False, n_triples, "adagrad", 0.1,
+            regulariser="l2", weighted=True, **{"lambda": 0.01},
+        )
+    if has_dura:
+        yield case(
+            "negative-sampling softplus plain weighted dura adagrad",
+            "negative-sampling", "softplus", False, n_triples, "adagrad", 0.1,
+            regulariser="dura", weighted=True,
+        )
+        yield case(
+            "1-vs-all reciprocal weighted dura adagrad",
+            "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
+            regulariser="dura", weighted=True,
+        )
+    yield case(
+        "1-vs-all plain weighted smoothing 0.1 adagrad",
+        "1-vs-all", softmax, False, n_triples, "adagrad", 0.1,
+        weighted=True, label_smoothing=0.1,
+    )
+    k_vs_all = [
+        (binary, True, 0.0, "adagrad", 0.1),
+        (softmax, False, 0.1, "adagrad", 0.1),
+        (softmax, True, 0.0, "adagrad", 0.1),
+        (binary, False, 0.1, "adagrad", 0.1),
+        (binary, True, 0.1, "adam", 0.01),
+        (softmax, True, 0.1, "adam", 0.01),
+    ]
+    for loss, reciprocal, smoothing, optimiser, lr in k_vs_all[: LONG_MODELS.get(model)]:
+        word = "reciprocal" if reciprocal else "plain"
+        yield case(
+            f"k-vs-all {loss} {word} smoothing {smoothing:g} {optimiser}",
+            "k-vs-all", loss, reciprocal, 6 if long_rows else 8, optimiser, lr,
+            label_smoothing=smoothing,
+        )
+
+
 # ---------------------------------------------------------------- checks
 
 
@@ -348,8 +592,7 @@ def check_gradient(model, case, step, entity, relation, grad_entity, grad_relati
     difference is the mean slope, that is the subgradient with sign(0) = 0; the
     error of the difference is larger there, so the comparison is looser.
     """
-    adversarial = case["loss"] == "self-adversarial"
-    fixed = adversarial_shares(model, case, step, entity, relation) if adversarial else []
+    fixed = constants_of(model, case, step, entity, relation)
 
     def value(e, r):
         return step_loss(model, case, step, e, r, iter(fixed)).item()
@@ -399,6 +642,71 @@ def check_adam():
     assert torch.allclose(mine, theirs.detach(), rtol=1e-12, atol=1e-14)
 
 
+def check_models():
+    """`score` against plain loops for the later models, and against `query_vector`."""
+    generator = torch.Generator().manual_seed(4)
+    d = range(DIM)
+    loops = {
+        "cp": lambda h, r, t: sum(h[k] * r[k] * t[DIM + k] for k in d),
+        "simple": lambda h, r, t: sum(
+            h[k] * r[k] * t[DIM + k] + t[k] * r[DIM + k] * h[DIM + k] for k in d
+        ) / 2,
+        "rescal": lambda h, r, t: sum(h[i] * r[DIM * i + j] * t[j] for i in d for j in d),
+    }
+    for model in MODELS:
+        rows = torch.randn(5, entity_width(model), generator=generator)
+        known = torch.randn(entity_width(model), generator=generator)
+        r = torch.randn(relation_width(model), generator=generator)
+        if model in loops:
+            want = [loops[model](known.tolist(), r.tolist(), row.tolist()) for row in rows]
+            assert torch.allclose(score(model, known, r, rows), torch.tensor(want), rtol=1e-12)
+        if model in DISTANCE_MODELS:
+            continue
+        for side, reciprocal in (("tail", False), ("tail", True), ("head", False), ("head", True)):
+            got = rows @ query_vector(model, side, reciprocal, known, r)
+            want = candidate_scores(model, side, reciprocal, known, r, rows)
+            assert torch.allclose(got, want, rtol=1e-12, atol=1e-12), (model, side, reciprocal)
+
+
+def check_losses():
+    """The later losses against torch's own functions."""
+    F = torch.nn.functional
+    generator = torch.Generator().manual_seed(5)
+    scores = 3 * torch.randn(N_ENTITIES, generator=generator)
+    positive, negatives, answers = scores[0], scores[1:6], [2, 3, 11]
+    labels = torch.zeros(N_ENTITIES)
+    labels[answers] = 1.0
+
+    def same(got, want):
+        assert torch.allclose(got, want, rtol=1e-12), (got, want)
+
+    for eps in (0.0, 0.1):
+        same(
+            one_vs_all_loss(scores, 7, eps),
+            F.cross_entropy(scores, torch.tensor(7), label_smoothing=eps),
+        )
+        same(
+            k_vs_all_loss("softmax-cross-entropy", scores, answers, eps)[0],
+            F.cross_entropy(scores, labels / 3, label_smoothing=eps),
+        )
+        same(
+            k_vs_all_loss("binary-cross-entropy", scores, answers, eps)[0],
+            F.binary_cross_entropy_with_logits(
+                scores, (1 - eps) * labels + eps / N_ENTITIES, reduction="sum"
+            ),
+        )
+    same(
+        query_loss({"loss": "margin", "margin": 1.0, "temperature": 1.0}, positive, negatives),
+        F.margin_ranking_loss(
+            positive.expand(5), negatives, torch.ones(5), margin=1.0, reduction="mean"
+        ),
+    )
+    same(
+        query_loss({"loss": "softplus", "margin": 0.0, "temperature": 1.0}, positive, negatives),
+        0.5 * (F.softplus(-positive) + F.softplus(negatives).mean()),
+    )
+
+
 # ---------------------------------------------------------------- writing
 
 
@@ -414,7 +722,7 @@ def flat(table):
 
 
 def train(model, case, entity, relation, steps, jitter=None, backwards=False):
-    """Ten steps on copies of the tables; float32 tables train in float32.
+    """All steps on copies of the tables; float32 tables train in float32.
 
     Returns the losses, the first step's gradients and the final tables.
     `jitter` is a random generator: tables are then disturbed after every step by
@@ -424,7 +732,10 @@ def train(model, case, entity, relation, steps, jitter=None, backwards=False):
     optimisers = [Optimiser(case["optimiser"], case["lr"], x) for x in (entity, relation)]
     losses, first = [], None
     for step in steps:
-        if backwards:
+        if backwards and case["form"] == "k-vs-all":
+            reverse = [dict(q, answers=q["answers"][::-1]) for q in step["queries"]]
+            step = {"queries": reverse[::-1]}
+        elif backwards:
             negatives = step["negatives"]
             step = {
                 "triples": step["triples"][::-1],
@@ -478,6 +789,9 @@ def run_case(model, case, rng, triples):
             rng, n_relation_rows, relation_width(model), 3.0 if model == "rotate" else 0.5
         )
         steps = make_steps(rng, case, triples)
+        if model == "transe" and case["loss"] == "margin":
+            if not pairs_on_kink(model, case, steps[0], entity, relation):
+                continue
         losses, first, final = train(model, case, entity, relation, steps)
         distance = float32_distance(model, case, entity, relation, steps, final)
         if distance <= FLOAT32_TOLERANCE:
@@ -487,15 +801,21 @@ def run_case(model, case, rng, triples):
     checked = check_gradient(model, case, steps[0], entity, relation, *first)
     out = dict(case, entity=flat(entity), relation=flat(relation))
     del out["weighted"]
-    out["steps"] = [
-        {
-            "triples": step["triples"],
-            "weights": [nine(w) for w in step["weights"]],
-            "negatives": step["negatives"],
-            "loss": nine(loss),
-        }
-        for step, loss in zip(steps, losses)
-    ]
+    if case["form"] == "k-vs-all":
+        out["train"] = triples
+        out["steps"] = [
+            {"queries": step["queries"], "loss": nine(loss)} for step, loss in zip(steps, losses)
+        ]
+    else:
+        out["steps"] = [
+            {
+                "triples": step["triples"],
+                "weights": [nine(w) for w in step["weights"]],
+                "negatives": step["negatives"],
+                "loss": nine(loss),
+            }
+            for step, loss in zip(steps, losses)
+        ]
     out["gradient_entity"], out["gradient_relation"] = flat(first[0]), flat(first[1])
     out["final_entity"], out["final_relation"] = flat(final[0]), flat(final[1])
     return out, checked, draw, distance
@@ -503,11 +823,22 @@ def run_case(model, case, rng, triples):
 
 def main():
     check_adam()
+    check_models()
+    check_losses()
+    wanted = sys.argv[1:] or MODELS
+    assert set(wanted) <= set(MODELS), wanted
     for number, model in enumerate(MODELS):
+        if model not in wanted:
+            continue
         rng = random.Random(20_000 + number)
         triples = make_triples(rng)
         cases, compared, kinks = [], 0, 0
-        for case in cases_of(model):
+        seeded = [(case, rng) for case in cases_of(model)]
+        seeded += [
+            (case, random.Random(30_000 + 100 * number + i))
+            for i, case in enumerate(later_cases_of(model))
+        ]
+        for case, rng in seeded:
             out, (good, bad), draw, distance = run_case(model, case, rng, triples)
             print(f"  {case['name']}: draw {draw}, float32 within {distance:.1e}", flush=True)
             cases.append(out)

@@ -7,12 +7,15 @@ use gossamer::model::Model;
 use gossamer::optim::{self, Optimiser, Step};
 use gossamer::sample::Sampler;
 use gossamer::table::Table;
-use gossamer::{Config, Machine};
-use gossamer_graph::{Adjacency, Triples};
+use gossamer::{Config, Machine, loss, regulariser, score};
+use gossamer_graph::{Adjacency, Side, Triples};
 use gossamer_machine::Address;
 use serde_json::Value;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
+    include_str!("../golden/simple.json"),
+    include_str!("../golden/cp.json"),
+    include_str!("../golden/rescal.json"),
     include_str!("../golden/transe.json"),
     include_str!("../golden/transe-l2.json"),
     include_str!("../golden/distmult.json"),
@@ -108,6 +111,7 @@ fn start(file: &Value, case: &Value) -> (Config, Model) {
     let number = |key: &str| case[key].as_f64().unwrap() as f32;
     (config.margin, config.temperature) = (number("margin"), number("temperature"));
     (config.regularisation, config.learning_rate) = (number("lambda"), number("lr"));
+    config.label_smoothing = case["label_smoothing"].as_f64().unwrap_or(0.0) as f32;
     config.shared_negatives = false;
     let widths = config.score_function().unwrap().widths(config.dim);
     let mut model = Model::initial(&config, 1, 1).unwrap();
@@ -122,16 +126,22 @@ fn step(
     learner: &mut Learner,
     config: &Config,
     recipe: &mut Recipe<'_>,
-    given: &Value,
+    (case, given): (&Value, &Value),
     machine: &Machine,
 ) -> f64 {
-    let rows: Vec<Vec<u32>> = given["triples"].as_array().unwrap().iter().map(ids).collect();
+    // A k-vs-all step lists queries of the whole run's triples.
+    let whole = case["train"].as_array();
+    let listed = whole.or(given["triples"].as_array()).unwrap();
+    let mut rows: Vec<Vec<u32>> = listed.iter().map(ids).collect();
+    if whole.is_some() {
+        rows.sort();
+    }
     let column = |place: usize| rows.iter().map(|row| row[place]).collect::<Vec<u32>>();
     let triples = Triples {
         heads: column(0),
         relations: column(1),
         tails: column(2),
-        weights: Some(floats(&given["weights"])),
+        weights: whole.is_none().then(|| floats(&given["weights"])),
     };
     let adjacency = Adjacency::build(learner.model.entities.n_rows(), &[&triples]);
     let mut negatives = Vec::new();
@@ -140,18 +150,38 @@ fn step(
         negatives.extend(lists.into_iter().flatten().map(ids));
     }
     recipe.n_negatives = negatives.first().map_or(0, Vec::len);
-    let listed = Listed(negatives);
-    let recipe = Recipe { sampler: &listed, ..*recipe };
+    let sampler = Listed(negatives);
+    let recipe = Recipe { sampler: &sampler, ..*recipe };
     let form = form::find(&config.form).unwrap();
     // Cut small, so that equal queries meet in a batch.
     let portions = portions(&adjacency, 2);
-    let examples = Examples { triples: &triples, adjacency: &adjacency, portions: &portions };
-    let items: Vec<u64> = (0..form.n_items(examples)).collect();
+    let side_weights = None;
+    let examples =
+        Examples { triples: &triples, adjacency: &adjacency, portions: &portions, side_weights };
+    let items: Vec<u64> = match given["queries"].as_array() {
+        Some(queries) => queries.iter().map(|query| place_of(&adjacency, query)).collect(),
+        None => (0..form.n_items(examples)).collect(),
+    };
     let loss = form.step(learner, examples, &items, &recipe, machine);
-    assert!(
-        (loss.weight - 2.0 * f64::from(triples.weights.iter().flatten().sum::<f32>())).abs() < 1e-4
-    );
+    let weight = match &triples.weights {
+        Some(weights) => 2.0 * f64::from(weights.iter().sum::<f32>()),
+        None => items.len() as f64,
+    };
+    assert!((loss.weight - weight).abs() < 1e-4);
     loss.sum / loss.weight
+}
+
+/// Where a listed query stands in the adjacency; its answers must be the listed ones.
+fn place_of(adjacency: &Adjacency, query: &Value) -> u64 {
+    let side = if text(query, "side") == "tail" { Side::Tail } else { Side::Head };
+    let number = |key: &str| query[key].as_u64().unwrap() as u32;
+    let same = |place: &usize| {
+        let here = adjacency.query(*place);
+        (here.side, here.known, here.relation) == (side, number("known"), number("relation"))
+    };
+    let place = (0..adjacency.n_queries()).find(same).unwrap();
+    assert_eq!(adjacency.query(place).answers, ids(&query["answers"]));
+    place as u64
 }
 
 #[test]
@@ -168,7 +198,7 @@ fn ten_steps_equal_pytorch() {
                 let mut recipe = Recipe::new(&config, kept_bytes, machine.instruction_set).unwrap();
                 let mut learner = Learner::new(model, recipe.optimiser);
                 for (number, given) in case["steps"].as_array().unwrap().iter().enumerate() {
-                    let loss = step(&mut learner, &config, &mut recipe, given, &machine);
+                    let loss = step(&mut learner, &config, &mut recipe, (case, given), &machine);
                     let theirs = given["loss"].as_f64().unwrap();
                     assert!(
                         (loss - theirs).abs() < 2e-5 * (1.0 + theirs.abs()),
@@ -207,7 +237,7 @@ fn first_gradients_equal_pytorch() {
                 ..Recipe::new(&config, 0, machine.instruction_set).unwrap()
             };
             let mut learner = Learner::new(model, &Recorder);
-            step(&mut learner, &config, &mut recipe, &case["steps"][0], &machine);
+            step(&mut learner, &config, &mut recipe, (case, &case["steps"][0]), &machine);
             assert_close(
                 &contents(&learner.entity_state),
                 &floats(&case["gradient_entity"]),
@@ -225,12 +255,13 @@ fn first_gradients_equal_pytorch() {
 }
 
 #[test]
-fn the_optimisers_of_the_registry_are_covered() {
-    let covered = |name: &str| {
-        FILES.iter().any(|file| {
-            file.contains(&format!("\"optimiser\": \"{name}\""))
-                || file.contains(&format!("\"optimiser\":\"{name}\""))
-        })
+fn what_can_be_named_in_a_step_is_covered() {
+    let covered = |key: &str, name: &str| {
+        FILES.iter().any(|file| file.contains(&format!("\"{key}\":\"{name}\"")))
     };
-    assert!(optim::ALL.iter().all(|optimiser| covered(optimiser.name())));
+    assert!(score::ALL.iter().all(|function| covered("model", function.name())));
+    assert!(optim::ALL.iter().all(|optimiser| covered("optimiser", optimiser.name())));
+    assert!(loss::ALL.iter().all(|loss| covered("loss", loss.name())));
+    assert!(regulariser::ALL.iter().all(|regulariser| covered("regulariser", regulariser.name())));
+    assert!(form::ALL.iter().all(|form| covered("form", form.name())));
 }

@@ -1,0 +1,137 @@
+//! Numbers that a source uses for names, and the lists that say which is which.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use super::{ReadOptions, source};
+use crate::error::{GraphError, Mistake};
+
+/// The names behind the numbers of a source.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Of entities.
+    pub entities: Numbered,
+    /// Of relations.
+    pub relations: Numbered,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOrder {
+    /// A name, white space, its number.
+    NameFirst,
+    /// A number, a tab, its name.
+    NumberFirst,
+}
+
+/// Names by number.
+#[derive(Debug, Default)]
+pub struct Numbered {
+    file: String,
+    text: String,
+    /// Start and end in `text`; empty where a number has no name.
+    places: Vec<(usize, usize)>,
+}
+
+impl Numbered {
+    /// Numbers beyond this are typing errors; a list is dense.
+    const MOST: u64 = 1 << 32;
+
+    /// Reads a list. A first line that is one number alone, or a header, is passed over.
+    ///
+    /// # Errors
+    /// [`GraphError::Mistakes`] with the first line that is not understood.
+    pub fn read(path: &Path, order: ListOrder) -> Result<Self, GraphError> {
+        let file = path.display().to_string();
+        let options = ReadOptions { file: file.clone(), ..ReadOptions::default() };
+        let mut list = Self { file, ..Self::default() };
+        for (number, line) in source::open(path)?.lines().enumerate() {
+            let line = line.map_err(|error| source::unreadable(&options, &error))?;
+            let line = line.trim_end_matches('\r');
+            let alone = !line.trim().is_empty() && line.trim().bytes().all(|b| b.is_ascii_digit());
+            if line.trim().is_empty() || (number == 0 && alone) {
+                continue;
+            }
+            match list.take(line, order) {
+                Ok(()) => {}
+                // A header such as "id	label".
+                Err(_) if number == 0 => {}
+                Err(what) => {
+                    let hint = "each line is a name and its number, separated by a tab".into();
+                    let (file, line, column) = (list.file, number as u64 + 1, 1);
+                    let mistakes = vec![Mistake { file, line, column, what, hint }];
+                    return Err(GraphError::Mistakes { mistakes, total: 1 });
+                }
+            }
+        }
+        Ok(list)
+    }
+
+    fn take(&mut self, line: &str, order: ListOrder) -> Result<(), String> {
+        let cut = match order {
+            ListOrder::NameFirst => line.trim_end().rsplit_once(['\t', ' ']),
+            ListOrder::NumberFirst => line.split_once('\t').map(|(number, name)| (name, number)),
+        };
+        let (name, number) = cut.ok_or("expected a name and a number")?;
+        let (name, number) = (name.trim(), number.trim());
+        let wrong = || format!("expected a number, found '{number}'");
+        let place = number.parse::<u64>().map_err(|_| wrong())?;
+        // A list in any order is dense in the end; a far-off number would only cost memory.
+        if place >= Self::MOST || name.is_empty() {
+            return Err(format!("expected a name and its number, found '{line}'"));
+        }
+        let place = place as usize;
+        if place > 4 * self.places.len() + 1_000_000 {
+            return Err(format!("number {place} leaves a large gap after {}", self.places.len()));
+        }
+        if self.places.len() <= place {
+            self.places.resize(place + 1, (0, 0));
+        }
+        if self.places[place] != (0, 0) {
+            return Err(format!("number {place} already stands for '{}'", self.at(place)));
+        }
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.places[place] = (start, self.text.len());
+        Ok(())
+    }
+
+    fn at(&self, place: usize) -> &str {
+        self.places.get(place).map_or("", |(start, end)| &self.text[*start..*end])
+    }
+
+    /// The name that a number stands for.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn name(&self, number: &str) -> Result<&str, String> {
+        let place: Option<usize> = number.trim().parse().ok();
+        match place.map(|place| self.at(place)) {
+            Some(name) if !name.is_empty() => Ok(name),
+            Some(_) => Err(format!("number {number} has no name in {}", self.file)),
+            None => Err(format!("expected a number of {}, found '{number}'", self.file)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_both_orders_read_and_mistakes_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("entity2id.txt");
+        std::fs::write(&path, "3\nnew york\t1\nb 0\r\n\nc\t2\n").unwrap();
+        let list = Numbered::read(&path, ListOrder::NameFirst).unwrap();
+        assert_eq!(["0", "1", "2"].map(|n| list.name(n).unwrap()), ["b", "new york", "c"]);
+        assert!(list.name("3").unwrap_err().contains("has no name in"));
+        assert!(list.name("x").unwrap_err().contains("found 'x'"));
+        std::fs::write(&path, "id\tlabel\n0\tb c\n1\td\n").unwrap();
+        let list = Numbered::read(&path, ListOrder::NumberFirst).unwrap();
+        assert_eq!(list.name("0"), Ok("b c"));
+        std::fs::write(&path, "0\tb\n0\tc\n").unwrap();
+        let said = Numbered::read(&path, ListOrder::NumberFirst).unwrap_err().to_string();
+        assert!(said.contains("entity2id.txt:2:1") && said.contains("already stands for 'b'"));
+    }
+}

@@ -1,0 +1,56 @@
+//! k-vs-all: every query once, with all its answers, against all entities.
+//!
+//! With sigmoids an answer's weight is its label, at most 1; with softmax the labels of a query are
+//! its answers' weights over their sum. Every query weighs 1.
+//! *Paper:* Dettmers et al. (2018).
+
+use gossamer_machine::{Ledger, Machine};
+
+use super::over_all;
+use super::{StepShape, TrainingForm};
+use crate::config::Config;
+use crate::form::batch::{Batch, Examples};
+use crate::form::step::{Learner, Recipe, StepLoss};
+use crate::loss::OverAll;
+
+/// k-vs-all.
+#[derive(Debug)]
+pub struct KVsAll;
+
+impl TrainingForm for KVsAll {
+    fn name(&self) -> &'static str {
+        "k-vs-all"
+    }
+    fn summary(&self) -> &'static str {
+        "every query once with all its answers; with binary-cross-entropy for probabilities"
+    }
+    fn formula(&self) -> &'static str {
+        "Σ loss(scores over all entities, labels), over the number of queries"
+    }
+    fn paper(&self) -> &'static str {
+        "Dettmers et al.: Convolutional 2D Knowledge Graph Embeddings (AAAI 2018)"
+    }
+    fn over_all(&self) -> bool {
+        true
+    }
+    fn n_items(&self, examples: Examples<'_>) -> u64 {
+        examples.adjacency.n_queries() as u64
+    }
+    fn step(
+        &self,
+        learner: &mut Learner,
+        examples: Examples<'_>,
+        items: &[u64],
+        recipe: &Recipe<'_>,
+        machine: &Machine,
+    ) -> StepLoss {
+        let competing = recipe.loss.over_all() == Some(OverAll::Softmax);
+        over_all::step(learner, &Batch::of_queries(examples, items, competing), recipe, machine)
+    }
+    fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
+        over_all::plan(config, shape, kept_bytes, ledger);
+    }
+    fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
+        over_all::most_kept_bytes(config, shape)
+    }
+}
