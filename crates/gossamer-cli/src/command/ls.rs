@@ -75,6 +75,14 @@ pub fn entries() -> Vec<Entry> {
         paper: reader.paper(),
         example: reader.example().to_string(),
     }));
+    all.extend(read::layout::ALL.iter().map(|layout| Entry {
+        family: "layout",
+        name: layout.name(),
+        summary: layout.summary(),
+        formula: "",
+        paper: layout.paper(),
+        example: layout.example().to_string(),
+    }));
     all.extend(entries!("score function", score::ALL, setting("model")));
     all.extend(entries!("training form", form::ALL, setting("form")));
     all.extend(entries!("loss", loss::ALL, with_sampling));
@@ -82,6 +90,11 @@ pub fn entries() -> Vec<Entry> {
     all.extend(entries!("negative sampler", sample::ALL, sampler));
     all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
     all.extend(entries!("schedule", gossamer::schedule::ALL, setting("schedule")));
+    let classified = |_: &str| {
+        "gossamer classify run/ --valid-negatives valid_no.txt --test-negatives test_no.txt"
+            .to_string()
+    };
+    all.extend(entries!("calibration", evaluate::calibration::ALL, classified));
     all.extend(entries!("metric", evaluate::metric::ALL, judged));
     all
 }

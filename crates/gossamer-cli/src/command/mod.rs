@@ -18,6 +18,7 @@ gossamer_machine::registry!("command", Command:
     train::Train,
     resume::Resume,
     evaluate::Evaluate,
+    classify::Classify,
     predict::Predict,
     similar::Similar,
     check::Check,

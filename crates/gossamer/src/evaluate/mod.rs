@@ -16,6 +16,8 @@ use crate::model::{Model, Run};
 pub mod baseline;
 pub mod metric;
 pub mod rank;
+pub mod calibration;
+pub mod classify;
 
 pub use baseline::BaselineScores;
 pub use rank::{Candidates, Judge, Rank};
