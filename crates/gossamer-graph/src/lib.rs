@@ -6,6 +6,7 @@
 pub mod id;
 pub mod error;
 pub mod vocab;
+pub mod iri;
 pub mod read;
 pub mod triples;
 pub mod adjacency;
@@ -14,6 +15,7 @@ pub mod cardinality;
 pub mod mirror;
 pub mod snapshot;
 pub mod inspect;
+pub mod write;
 pub mod split;
 pub mod synth;
 pub mod facts;

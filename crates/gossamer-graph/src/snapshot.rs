@@ -28,6 +28,22 @@ pub const NO_TIME: i64 = i64::MIN;
 /// The kind of folder.
 pub const KIND: &str = "graph";
 
+/// Rows read at a time.
+const WINDOW: u64 = 1 << 16;
+
+/// A triple as it is stored, with what was said beside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StoredRow<'a> {
+    /// Head, relation, tail.
+    pub triple: [u32; 3],
+    /// Its weight, where the split has weights.
+    pub weight: Option<f32>,
+    /// Start and end of validity, or [`NO_TIME`].
+    pub validity: [i64; 2],
+    /// Its named graphs.
+    pub graphs: &'a [u32],
+}
+
 /// The types of the entities of a graph.
 #[derive(Debug)]
 pub struct Types {
@@ -134,26 +150,129 @@ impl Snapshot {
         split: Split,
         mut visit: impl FnMut([u32; 3]),
     ) -> Result<(), FileError> {
-        const ROWS: u64 = 1 << 16;
+        self.for_each_row(split, |row| {
+            visit(row.triple);
+            Ok(())
+        })
+    }
+
+    /// Names of another kind of thing, where the graph has such.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn names_of(&self, file: &str) -> Result<Option<Names>, FileError> {
+        if !self.folder.has(file) {
+            return Ok(None);
+        }
+        Names::open(self.folder.columns(file)?).map(Some)
+    }
+
+    /// Calls `visit` with every triple of a split and what was said beside it, in order, some
+    /// thousand at a time in memory.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`] also when an id has no name, and those of `visit`.
+    pub fn for_each_row<E: From<FileError>>(
+        &self,
+        split: Split,
+        mut visit: impl FnMut(&StoredRow<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let name = format!("{}.gcol", split.name());
         if !self.folder.has(&name) {
             return Ok(());
         }
         let file = self.folder.columns(&name)?;
         let n = file.n_values("head");
-        let [mut heads, mut relations, mut tails] = [const { Vec::new() }; 3];
-        for start in (0..n).step_by(ROWS as usize) {
-            let range = start..(start + ROWS).min(n);
-            file.read::<u32>("head", range.clone(), &mut heads)?;
-            file.read::<u32>("relation", range.clone(), &mut relations)?;
-            file.read::<u32>("tail", range, &mut tails)?;
-            for ((head, relation), tail) in heads.iter().zip(&relations).zip(&tails) {
-                let named = (*head.max(tail) as usize) < self.entities.len()
-                    && (*relation as usize) < self.relations.len();
-                if !named {
-                    return Err(FileError::corrupt(file.path(), start, "an id has no name"));
+        let n_graphs = self.names_of("graphs.gcol")?.map_or(0, |names| names.len());
+        let mut ids = [const { Vec::<u32>::new() }; 3];
+        let (mut weights, mut times) = (Vec::<f32>::new(), [const { Vec::<i64>::new() }; 2]);
+        let (mut offsets, mut graphs) = (Vec::<u64>::new(), Vec::<u32>::new());
+        for start in (0..n).step_by(WINDOW as usize) {
+            let range = start..(start + WINDOW).min(n);
+            for (ids, column) in ids.iter_mut().zip(["head", "relation", "tail"]) {
+                file.read(column, range.clone(), ids)?;
+            }
+            if file.find("weight").is_some() {
+                file.read("weight", range.clone(), &mut weights)?;
+            }
+            for (times, column) in times.iter_mut().zip(["from", "until"]) {
+                if file.find(column).is_some() {
+                    file.read(column, range.clone(), times)?;
                 }
-                visit([*head, *relation, *tail]);
+            }
+            if file.find("graph.offsets").is_some() {
+                file.read("graph.offsets", range.start..range.end + 1, &mut offsets)?;
+                let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+                file.read("graph.values", first..last.max(first), &mut graphs)?;
+            }
+            for row in 0..ids[0].len() {
+                let triple = [ids[0][row], ids[1][row], ids[2][row]];
+                let graphs = offsets.get(row..row + 2).map_or(Some(&[][..]), |ends| {
+                    let at = |end: u64| end.checked_sub(offsets[0]).map(|end| end as usize);
+                    graphs.get(at(ends[0])?..at(ends[1])?)
+                });
+                let graphs = graphs.filter(|ids| ids.iter().all(|id| (*id as usize) < n_graphs));
+                let named = self.has_names(triple);
+                let Some(graphs) = graphs.filter(|_| named) else {
+                    return Err(FileError::corrupt(file.path(), start, "an id has no name").into());
+                };
+                let time = |times: &Vec<i64>| times.get(row).copied().unwrap_or(NO_TIME);
+                visit(&StoredRow {
+                    triple,
+                    weight: weights.get(row).copied(),
+                    validity: [time(&times[0]), time(&times[1])],
+                    graphs,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_names(&self, [head, relation, tail]: [u32; 3]) -> bool {
+        (head.max(tail) as usize) < self.entities.len()
+            && (relation as usize) < self.relations.len()
+    }
+
+    /// Calls `visit` with the entity, property and kind of every attribute, and its text.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`] also when an id has no name, and those of `visit`.
+    pub fn for_each_attribute<E: From<FileError>>(
+        &self,
+        mut visit: impl FnMut([u32; 3], &str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.folder.has("attributes.gcol") {
+            return Ok(());
+        }
+        let file = self.folder.columns("attributes.gcol")?;
+        let limits = [
+            self.entities.len(),
+            self.names_of("properties.gcol")?.map_or(0, |names| names.len()),
+            self.names_of("kinds.gcol")?.map_or(0, |names| names.len()),
+        ];
+        let n = file.n_values("entity");
+        let mut ids = [const { Vec::<u32>::new() }; 3];
+        let (mut offsets, mut bytes) = (Vec::<u64>::new(), Vec::<u8>::new());
+        for start in (0..n).step_by(WINDOW as usize) {
+            let range = start..(start + WINDOW).min(n);
+            for (ids, column) in ids.iter_mut().zip(["entity", "property", "kind"]) {
+                file.read(column, range.clone(), ids)?;
+            }
+            file.read("value.offsets", range.start..range.end + 1, &mut offsets)?;
+            let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+            file.read("value.bytes", first..last.max(first), &mut bytes)?;
+            for row in 0..ids[0].len() {
+                let ids = [ids[0][row], ids[1][row], ids[2][row]];
+                let at = |end: u64| end.checked_sub(first).map(|end| end as usize);
+                let text = at(offsets[row]).zip(at(offsets[row + 1]));
+                let text = text.and_then(|(start, end)| bytes.get(start..end));
+                let text = text.and_then(|text| std::str::from_utf8(text).ok());
+                let named = ids.iter().zip(limits).all(|(id, limit)| (*id as usize) < limit);
+                let Some(text) = text.filter(|_| named) else {
+                    let what = "an attribute does not fit";
+                    return Err(FileError::corrupt(file.path(), start, what).into());
+                };
+                visit(ids, text)?;
             }
         }
         Ok(())

@@ -110,6 +110,21 @@ pub fn write_texts<'a>(
     Ok(())
 }
 
+/// Names in memory, by id.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Loaded {
+    /// The name of an id that there is.
+    pub fn get(&self, id: u32) -> &str {
+        let start = (id as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[id as usize]]
+    }
+}
+
 /// Names and labels of a graph, read as they are asked for.
 #[derive(Debug)]
 pub struct Names {
@@ -162,6 +177,19 @@ impl Names {
     /// [`FileError::Corrupt`].
     pub fn name(&self, id: u32) -> Result<String, FileError> {
         self.text("name", id)
+    }
+
+    /// Every name in memory.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`].
+    pub fn load(&self) -> Result<Loaded, FileError> {
+        let mut loaded = Loaded::default();
+        self.for_each_text("name", |_, name| {
+            loaded.text.push_str(name);
+            loaded.ends.push(loaded.text.len());
+        })?;
+        Ok(loaded)
     }
 
     /// The label of an id, where it has one.

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod evaluate;
 pub mod train;
 pub mod query;
+pub mod export;
 
 pub use config::Config;
 pub use error::{Category, Error};

@@ -94,6 +94,22 @@ pub fn entries() -> Vec<Entry> {
         "gossamer classify run/ --valid-negatives valid_no.txt --test-negatives test_no.txt"
             .to_string()
     };
+    all.extend(gossamer::export::ALL.iter().map(|format| Entry {
+        family: "vector format",
+        name: format.name(),
+        summary: format.summary(),
+        formula: "",
+        paper: format.paper(),
+        example: format.example().to_string(),
+    }));
+    all.extend(gossamer_graph::write::ALL.iter().map(|format| Entry {
+        family: "output format",
+        name: format.name(),
+        summary: format.summary(),
+        formula: "",
+        paper: format.paper(),
+        example: format!("gossamer export graph/ --format {} -o facts/", format.name()),
+    }));
     all.extend(entries!("calibration", evaluate::calibration::ALL, classified));
     all.extend(entries!("metric", evaluate::metric::ALL, judged));
     all

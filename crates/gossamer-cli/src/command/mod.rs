@@ -21,6 +21,7 @@ gossamer_machine::registry!("command", Command:
     classify::Classify,
     predict::Predict,
     similar::Similar,
+    export::Export,
     check::Check,
     ls::Ls,
     completions::Completions,

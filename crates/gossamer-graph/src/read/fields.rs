@@ -353,6 +353,24 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// A time as [`seconds`] reads it: a date, or a date and a UTC time.
+pub fn time_in_words(time: i64) -> String {
+    let (days, second) = (time.div_euclid(86_400), time.rem_euclid(86_400));
+    // The year's days are found by trying: days_from_civil is exact and its inverse is a search.
+    let mut year = 1970 + days.div_euclid(366).min(days.div_euclid(365));
+    while days_from_civil(year + 1, 1, 1) <= days {
+        year += 1;
+    }
+    let month = (2..=12).take_while(|month| days_from_civil(year, *month, 1) <= days).last();
+    let month = month.unwrap_or(1);
+    let day = days - days_from_civil(year, month, 1) + 1;
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if second == 0 {
+        return date;
+    }
+    format!("{date}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,6 +381,10 @@ mod tests {
         assert_eq!(seconds("2000-03-01"), Some(951_868_800));
         assert_eq!(seconds("1970-01-02T01:00:01Z"), Some(90_001));
         assert_eq!(seconds("1969-12-31"), Some(-86_400));
+        for time in [0, 951_868_800, 90_001, -86_400, -157_766_401, -62_135_596_800, 1_709_164_800]
+        {
+            assert_eq!(seconds(&time_in_words(time)), Some(time), "{}", time_in_words(time));
+        }
         for nonsense in ["", "May", "2000-13-01", "2000-01-01T25:00:00", "1-2-3-4"] {
             assert_eq!(seconds(nonsense), None, "{nonsense}");
         }

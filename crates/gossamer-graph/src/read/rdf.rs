@@ -16,6 +16,7 @@ use oxttl::TurtleParseError;
 use super::{Attribute, ReadOptions, ReadReport, Row, SchemaFact, SchemaKind, TripleSink};
 use super::{fields::mistake, source};
 use crate::error::GraphError;
+use crate::iri::name_of;
 
 /// `rdf:type`.
 pub const TYPE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type";
@@ -114,12 +115,17 @@ impl<'a> RdfRows<'a> {
 
     fn take(&mut self, statement: &impl Statement) -> Result<(), GraphError> {
         let (subject, predicate, object, graph) = statement.parts();
+        let predicate = &*name_of(predicate);
         let mut names = std::mem::take(&mut self.names);
         let [subject_name, object_name, graph_name, language] = &mut names;
         self.name(subject.into(), subject_name);
         let graph = match graph {
             GraphName::DefaultGraph => None,
-            GraphName::NamedNode(node) => Some(node.as_str()),
+            GraphName::NamedNode(node) => {
+                graph_name.clear();
+                graph_name.push_str(&name_of(node.as_str()));
+                Some(graph_name.as_str())
+            }
             GraphName::BlankNode(node) => {
                 self.name(node.as_ref().into(), graph_name);
                 Some(graph_name.as_str())
@@ -165,7 +171,7 @@ impl<'a> RdfRows<'a> {
             kind.push('@');
             kind.push_str(language);
         } else {
-            kind.push_str(literal.datatype().as_str());
+            kind.push_str(&name_of(literal.datatype().as_str()));
         }
         let (text, is_label) = (literal.value(), LABELS.contains(&property));
         self.sink.attribute(&Attribute { subject, property, text, kind, is_label })
@@ -175,16 +181,16 @@ impl<'a> RdfRows<'a> {
     fn name(&mut self, term: TermRef<'_>, out: &mut String) {
         out.clear();
         match term {
-            TermRef::NamedNode(node) => out.push_str(node.as_str()),
+            TermRef::NamedNode(node) => out.push_str(&name_of(node.as_str())),
             TermRef::BlankNode(node) => {
                 out.push_str("_:");
                 if self.options.scope > 0 {
                     out.push_str(&format!("file{}.", self.options.scope));
                 }
                 let label = node.as_str();
-                // The parser's own labels are random; what looks like one is renamed for sure.
+                // The parser's own labels are random: a repeated import must not see them.
                 let random = label.len() > 24 && label.bytes().all(|b| b.is_ascii_hexdigit());
-                if random || label.starts_with("node.") {
+                if random {
                     let next = self.unnamed.len();
                     let number = *self.unnamed.entry(label.to_string()).or_insert(next);
                     out.push_str(&format!("node.{number}"));

@@ -1,0 +1,45 @@
+//! N-Quads, a fact and its named graph a line.
+
+use std::io::{self, Write};
+
+use oxttl::NQuadsSerializer;
+
+use super::rdf::{attribute_quad, quad};
+use super::{Sink, Writer};
+use crate::read::{Attribute, Row};
+
+/// N-Quads, a fact and its named graph a line.
+#[derive(Debug)]
+pub struct NQuadsWriter;
+
+impl Writer for NQuadsWriter {
+    fn name(&self) -> &'static str {
+        "n-quads"
+    }
+    fn summary(&self) -> &'static str {
+        "facts with their named graphs, and attributes, a line each"
+    }
+    fn paper(&self) -> &'static str {
+        "W3C: RDF 1.1 (n-quads)"
+    }
+    fn ending(&self) -> &'static str {
+        "nq"
+    }
+    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
+        Box::new(Statements(NQuadsSerializer::new().for_writer(out)))
+    }
+}
+
+struct Statements<'a>(oxttl::nquads::WriterNQuadsSerializer<&'a mut dyn Write>);
+
+impl Sink for Statements<'_> {
+    fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
+        self.0.serialize_quad(&quad(row))
+    }
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> io::Result<()> {
+        self.0.serialize_quad(&attribute_quad(attribute))
+    }
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.0.finish().flush()
+    }
+}
