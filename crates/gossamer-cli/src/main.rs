@@ -7,6 +7,8 @@
 mod exit;
 mod terminal;
 mod output;
+mod words;
+mod report;
 mod command;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use gossamer::plan::evaluate_plan;
 use gossamer::{Error, Run, Side, Split};
 use serde_json::{Value, json};
 
+use super::report::write_run_page;
 use super::{Command, folder, number, option, path, text};
 use crate::exit::Failure;
 use crate::output::{self, count, score_cells, score_headings, scores_json};
@@ -67,6 +68,11 @@ impl Command for Evaluate {
         let evaluation = evaluate(&run, &request, &context.machine, context)?;
         if let Some(file) = text(arguments, "ranks") {
             write_ranks(&run, &evaluation, file)?;
+        }
+        let whole = request.split == Split::Test && request.candidates == Candidates::All;
+        if whole && request.half_width.is_none() && context.machine.budget_bytes.is_none() {
+            let page = run.path.join(crate::report::FILE);
+            write_run_page(Run::open(&run.path)?, Some(("test", &evaluation)), &page, context)?;
         }
         if context.json {
             let mut value = evaluation_json(&run, &evaluation)?;

@@ -3,13 +3,13 @@
 use clap::{ArgMatches, Command as Clap};
 use gossamer::{Error, Snapshot};
 use gossamer_graph::inspect::{Inspection, inspect};
-use gossamer_graph::mirror::Mirror;
 use serde_json::{Value, json};
 
 use super::{Command, folder, path};
 use crate::exit::Failure;
 use crate::output::count;
 use crate::terminal::Context;
+use crate::words::{degrees_in_words, mirrors_in_words, triple_in_words, warts};
 
 /// `gossamer inspect`.
 pub struct Inspect;
@@ -39,14 +39,6 @@ impl Command for Inspect {
     }
 }
 
-/// A triple by names: "France borders Spain".
-pub fn triple_in_words(graph: &Snapshot, triple: [u32; 3]) -> Result<String, Error> {
-    let [head, relation, tail] = triple;
-    let entities = graph.entities();
-    let relation = graph.relations().shown(relation)?;
-    Ok(format!("({}, {relation}, {})", entities.shown(head)?, entities.shown(tail)?))
-}
-
 /// Mirrors that a report lists before it counts the rest.
 const MAX_MIRRORS: usize = 12;
 
@@ -58,25 +50,10 @@ pub fn inspection_text(graph: &Snapshot, found: &Inspection) -> Result<String, E
         count(found.n_entities),
         count(found.n_relations)
     );
-    let [least, median, mean, most] = found.degrees;
-    text += &format!(
-        "degree: least {least}, median {median}, mean {mean:.1}, most {most}; \
-         the busiest 1 % of entities take {:.0} % of all ends\n",
-        100.0 * found.top_percent_share
-    );
+    text += &(degrees_in_words(found) + "\n");
     let [one, one_n, n_one, n] = found.cardinalities;
     text += &format!("relations: {one} 1-1, {one_n} 1-n, {n_one} n-1, {n} n-n\n");
-    let warts = [
-        (found.self_loops, "triples whose head is their tail"),
-        (found.overlaps, "held-out triples that also stand in an earlier split"),
-        (found.unseen_entities[0], "entities of valid without a training triple"),
-        (found.unseen_triples[0], "valid triples with such an entity"),
-        (found.unseen_entities[1], "entities of test without a training triple"),
-        (found.unseen_triples[1], "test triples with such an entity"),
-        (found.leaks[0], "valid triples that a mirrored one in train gives away"),
-        (found.leaks[1], "test triples that a mirrored one in train gives away"),
-    ];
-    for (n, what) in warts {
+    for (n, what) in warts(found) {
         if n > 0 {
             text += &format!("! {} {what}\n", count(n));
         }
@@ -85,26 +62,14 @@ pub fn inspection_text(graph: &Snapshot, found: &Inspection) -> Result<String, E
         let held_out = triple_in_words(graph, leak.held_out)?;
         text += &format!("  {held_out} from {}\n", triple_in_words(graph, leak.given_away_by)?);
     }
-    for mirror in found.mirrors.iter().take(MAX_MIRRORS) {
-        text += &format!("  {}\n", mirror_in_words(graph, mirror)?);
+    let mirrors = mirrors_in_words(graph, found)?;
+    for mirror in mirrors.iter().take(MAX_MIRRORS) {
+        text += &format!("  {mirror}\n");
     }
-    if found.mirrors.len() > MAX_MIRRORS {
-        text += &format!("  … and {} more mirrored relations\n", found.mirrors.len() - MAX_MIRRORS);
+    if mirrors.len() > MAX_MIRRORS {
+        text += &format!("  … and {} more mirrored relations\n", mirrors.len() - MAX_MIRRORS);
     }
     Ok(text)
-}
-
-fn mirror_in_words(graph: &Snapshot, mirror: &Mirror) -> Result<String, Error> {
-    let relation = graph.relations().shown(mirror.relation)?;
-    let share = 100.0 * mirror.share;
-    Ok(match (mirror.relation == mirror.other, mirror.inverse) {
-        (true, _) => format!("{relation} is symmetric for {share:.0} % of its pairs"),
-        (false, inverse) => {
-            let other = graph.relations().shown(mirror.other)?;
-            let how = if inverse { "the inverse of" } else { "the same as" };
-            format!("{relation} is {how} {other} for {share:.0} % of its pairs")
-        }
-    })
 }
 
 /// The report for machines.

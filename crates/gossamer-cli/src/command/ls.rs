@@ -91,7 +91,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
     all.extend(entries!("schedule", gossamer::schedule::ALL, setting("schedule")));
     let classified = |_: &str| {
-        "gossamer classify run/ --valid-negatives valid_no.txt --test-negatives test_no.txt"
+        "gossamer classify run/ --valid-negatives valid_negatives.txt --test-negatives test_negatives.txt"
             .to_string()
     };
     all.extend(gossamer::export::ALL.iter().map(|format| Entry {

@@ -22,6 +22,7 @@ gossamer_machine::registry!("command", Command:
     predict::Predict,
     similar::Similar,
     export::Export,
+    report::Report,
     check::Check,
     ls::Ls,
     completions::Completions,

@@ -11,7 +11,7 @@ use gossamer::train::{Outcome, TrainRequest, train};
 use gossamer::{Config, Error, Snapshot};
 use serde_json::json;
 
-use super::{Command, flag, folder, number, option, output, path, text};
+use super::{Command, flag, folder, number, option, output, path, report, text};
 use crate::exit::Failure;
 use crate::output;
 use crate::terminal::Context;
@@ -104,6 +104,10 @@ pub fn conclude(
         let resume = format!("gossamer resume {}", out.display());
         if failure.stopped() { failure.hinting(&resume) } else { failure }
     })?;
+    // A budget is kept to the end; the page is made when asked for.
+    if context.machine.budget_bytes.is_none() {
+        report::after_training(out, context)?;
+    }
     let words = match outcome.best_mrr {
         Some(mrr) => format!("validation MRR {mrr:.4} in epoch {}", outcome.best_epoch),
         None => "no validation split: the last epoch's tables are kept".into(),

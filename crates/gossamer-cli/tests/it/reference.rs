@@ -36,7 +36,8 @@ fn every_entry_has_a_summary_and_where_it_applies_a_formula_and_a_source() {
         assert!(has("summary") && has("example"), "{entry}");
         let (family, name) = (entry["family"].as_str().unwrap(), &entry["name"]);
         assert!(family == "command" || has("paper"), "{name}");
-        assert!(["command", "format"].contains(&family) || has("formula"), "{name}");
+        let no_formula = ["command", "format", "layout", "vector format", "output format"];
+        assert!(no_formula.contains(&family) || has("formula"), "{name}");
     }
 }
 
@@ -56,14 +57,22 @@ fn the_examples_run() {
         if !example.starts_with("gossamer ") || elsewhere {
             continue;
         }
-        let mut line = example.split(" > ").next().unwrap().to_string();
+        let first = example.lines().next().unwrap();
+        let mut line = first.split(" > ").next().unwrap().to_string();
         if line.contains(" train ") {
             line = line.replace("-o run/", "-o trained/ --force --epochs 1");
         } else if line.contains(" import ") {
             line = line.replace("-o graph/", "-o imported/ --force");
-        } else if line.contains(" evaluate ") {
+        } else if line.contains(" export ") {
+            line += " --force";
+        } else if line.contains(" evaluate ") || line.contains(" classify ") {
             succeed(&folder, "gossamer train graph -o judged --dim 4 --epochs 1 --force");
             line = line.replace("run/", "judged/");
+            for (split, name) in [("valid", "valid_negatives.txt"), ("test", "test_negatives.txt")]
+            {
+                fs::copy(folder.join("source").join(format!("{split}.txt")), folder.join(name))
+                    .unwrap();
+            }
         }
         let output = run(&folder, &line);
         assert!(output.status.success(), "{line}\n{}", said(&output).1);

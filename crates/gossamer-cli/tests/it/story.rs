@@ -150,3 +150,40 @@ fn damage_is_named_with_its_place() {
         fail(&folder, &format!("gossamer {command}"), 5, &["tables.safetensors: damaged at byte"]);
     }
 }
+
+#[test]
+fn a_run_has_its_page_and_its_facts_go_out_and_in_again() {
+    let (_root, folder) = numbers(80);
+    succeed(&folder, "gossamer import source -o graph");
+    succeed(&folder, "gossamer train graph -o run --dim 8 --epochs 3 --validate-every 1");
+    let page = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert!(page("run/report.html").contains("Judged on valid"));
+    succeed(&folder, "gossamer evaluate run");
+    let whole = page("run/report.html");
+    for words in
+        ["Judged on test", "baseline: degree", "<polyline", "Configuration", "learning_rate"]
+    {
+        assert!(whole.contains(words), "{words}");
+    }
+    for outside in ["<script", "http://", "https://", "@import"] {
+        assert!(!whole.contains(outside), "{outside}");
+    }
+    succeed(&folder, "gossamer check run");
+    succeed(&folder, "gossamer report graph");
+    assert!(page("graph/report.html").contains("entities"));
+    for format in ["n-triples", "trig", "csv"] {
+        succeed(&folder, &format!("gossamer export run --format {format} -o facts --force"));
+        succeed(&folder, "gossamer import facts -o again --force");
+        let facts = |graph: &str| {
+            succeed(&folder, &format!("gossamer export {graph} --format tsv -o plain --force"));
+            ["train", "valid", "test"].map(|split| {
+                let text = page(&format!("plain/{split}.tsv"));
+                let mut lines: Vec<String> = text.lines().map(String::from).collect();
+                lines.sort();
+                lines
+            })
+        };
+        assert!(facts("graph") == facts("again"), "{format}");
+        std::fs::remove_dir_all(folder.join("facts")).unwrap();
+    }
+}

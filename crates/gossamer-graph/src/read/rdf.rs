@@ -221,14 +221,19 @@ impl Statement for oxrdf::Quad {
     }
 }
 
-/// True if the first statement is a line of `terms` terms and a full stop.
+/// True if the first lines are statements of `terms` terms and a full stop each, or of three: a
+/// quad may leave its graph out.
 pub fn is_lines(start: &str, terms: usize) -> bool {
-    let statement = |line: &&str| !line.is_empty() && !line.starts_with('#');
-    let Some(line) = start.lines().map(str::trim).find(statement) else { return false };
-    if !(line.starts_with('<') || line.starts_with("_:")) {
-        return false;
+    const LINES: usize = 50;
+    let mut lines: Vec<&str> = start.lines().collect();
+    if lines.len() > 1 && !start.ends_with('\n') {
+        // The last one may be cut off.
+        lines.pop();
     }
-    n_terms(line) == Some(terms)
+    let statement = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let found = lines.iter().map(|line| line.trim()).filter(statement).take(LINES);
+    let counts: Vec<usize> = found.map(|line| n_terms(line).unwrap_or(0)).collect();
+    !counts.is_empty() && counts.iter().all(|n| (3..=terms).contains(n)) && counts.contains(&terms)
 }
 
 /// How many IRIs, blank nodes and literals stand in a line before its full stop.
