@@ -20,6 +20,8 @@ pub enum Purpose {
     Sample = 5,
     /// Made-up data.
     Synthetic = 6,
+    /// Resamples of a bootstrap.
+    Resample = 7,
 }
 
 /// Where random numbers are used.

@@ -1,13 +1,16 @@
 //! `gossamer evaluate`: judge a run on its test split.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use clap::{ArgMatches, Command as Clap};
-use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, evaluate};
+use gossamer::evaluate::compare::Spread;
+use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, Scores, evaluate, metric};
 use gossamer::plan::evaluate_plan;
 use gossamer::{Error, Run, Side, Split};
 use serde_json::{Value, json};
 
+use super::compare::runs_in;
 use super::report::write_run_page;
 use super::{Command, folder, number, option, path, text};
 use crate::exit::Failure;
@@ -52,12 +55,25 @@ impl Command for Evaluate {
         true
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
-        let run = Run::open(&path(arguments, "run"))?;
         let split = text(arguments, "split").unwrap_or("test");
         let split =
             Split::ALL.into_iter().find(|known| known.name() == split).ok_or_else(|| {
                 Failure::input(format!("there is no split '{split}'"), "train, valid or test")
             })?;
+        let runs = runs_in(&path(arguments, "run"))?;
+        if let [several @ .., last] = runs.as_slice()
+            && !several.is_empty()
+        {
+            let mut values = Vec::with_capacity(runs.len());
+            for run in several.iter().chain([last]) {
+                let request = EvaluateRequest { split, ..EvaluateRequest::default() };
+                let evaluation = evaluate(&Run::open(run)?, &request, &context.machine, context)?;
+                values.push((run.clone(), evaluation.both));
+            }
+            context.print(&seeds_in_words(&values, context.json));
+            return Ok(());
+        }
+        let run = Run::open(&runs[0])?;
         let request = EvaluateRequest {
             split,
             half_width: number(arguments, "sample")?,
@@ -84,6 +100,42 @@ impl Command for Evaluate {
         }
         Ok(())
     }
+}
+
+/// Every seed's metrics, and their mean with its 95 % interval.
+fn seeds_in_words(values: &[(PathBuf, Scores)], as_json: bool) -> String {
+    let spreads: Vec<Option<Spread>> = (0..metric::ALL.len())
+        .map(|at| Spread::of(&values.iter().map(|(_, s)| s.values[at]).collect::<Vec<_>>()))
+        .collect();
+    if as_json {
+        let spread = |(metric, spread): (&&dyn metric::Metric, &Option<Spread>)| {
+            let spread = spread.as_ref().map(|of| {
+                json!({"mean": of.mean, "deviation": of.deviation, "half_width_95": of.half_width})
+            });
+            (metric.key().to_string(), spread.into())
+        };
+        let over: serde_json::Map<String, Value> =
+            metric::ALL.iter().zip(&spreads).map(spread).collect();
+        let seeds: Vec<Value> = values.iter().map(|(_, scores)| scores_json(scores)).collect();
+        return json!({ "seeds": seeds, "over_seeds": over }).to_string();
+    }
+    let mut rows = output::table(&score_headings(&[""]));
+    for (path, scores) in values {
+        let mut cells = vec![path.file_name().unwrap_or_default().to_string_lossy().into_owned()];
+        cells.extend(score_cells(scores));
+        rows.add_row(cells);
+    }
+    for (name, of) in [
+        ("mean", (|spread: &Spread| spread.mean) as fn(&Spread) -> f64),
+        ("deviation", |spread| spread.deviation),
+        ("± (95 %)", |spread| spread.half_width),
+    ] {
+        let values = spreads.iter().map(|spread| spread.as_ref().map_or(0.0, of)).collect();
+        let mut cells = vec![name.to_string()];
+        cells.extend(score_cells(&Scores { n_ranks: 0, values }));
+        rows.add_row(cells);
+    }
+    output::render(rows)
 }
 
 /// Who competes, by `--type` or `--candidates`.

@@ -18,6 +18,7 @@ gossamer_machine::registry!("command", Command:
     train::Train,
     resume::Resume,
     evaluate::Evaluate,
+    compare::Compare,
     classify::Classify,
     predict::Predict,
     similar::Similar,

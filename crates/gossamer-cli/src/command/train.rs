@@ -7,8 +7,8 @@ use clap::{Arg, ArgMatches, Command as Clap};
 use gossamer::config::SETTINGS;
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::vectors::{Vectors, names_beside};
-use gossamer::train::{Outcome, TrainRequest, train};
-use gossamer::{Config, Error, Snapshot};
+use gossamer::train::{Outcome, TrainRequest, resume, train};
+use gossamer::{Config, Error, Run, Snapshot};
 use serde_json::json;
 
 use super::{Command, flag, folder, number, option, output, path, report, text};
@@ -51,6 +51,11 @@ impl Command for Train {
                 "FILE.npy",
                 "Relation rows to start from, in the same way",
             ))
+            .arg(option(
+                "seeds",
+                "N",
+                "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
+            ))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)
@@ -71,16 +76,42 @@ impl Command for Train {
                 Some(Vectors { names: names_beside(&array), array, relations })
             },
         );
-        let request = TrainRequest {
+        let mut request = TrainRequest {
             config,
             out: out.clone(),
             replace: arguments.get_flag("force"),
             save_every: saving(arguments)?,
             vectors: vectors.collect(),
         };
-        let result = train(&graph, &request, &context.machine, context);
-        conclude(result, &out, context)
+        let Some(seeds) = number::<u64>(arguments, "seeds")? else {
+            let result = train(&graph, &request, &context.machine, context);
+            return conclude(result, &out, context);
+        };
+        let first = request.config.seed;
+        for seed in first..first + seeds {
+            request.config.seed = seed;
+            request.out = out.join(format!("seed-{seed}"));
+            context.say(&format!("seed {seed}"));
+            train_seed(&graph, &request, context)?;
+        }
+        context.say(&format!("next: gossamer evaluate {}", out.display()));
+        Ok(())
     }
+}
+
+/// Trains one of several seeds; what an earlier call has finished stays, what it has begun goes on.
+fn train_seed(graph: &Snapshot, request: &TrainRequest, context: &Context) -> Result<(), Failure> {
+    let machine = &context.machine;
+    let result = match Run::open(&request.out) {
+        _ if request.replace || !request.out.exists() => train(graph, request, machine, context),
+        Ok(run) if run.config == request.config => return Ok(()),
+        Ok(_) => {
+            let what = format!("{} was trained with other settings", request.out.display());
+            return Err(Failure::input(what, "name another folder, or replace it with --force"));
+        }
+        Err(_) => resume(&request.out, request.save_every, machine, context),
+    };
+    conclude(result, &request.out, context)
 }
 
 /// The option that both training commands have.

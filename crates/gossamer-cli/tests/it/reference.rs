@@ -65,9 +65,12 @@ fn the_examples_run() {
             line = line.replace("-o graph/", "-o imported/ --force");
         } else if line.contains(" export ") {
             line += " --force";
-        } else if line.contains(" evaluate ") || line.contains(" classify ") {
+        } else if line.contains(" evaluate ")
+            || line.contains(" classify ")
+            || line.contains(" compare ")
+        {
             succeed(&folder, "gossamer train graph -o judged --dim 4 --epochs 1 --force");
-            line = line.replace("run/", "judged/");
+            line = line.replace("run/", "judged/").replace("other/", "judged/");
             for (split, name) in [("valid", "valid_negatives.txt"), ("test", "test_negatives.txt")]
             {
                 fs::copy(folder.join("source").join(format!("{split}.txt")), folder.join(name))

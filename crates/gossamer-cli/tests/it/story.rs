@@ -187,3 +187,30 @@ fn a_run_has_its_page_and_its_facts_go_out_and_in_again() {
         std::fs::remove_dir_all(folder.join("facts")).unwrap();
     }
 }
+
+#[test]
+fn seeds_give_a_spread_and_two_runs_are_compared() {
+    let (_root, folder) = numbers(80);
+    succeed(&folder, "gossamer import source -o graph");
+    let train = "gossamer train graph -o many --seeds 3 --dim 8 --epochs 2";
+    succeed(&folder, train);
+    // What is finished stays: the second call has nothing to do.
+    let tables = folder.join("many/seed-1/tables.safetensors");
+    let before = std::fs::metadata(&tables).unwrap().modified().unwrap();
+    succeed(&folder, train);
+    assert_eq!(std::fs::metadata(&tables).unwrap().modified().unwrap(), before);
+    fail(&folder, &format!("{train} --batch 3"), 2, &["other settings"]);
+    let table = succeed(&folder, "gossamer evaluate many");
+    assert!(table.contains("seed-2") && table.contains("± (95 %)"), "{table}");
+    succeed(&folder, "gossamer train graph -o better --dim 16 --epochs 20");
+    let same = succeed(&folder, "gossamer compare many/seed-0 many/seed-0");
+    assert!(same.contains("no difference was found"), "{same}");
+    let words = succeed(&folder, "gossamer compare better many --json");
+    let value: serde_json::Value = serde_json::from_str(&words).unwrap();
+    let interval = &value["interval_95"];
+    let differs = interval[0].as_f64().unwrap() > 0.0 || interval[1].as_f64().unwrap() < 0.0;
+    assert_eq!(value["differs"].as_bool(), Some(differs));
+    succeed(&folder, "gossamer import source -o other --split 80/10/10");
+    succeed(&folder, "gossamer train other -o stranger --dim 8 --epochs 1");
+    fail(&folder, "gossamer compare many stranger", 2, &["same graph"]);
+}

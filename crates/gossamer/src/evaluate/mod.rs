@@ -18,6 +18,7 @@ pub mod metric;
 pub mod rank;
 pub mod calibration;
 pub mod classify;
+pub mod compare;
 
 pub use baseline::BaselineScores;
 pub use rank::{Candidates, Judge, Rank};
