@@ -234,6 +234,21 @@ impl Names {
         Ok(None)
     }
 
+    /// The values of a list column for an id; none where there is no such column.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`].
+    pub fn list(&self, column: &str, id: u32) -> Result<Vec<u32>, FileError> {
+        let offsets = format!("{column}.offsets");
+        if self.file.find(&offsets).is_none() {
+            return Ok(Vec::new());
+        }
+        let (mut ends, mut values, row) = (Vec::with_capacity(2), Vec::new(), u64::from(id));
+        self.file.read::<u64>(&offsets, row..row + 2, &mut ends)?;
+        self.file.read::<u32>(&format!("{column}.values"), ends[0]..ends[1], &mut values)?;
+        Ok(values)
+    }
+
     /// Calls `visit` with every id and text of a text column, in the order of ids, some thousand
     /// at a time in memory.
     ///

@@ -1,8 +1,11 @@
 //! `gossamer predict`: the most plausible answers to a query, or to many.
 
+use std::cell::RefCell;
+
 use clap::{ArgMatches, Command as Clap};
 use gossamer::evaluate::Candidates;
 use gossamer::model::Asked;
+use gossamer::query::allowed::{Allow, Allowed};
 use gossamer::query::{Answer, Answerer, asked_in_words};
 use gossamer::{Error, Run, Side};
 use serde_json::{Value, json};
@@ -40,6 +43,8 @@ impl Command for Predict {
             .arg(flag("novel", "Leave out what the graph already holds"))
             .arg(option("type", "NAME", "Only entities of this type"))
             .arg(option("candidates", "FILE", "Only the entities named in this file, one per line"))
+            .arg(flag("seen", "Only answers that train has with this relation on this side"))
+            .arg(flag("any-type", "Also answers that the ontology's domain and range rule out"))
     }
     fn keeps_budget(&self) -> bool {
         true
@@ -47,9 +52,15 @@ impl Command for Predict {
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
         let candidates = candidates(&run, arguments)?;
+        let allow = match (arguments.get_flag("seen"), arguments.get_flag("any-type")) {
+            (true, _) => Allow::Seen,
+            (false, any) if any || candidates != Candidates::All => Allow::Any,
+            _ => Allow::Declared,
+        };
         let answerer = Answerer::new(run, &context.machine)?;
         let ask = Ask {
             answerer: &answerer,
+            allowed: RefCell::new(Allowed::new(&answerer.run.graph, allow)?),
             candidates,
             novel: arguments.get_flag("novel"),
             k: number(arguments, "k")?.unwrap_or(10),
@@ -59,7 +70,7 @@ impl Command for Predict {
             Some(file) => ask.file(file),
             None => {
                 let asked = asked_of(&answerer, arguments)?;
-                let answers = ask.one(asked);
+                let answers = ask.one(asked)?;
                 ask.show(asked, &answers)
             }
         }
@@ -84,16 +95,21 @@ fn asked_of(answerer: &Answerer, arguments: &ArgMatches) -> Result<Asked, Failur
 
 struct Ask<'a> {
     answerer: &'a Answerer,
+    /// Those that `--type` or `--candidates` names.
     candidates: Candidates,
+    allowed: RefCell<Allowed>,
     novel: bool,
     k: usize,
     context: &'a Context,
 }
 
 impl Ask<'_> {
-    fn one(&self, asked: Asked) -> Vec<Answer> {
+    fn one(&self, asked: Asked) -> Result<Vec<Answer>, Failure> {
         let machine = &self.context.machine;
-        self.answerer.predict(asked, &self.candidates, self.novel, self.k, machine)
+        let graph = &self.answerer.run.graph;
+        let allowed = self.allowed.borrow_mut().candidates(graph, asked.relation, asked.side)?;
+        let candidates = allowed.and(&self.candidates);
+        Ok(self.answerer.predict(asked, &candidates, self.novel, self.k, machine))
     }
 
     fn show(&self, asked: Asked, answers: &[Answer]) -> Result<(), Failure> {
@@ -177,7 +193,7 @@ impl Ask<'_> {
         }
         let mut rows = output::table(&["query", "", "answer", "score"]);
         for asked in queries {
-            let answers = self.one(asked);
+            let answers = self.one(asked)?;
             if self.context.json {
                 self.context.print(&self.json(asked, &answers)?.to_string());
                 continue;

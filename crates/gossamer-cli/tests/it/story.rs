@@ -214,3 +214,35 @@ fn seeds_give_a_spread_and_two_runs_are_compared() {
     succeed(&folder, "gossamer train other -o stranger --dim 8 --epochs 1");
     fail(&folder, "gossamer compare many stranger", 2, &["same graph"]);
 }
+
+#[test]
+fn an_ontology_says_who_may_answer() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let mut turtle = String::from(
+        "@prefix a: <http://a.org/> .\n@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n\
+         a:in rdfs:range a:Country .\na:France a a:Country .\na:Spain a a:Country .\n",
+    );
+    for city in 0..20 {
+        let country = if city % 2 == 0 { "France" } else { "Spain" };
+        turtle +=
+            &format!("a:c{city} a a:City ; a:in a:{country} ; a:near a:c{} .\n", (city + 2) % 20);
+    }
+    std::fs::write(folder.join("facts.ttl"), turtle).unwrap();
+    succeed(folder, "gossamer import facts.ttl -o graph");
+    succeed(folder, "gossamer train graph -o run --dim 8 --epochs 2");
+    let ask = "gossamer predict run --head http://a.org/c1 --relation http://a.org/in -k 9";
+    let answers = |more: &str| {
+        let text = succeed(folder, &format!("{ask} --json {more}"));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let list = value["answers"].as_array().unwrap();
+        let mut names: Vec<String> =
+            list.iter().map(|one| one["name"].as_str().unwrap().to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(answers(""), ["http://a.org/France", "http://a.org/Spain"]);
+    assert_eq!(answers("--seen"), ["http://a.org/France", "http://a.org/Spain"]);
+    assert_eq!(answers("--any-type").len(), 9);
+    assert!(answers("--type http://a.org/City").iter().all(|name| name.contains("/c")));
+}

@@ -34,6 +34,16 @@ impl Candidates {
         Self::Some(ids.into())
     }
 
+    /// Those that are among both.
+    pub fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, some) | (some, Self::All) => some.clone(),
+            (Self::Some(ids), Self::Some(_)) => {
+                Self::Some(ids.iter().copied().filter(|id| other.contains(*id)).collect())
+            }
+        }
+    }
+
     /// How many of `n_entities` they are.
     pub fn len(&self, n_entities: usize) -> usize {
         match self {

@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::evaluate::Candidates;
 use crate::model::{Asked, Model, Run};
 
+pub mod allowed;
+
 /// An entity with its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
