@@ -31,7 +31,8 @@ pub struct Builder<'a> {
     types: Vocab,
     graphs: Vocab,
     facts: Facts,
-    entity_types: Vec<(u32, u32)>,
+    /// (thing, type).
+    kinds: Vec<(u32, u32)>,
     labels: Labels,
     attributes: Attributes,
     schema: Schema,
@@ -70,10 +71,10 @@ impl TripleSink for Builder<'_> {
             [(triple[0], row.head_type, row.head_label), (triple[2], row.tail_type, row.tail_label)]
         {
             if let Some(kind) = kind {
-                self.entity_types.push((entity, self.types.intern(kind)));
+                self.kinds.push((self.things.thing_of(entity), self.types.intern(kind)));
             }
             if let Some(label) = label {
-                self.labels.push(self.things.thing_of(entity), label, "");
+                self.labels.push_once(self.things.thing_of(entity), label, "");
             }
         }
         let done = self.facts.len();
@@ -96,6 +97,16 @@ impl TripleSink for Builder<'_> {
         Ok(self.attributes.push(thing, property, kind, text)?)
     }
 
+    fn label(&mut self, subject: &str, text: &str, language: &str) -> Result<(), GraphError> {
+        self.labels.push_once(self.things.intern(subject), text, language);
+        Ok(())
+    }
+
+    fn kind(&mut self, subject: &str, kind: &str) -> Result<(), GraphError> {
+        self.kinds.push((self.things.intern(subject), self.types.intern(kind)));
+        Ok(())
+    }
+
     fn schema(&mut self, fact: &SchemaFact<'_>) -> Result<(), GraphError> {
         self.schema.push(fact);
         Ok(())
@@ -114,7 +125,7 @@ impl<'a> Builder<'a> {
             types: Vocab::new(),
             graphs: Vocab::new(),
             facts: Facts::new(draft.folder()),
-            entity_types: Vec::new(),
+            kinds: Vec::new(),
             labels: Labels::new(),
             attributes: Attributes::new(draft),
             schema: Schema::default(),
@@ -185,9 +196,11 @@ impl<'a> Builder<'a> {
         things.write(&mut writer)?;
         self.labels.write(&mut writer, n_entities, |thing| things.entity_of(thing))?;
         if !self.types.is_empty() {
-            self.entity_types.sort_unstable();
-            self.entity_types.dedup();
-            write_lists(&mut writer, "type", &self.entity_types, n_entities)?;
+            let entity = |(thing, kind): &(u32, u32)| Some((things.entity_of(*thing)?, *kind));
+            let mut kinds: Vec<(u32, u32)> = self.kinds.iter().filter_map(entity).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            write_lists(&mut writer, "type", &kinds, n_entities)?;
         }
         writer.finish()?;
         let mut writer = ColumnWriter::create(&draft.path("relations.gcol"))?;

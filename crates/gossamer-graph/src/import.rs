@@ -323,6 +323,51 @@ mod tests {
     }
 
     #[test]
+    fn neo4j_nodes_and_relationships_become_one_graph() {
+        let people = "personId:ID(Person),name,born:int,:LABEL\n\
+                      keanu,Keanu Reeves,1964,Person;Actor\nlana,Lana,1965,Person\n";
+        let films = "id:ID(Film),title,:LABEL\nm1,The Matrix,Film\n";
+        let acted = ":START_ID(Person),role,:END_ID(Film),:TYPE,weight:float\n\
+                     keanu,Neo,m1,ACTED_IN,0.5\nlana,,m1,DIRECTED,\n";
+        let (root, report) = import_text(
+            &[("people.csv", people), ("films.csv", films), ("acted.csv", acted)],
+            |_| {},
+        );
+        let report = report.unwrap();
+        assert!(report.sources.iter().all(|source| source.format == "neo4j"));
+        assert_eq!((report.sources[0].read.literals, report.sources[2].read.unread), (4, 1));
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        let keanu = graph.entities().find("Person:keanu").unwrap().unwrap();
+        assert_eq!(graph.entities().shown(keanu).unwrap(), "Keanu Reeves (Person:keanu)");
+        let types = graph.types().unwrap().unwrap();
+        assert_eq!(types.of(keanu).len(), 2);
+        let triples = graph.triples(Split::Train).unwrap();
+        assert_eq!(triples.weights, Some(vec![0.5, 1.0]));
+        let (_root, report) = import_text(&[("r.csv", ":START_ID,:END_ID,:TYPE\na,b,\n")], |_| {});
+        assert!(report.unwrap_err().to_string().contains("r.csv:2:1: expected a :TYPE"));
+        let apoc = "_id,_labels,name,_start,_end,_type\n\
+                    0,:Person,Ann,,,\n1,:City,Oslo,,,\n,,,0,1,LIVES_IN\n";
+        let (root, report) = import_text(&[("all.csv", apoc)], |_| {});
+        assert_eq!(report.unwrap().inspection.n_triples[0], 1);
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        assert_eq!(graph.entities().shown(0).unwrap(), "Ann (0)");
+    }
+
+    #[test]
+    fn kgtk_edges_give_triples_labels_and_attributes() {
+        let edges = "id\tnode1\tlabel\tnode2\tnode2;label\n\
+                     e1\tQ90\tP17\tQ142\t'France'@en\ne2\tQ90\tP1082\t+2102650\t\n\
+                     e3\tQ90\tlabel\t'Paris'@fr\t\n";
+        let (root, report) = import_text(&[("edges.tsv", edges)], |_| {});
+        let report = report.unwrap();
+        assert_eq!(report.sources[0].format, "kgtk");
+        assert_eq!((report.sources[0].read.rows, report.sources[0].read.literals), (1, 2));
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        let shown = [0, 1].map(|id| graph.entities().shown(id).unwrap());
+        assert_eq!(shown, ["Paris (Q90)", "France (Q142)"]);
+    }
+
+    #[test]
     fn compressed_sources_are_known_by_content() {
         use std::io::Write;
         let root = tempfile::tempdir().unwrap();

@@ -3,6 +3,8 @@
 //! *Invariant:* of several labels of an id in one language the first counts; where one has no
 //! language, the first in any language stands for it.
 
+use std::collections::HashSet;
+
 use gossamer_machine::FileError;
 use gossamer_machine::column::ColumnWriter;
 
@@ -16,6 +18,8 @@ pub struct Labels {
     /// (language, id, place of arrival), texts end at `ends`.
     rows: Vec<(u32, u32, u32)>,
     ends: Vec<u64>,
+    /// (language, thing) that [`push_once`](Self::push_once) has seen.
+    labelled: HashSet<(u32, u32)>,
 }
 
 impl Labels {
@@ -30,6 +34,13 @@ impl Labels {
         self.rows.push((language, thing, self.rows.len() as u32));
         self.texts.extend_from_slice(label.as_bytes());
         self.ends.push(self.texts.len() as u64);
+    }
+
+    /// Takes a label unless the thing has one in this language already.
+    pub fn push_once(&mut self, thing: u32, label: &str, language: &str) {
+        if self.labelled.insert((self.languages.intern(language), thing)) {
+            self.push(thing, label, language);
+        }
     }
 
     /// How many were taken.

@@ -97,6 +97,12 @@ fn named_triples(run: &Run, file: &Path) -> Result<Vec<[u32; 3]>, Failure> {
         fn attribute(&mut self, _: &read::Attribute<'_>) -> Result<(), GraphError> {
             Ok(())
         }
+        fn kind(&mut self, _: &str, _: &str) -> Result<(), GraphError> {
+            Ok(())
+        }
+        fn label(&mut self, _: &str, _: &str, _: &str) -> Result<(), GraphError> {
+            Ok(())
+        }
         fn schema(&mut self, _: &read::SchemaFact<'_>) -> Result<(), GraphError> {
             Ok(())
         }

@@ -94,6 +94,7 @@ pub fn sources_text(report: &ImportReport) -> String {
         for (n, what) in [
             (read.literals, "attributes"),
             (read.schema, "statements about relations"),
+            (read.unread, "values of relationships that have no place here"),
             (read.mistakes, "not understood and skipped"),
             (read.carriage_returns, "ending with a carriage return (CRLF)"),
             (read.blank, "blank"),
@@ -129,6 +130,7 @@ fn sources_json(report: &ImportReport) -> Value {
             "rows": read.rows,
             "attributes": read.literals,
             "schema": read.schema,
+            "unread": read.unread,
             "carriage_returns": read.carriage_returns,
             "blank": read.blank,
             "mistakes": read.mistakes,

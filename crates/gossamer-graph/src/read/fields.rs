@@ -1,7 +1,7 @@
 //! What the columns of a table mean, shared by the readers of tables.
 
 use super::numbers::Numbers;
-use super::{ReadOptions, ReadReport, Row, TripleSink};
+use super::{Attribute, ReadOptions, ReadReport, Row, TripleSink};
 use crate::error::{GraphError, Mistake};
 
 /// What a column holds.
@@ -243,7 +243,11 @@ impl Fields {
     }
 }
 
-fn weight(cell: &str) -> Result<f32, (String, &'static str)> {
+/// A weight.
+///
+/// # Errors
+/// What is wrong with it, and the next step.
+pub fn weight(cell: &str) -> Result<f32, (String, &'static str)> {
     let number = cell.parse().ok().filter(|value: &f32| value.is_finite());
     number.ok_or_else(|| {
         (format!("expected a number, found '{cell}'"), "a weight is written like 0.75")
@@ -278,6 +282,40 @@ impl<'a> TableRows<'a> {
         self.report.mistake(Mistake { file, line, ..mistake });
     }
 
+    /// Takes a row that a reader has understood itself.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn put(&mut self, row: &Row<'_>) -> Result<(), GraphError> {
+        self.report.rows += 1;
+        self.sink.row(row)
+    }
+
+    /// Takes an attribute.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), GraphError> {
+        self.report.literals += 1;
+        self.sink.attribute(attribute)
+    }
+
+    /// Takes what a row calls something.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn label(&mut self, subject: &str, text: &str, language: &str) -> Result<(), GraphError> {
+        self.sink.label(subject, text, language)
+    }
+
+    /// Takes a type.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn kind(&mut self, subject: &str, kind: &str) -> Result<(), GraphError> {
+        self.sink.kind(subject, kind)
+    }
+
     /// Takes the cells of a line.
     ///
     /// # Errors
@@ -305,7 +343,7 @@ impl<'a> TableRows<'a> {
 }
 
 /// The byte in the line where each cell starts, from 1.
-fn starts(cells: &[&str]) -> Vec<u64> {
+pub fn starts(cells: &[&str]) -> Vec<u64> {
     let mut next = 1;
     cells
         .iter()

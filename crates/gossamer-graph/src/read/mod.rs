@@ -28,6 +28,8 @@ gossamer_machine::registry!("format", Reader:
     nquads::NQuads,
     rdfxml::RdfXml,
     openke::OpenKe,
+    kgtk::Kgtk,
+    neo4j::Neo4j,
 );
 
 /// A line longer than this is no row of a graph; the bound keeps memory bounded.
@@ -112,6 +114,8 @@ pub struct ReadReport {
     pub literals: u64,
     /// Statements about relations.
     pub schema: u64,
+    /// Values beside facts that have no place in a graph.
+    pub unread: u64,
     /// Rows that were not understood.
     pub mistakes: u64,
     /// The first of them.
@@ -140,6 +144,16 @@ pub trait TripleSink {
     /// # Errors
     /// The sink's own.
     fn attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), GraphError>;
+    /// A type of a thing.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn kind(&mut self, subject: &str, kind: &str) -> Result<(), GraphError>;
+    /// What a thing is called; may be said again and again.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn label(&mut self, subject: &str, text: &str, language: &str) -> Result<(), GraphError>;
     /// One statement about a relation.
     ///
     /// # Errors
@@ -209,6 +223,12 @@ mod tests {
             Ok(())
         }
         fn attribute(&mut self, _: &Attribute<'_>) -> Result<(), GraphError> {
+            Ok(())
+        }
+        fn kind(&mut self, _: &str, _: &str) -> Result<(), GraphError> {
+            Ok(())
+        }
+        fn label(&mut self, _: &str, _: &str, _: &str) -> Result<(), GraphError> {
             Ok(())
         }
         fn schema(&mut self, _: &SchemaFact<'_>) -> Result<(), GraphError> {
