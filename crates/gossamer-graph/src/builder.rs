@@ -26,6 +26,8 @@ pub struct Builder<'a> {
     observer: &'a dyn Observer,
     stage: String,
     split: Split,
+    /// The named graph of rows that say none.
+    graph: Option<u32>,
     things: Things,
     relations: Vocab,
     types: Vocab,
@@ -60,11 +62,12 @@ impl TripleSink for Builder<'_> {
             self.things.entity(row.tail),
         ];
         let times = row.from.is_some() || row.until.is_some();
-        let extra = (row.weight.is_some() || times || row.graph.is_some()).then(|| Extra {
+        let graph = row.graph.map(|graph| self.graphs.intern(graph)).or(self.graph);
+        let extra = (row.weight.is_some() || times || graph.is_some()).then(|| Extra {
             weight: row.weight.unwrap_or(1.0),
             from: row.from.unwrap_or(NO_TIME),
             until: row.until.unwrap_or(NO_TIME),
-            graph: row.graph.map(|graph| self.graphs.intern(graph)),
+            graph,
         });
         self.facts.push(self.split, triple, extra)?;
         for (entity, kind, label) in
@@ -120,6 +123,7 @@ impl<'a> Builder<'a> {
             observer,
             stage: String::new(),
             split: Split::Train,
+            graph: None,
             things: Things::new(),
             relations: Vocab::new(),
             types: Vocab::new(),
@@ -132,9 +136,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Says where the next rows come from.
-    pub fn begin(&mut self, split: Split, stage: String) {
+    /// Says where the next rows come from; `graph` is the named graph of those that say none.
+    pub fn begin(&mut self, split: Split, stage: String, graph: Option<&str>) {
         (self.split, self.stage) = (split, stage);
+        self.graph = graph.map(|graph| self.graphs.intern(graph));
     }
 
     /// True before the first row.

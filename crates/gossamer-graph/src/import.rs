@@ -35,6 +35,8 @@ pub struct ImportRequest {
     pub base: Option<String>,
     /// Files with name, label and perhaps a language.
     pub labels: Vec<PathBuf>,
+    /// Files with name and type.
+    pub types: Vec<PathBuf>,
     /// Import the other rows of a source with mistakes.
     pub skip_bad_rows: bool,
     /// Split the triples anew.
@@ -80,11 +82,16 @@ pub fn import(
     let draft = Draft::create(KIND, target, request.replace)?;
     let mut builder = Builder::new(&draft, observer);
     let mut sources = Vec::new();
-    for source in source::find_sources(&request.sources)? {
+    let found = source::find_sources(&request.sources)?;
+    // Of several sources each is remembered; the parts of a split are one source.
+    let several = found.iter().filter(|source| source.split.is_none()).count() > 1;
+    for source in found {
         let stage = format!("reading {}", source.path.display());
         // Triples that are split anew come from one split, so that none stands in two.
         let split = source.split.filter(|_| request.split.is_none());
-        builder.begin(split.unwrap_or(Split::Train), stage);
+        let name = source.path.display().to_string();
+        let graph = (several && source.split.is_none()).then_some(name.as_str());
+        builder.begin(split.unwrap_or(Split::Train), stage, graph);
         let (format, read) = read_source(&source, sources.len(), request, &mut builder)?;
         sources.push(SourceReport { path: source.path.display().to_string(), format, read });
     }
@@ -112,7 +119,7 @@ pub fn import_synth(
     synth.check()?;
     let draft = Draft::create(KIND, target, request.replace)?;
     let mut builder = Builder::new(&draft, observer);
-    builder.begin(Split::Train, "drawing triples".into());
+    builder.begin(Split::Train, "drawing triples".into(), None);
     for index in 0..synth.n_triples {
         let [head, relation, tail] = synth.triple(index);
         let (head, tail) = (synth.entity_name(head), synth.entity_name(tail));
@@ -142,6 +149,12 @@ fn finish(
     for path in &request.labels {
         read_labels(path, &mut |name, label, language| {
             builder.label(name, label, language);
+        })?;
+    }
+    for path in &request.types {
+        read_labels(path, &mut |name, kind, _| {
+            // The builder takes any type.
+            let _ = builder.kind(name, kind);
         })?;
     }
     let stage = "writing";
@@ -308,6 +321,10 @@ mod tests {
         for blank in ["_:x", "_:node.0", "_:file1.x"] {
             id(blank);
         }
+        // Each file is a named graph, unless it names its own.
+        let graphs = graph.names_of("graphs.gcol").unwrap().unwrap();
+        assert!(graphs.name(0).unwrap().ends_with("a.ttl"));
+        assert_eq!(graphs.find("http://a.org/g").unwrap(), Some(2));
         assert!(graph.entities().find("http://a.org/Nobody").unwrap().is_none());
         let relation = graph.relations().find("http://a.org/in").unwrap().unwrap();
         assert_eq!(graph.relations().label(relation).unwrap().unwrap(), "lies in");

@@ -1,10 +1,13 @@
 //! `gossamer import`: sources become a graph folder.
 
+use std::path::Path;
+
 use clap::{Arg, ArgMatches, Command as Clap};
-use gossamer::{ImportReport, ImportRequest, Snapshot};
+use gossamer::{Error, ImportReport, ImportRequest, Snapshot};
 use gossamer_graph::builder::Leftovers;
 use gossamer_graph::import::SourceReport;
 use gossamer_graph::split::Shares;
+use gossamer_machine::folder::remove_folder;
 use serde_json::{Value, json};
 
 use super::inspect::{inspection_json, inspection_text};
@@ -46,6 +49,11 @@ impl Command for Import {
         ))
         .arg(option("seed", "N", "Seed of the split [default: 0]"))
         .arg(flag("skip-bad-rows", "Import the other rows of a source with mistakes"))
+        .arg(
+            option("types", "FILE", "Types of entities: name, tab, type; may be repeated")
+                .action(clap::ArgAction::Append),
+        )
+        .arg(flag("dry-run", "Report what would be imported, and write nothing"))
         .arg(flag("force", "Replace the graph folder if it is there"))
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
@@ -61,29 +69,51 @@ impl Command for Import {
             format: text(arguments, "format").map(String::from),
             base: text(arguments, "base").map(String::from),
             labels: many("labels"),
+            types: many("types"),
             skip_bad_rows: arguments.get_flag("skip-bad-rows"),
-            split: split.map_err(gossamer::Error::from)?,
+            split: split.map_err(Error::from)?,
             seed: number(arguments, "seed")?.unwrap_or(0),
             replace: arguments.get_flag("force"),
         };
         let target = path(arguments, "output");
-        let report = gossamer::import(&request, &target, context).map_err(gossamer::Error::from)?;
-        let graph = Snapshot::open(&target).map_err(gossamer::Error::from)?;
-        if context.json {
-            let mut value = inspection_json(&graph, &report.inspection)?;
-            value["sources"] = sources_json(&report);
-            let Leftovers { duplicates, labels, attributes, schema } = report.leftovers;
-            value["duplicates"] = duplicates.into();
-            value["labels_without_owner"] = labels.into();
-            value["attributes_without_owner"] = attributes.into();
-            value["schema_without_owner"] = schema.into();
-            context.print(&value.to_string());
-        } else {
-            context.print(&(sources_text(&report) + &inspection_text(&graph, &report.inspection)?));
+        if arguments.get_flag("dry-run") {
+            return dry_run(request, &target, context);
         }
+        show(&request, &target, context)?;
         context.say(&format!("next: gossamer train {} -o run/", target.display()));
         Ok(())
     }
+}
+
+/// Imports beside the target, reports, and takes it away again.
+fn dry_run(request: ImportRequest, target: &Path, context: &Context) -> Result<(), Failure> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = target.with_file_name(format!(".{name}.dry-run"));
+    let request = ImportRequest { replace: true, ..request };
+    let shown = show(&request, &beside, context);
+    remove_folder(&beside).map_err(Error::from)?;
+    shown?;
+    context.say("nothing was written");
+    Ok(())
+}
+
+/// Imports and says what was found.
+fn show(request: &ImportRequest, target: &Path, context: &Context) -> Result<(), Failure> {
+    let report = gossamer::import(request, target, context).map_err(Error::from)?;
+    let graph = Snapshot::open(target).map_err(Error::from)?;
+    if context.json {
+        let mut value = inspection_json(&graph, &report.inspection)?;
+        value["sources"] = sources_json(&report);
+        let Leftovers { duplicates, labels, attributes, schema } = report.leftovers;
+        value["duplicates"] = duplicates.into();
+        value["labels_without_owner"] = labels.into();
+        value["attributes_without_owner"] = attributes.into();
+        value["schema_without_owner"] = schema.into();
+        context.print(&value.to_string());
+    } else {
+        context.print(&(sources_text(&report) + &inspection_text(&graph, &report.inspection)?));
+    }
+    Ok(())
 }
 
 /// What was read, for people.

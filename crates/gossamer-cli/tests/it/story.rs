@@ -246,3 +246,15 @@ fn an_ontology_says_who_may_answer() {
     assert_eq!(answers("--any-type").len(), 9);
     assert!(answers("--type http://a.org/City").iter().all(|name| name.contains("/c")));
 }
+
+#[test]
+fn a_dry_run_reports_and_writes_nothing() {
+    let (_root, folder) = numbers(80);
+    let said = succeed(&folder, "gossamer import source -o graph --dry-run");
+    assert!(said.contains("entities"), "{said}");
+    let left: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(left, ["source"]);
+}
