@@ -142,6 +142,8 @@ fn decode_index(bytes: &[u8], data_end: u64) -> Option<Vec<Column>> {
         let name_bytes = u32::from_le_bytes(take(&mut rest)?) as usize;
         let name = String::from_utf8(rest.get(..name_bytes)?.to_vec()).ok()?;
         rest = &rest[name_bytes..];
+        // A column is found by its name.
+        columns.iter().all(|other: &Column| other.name != name).then_some(())?;
         let kind = Kind::from_code(take::<1>(&mut rest)?[0])?;
         let width = u32::from_le_bytes(take(&mut rest)?);
         let n_values = u64::from_le_bytes(take(&mut rest)?);
@@ -227,6 +229,20 @@ mod tests {
             std::fs::write(&path, &whole[..length]).unwrap();
             assert!(ColumnFile::open(&path).and_then(|file| file.check()).is_err());
         }
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        let block = |offset| Block { offset, bytes: 4, checksum: 0 };
+        let column = |name: &str, blocks| {
+            let (name, kind) = (name.to_string(), Kind::U32);
+            Column { name, kind, width: 1, n_values: 1, blocks }
+        };
+        let index = |second: &str| {
+            encode_index(&[column("a", vec![block(48)]), column(second, vec![block(52)])])
+        };
+        assert!(decode_index(&index("b"), 1000).is_some());
+        assert!(decode_index(&index("a"), 1000).is_none());
     }
 
     proptest! {
