@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
+use gossamer::evaluate::calibration;
 use gossamer::evaluate::classify::{Classification, Verdicts, classify};
 use gossamer::plan::evaluate_plan;
 use gossamer::{Error, Run, Split};
@@ -42,6 +43,11 @@ impl Command for Classify {
                 option("test-negatives", "FILE", "Triples that are no facts, to judge")
                     .required(true),
             )
+            .arg(option(
+                "save",
+                "CALIBRATION",
+                "Keep this calibration in the run, for predict: isotonic or platt",
+            ))
     }
     fn keeps_budget(&self) -> bool {
         true
@@ -60,6 +66,17 @@ impl Command for Classify {
         let valid = labelled(Split::Valid, "valid-negatives")?;
         let test = labelled(Split::Test, "test-negatives")?;
         let found = classify(&run.model()?, &valid, &test, &context.machine);
+        if let Some(name) = text(arguments, "save") {
+            calibration::find(name).map_err(Error::from)?;
+            let kept = found.calibrations.iter().find(|(known, _, _)| *known == name);
+            if let Some((name, curve, _)) = kept {
+                calibration::save(&run.path, name, curve).map_err(Error::from)?;
+                context.say(&format!(
+                    "gossamer predict {} says probabilities now",
+                    run.path.display()
+                ));
+            }
+        }
         if context.json {
             context.print(&classification_json(&run, &found)?.to_string());
         } else {

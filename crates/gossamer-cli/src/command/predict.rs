@@ -118,17 +118,20 @@ impl Ask<'_> {
             return Ok(());
         }
         self.context.say(&asked_in_words(&self.answerer.run, asked)?);
-        let mut rows = output::table(&["", "answer", "score", "in the graph"]);
+        let probable = self.answerer.probabilities(asked, answers, &self.context.machine);
+        let mut headings = vec!["", "answer", "score", "in the graph"];
+        if probable.is_some() {
+            headings.insert(3, "probability");
+        }
+        let mut rows = output::table(&headings);
         for (place, answer) in answers.iter().enumerate() {
             let name =
                 self.answerer.run.graph.entities().shown(answer.entity).map_err(Error::from)?;
             let known = if answer.known { "yes" } else { "" };
-            rows.add_row([
-                (place + 1).to_string(),
-                name,
-                format!("{:.3}", answer.score),
-                known.into(),
-            ]);
+            let mut row = vec![(place + 1).to_string(), name, format!("{:.3}", answer.score)];
+            row.extend(probable.as_ref().map(|all| format!("{:.3}", all[place])));
+            row.push(known.into());
+            rows.add_row(row);
         }
         if let Some(column) = rows.column_mut(1) {
             column.set_cell_alignment(comfy_table::CellAlignment::Left);
@@ -144,9 +147,13 @@ impl Ask<'_> {
             Ok(json!({"name": name, "label": label}))
         };
         let mut list = Vec::new();
-        for answer in answers {
+        let probable = self.answerer.probabilities(asked, answers, &self.context.machine);
+        for (place, answer) in answers.iter().enumerate() {
             let mut value = entity(answer.entity)?;
             value["score"] = answer.score.into();
+            if let Some(all) = &probable {
+                value["probability"] = all[place].into();
+            }
             value["known"] = answer.known.into();
             list.push(value);
         }

@@ -10,6 +10,8 @@ use gossamer_tensor::kernel::vector::dot;
 
 use crate::error::Error;
 use crate::evaluate::Candidates;
+use crate::evaluate::calibration::{self, Curve};
+use crate::evaluate::classify::triple_scores;
 use crate::model::{Asked, Model, Run};
 
 pub mod allowed;
@@ -32,6 +34,8 @@ pub struct Answerer {
     pub run: Run,
     model: Model,
     known: Adjacency,
+    /// From scores to probabilities, where the run has a calibration.
+    curve: Option<Curve>,
 }
 
 impl Answerer {
@@ -44,7 +48,8 @@ impl Answerer {
         let model = run.model()?;
         let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
         let known = Adjacency::build(run.graph.entities().len(), &[&train?, &valid?, &test?]);
-        Ok(Self { run, model, known })
+        let curve = calibration::load(&run.path)?;
+        Ok(Self { run, model, known, curve })
     }
 
     /// The id of an entity by name or label.
@@ -80,6 +85,26 @@ impl Answerer {
         let scored = self.score_all(&query, candidates, &allowed, k, machine);
         let answer = |(entity, score)| Answer { entity, score, known: is_known(entity) };
         scored.into_iter().map(answer).collect()
+    }
+
+    /// How probable each answer is, by the run's calibration; none where it has none.
+    pub fn probabilities(
+        &self,
+        asked: Asked,
+        answers: &[Answer],
+        machine: &Machine,
+    ) -> Option<Vec<f64>> {
+        let curve = self.curve.as_ref()?;
+        let triple = |answer: &Answer| {
+            let triple = match asked.side {
+                Side::Tail => [asked.known, asked.relation, answer.entity],
+                Side::Head => [answer.entity, asked.relation, asked.known],
+            };
+            (triple, true)
+        };
+        let triples: Vec<([u32; 3], bool)> = answers.iter().map(triple).collect();
+        let scores = triple_scores(&self.model, &triples, machine);
+        Some(scores.into_iter().map(|score| curve.probability(score)).collect())
     }
 
     /// The best `k` of the allowed candidates for a query of any origin, with their scores.

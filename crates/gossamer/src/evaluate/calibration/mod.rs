@@ -2,6 +2,11 @@
 //!
 //! *Invariant:* a calibration never reorders: a higher score has no lower probability.
 
+use std::path::Path;
+
+use gossamer_machine::FileError;
+use serde_json::{Value, json};
+
 gossamer_machine::registry!("calibration", Calibration:
     platt::Platt,
     isotonic::Isotonic,
@@ -54,6 +59,45 @@ impl Curve {
     }
 }
 
+/// The file in a run folder that holds its curve.
+pub const FILE: &str = "calibration.json";
+
+/// Keeps a curve in a run folder, under the calibration's name.
+///
+/// # Errors
+/// [`FileError`].
+pub fn save(run: &Path, name: &str, curve: &Curve) -> Result<(), FileError> {
+    let curve = match curve {
+        Curve::Sigmoid { slope, offset } => json!({"slope": slope, "offset": offset}),
+        Curve::Points(points) => json!({ "points": points }),
+    };
+    let text = json!({"calibration": name, "curve": curve}).to_string();
+    gossamer_machine::file::write_whole(&run.join(FILE), text.as_bytes())
+}
+
+/// The curve of a run folder; none where it has none.
+///
+/// # Errors
+/// [`FileError::Corrupt`] for a file that is none of ours.
+pub fn load(run: &Path) -> Result<Option<Curve>, FileError> {
+    let path = run.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = gossamer_machine::file::read_whole(&path)?;
+    let curve = serde_json::from_slice(&bytes).ok().and_then(|value: Value| parse(&value["curve"]));
+    curve.map(Some).ok_or_else(|| FileError::corrupt(&path, 0, "this is no calibration"))
+}
+
+fn parse(curve: &Value) -> Option<Curve> {
+    if let (Some(slope), Some(offset)) = (curve["slope"].as_f64(), curve["offset"].as_f64()) {
+        return Some(Curve::Sigmoid { slope, offset });
+    }
+    let pair = |point: &Value| Some((point[0].as_f64()?, point[1].as_f64()?));
+    let points: Option<Vec<(f64, f64)>> = curve["points"].as_array()?.iter().map(pair).collect();
+    points.filter(|points| points.is_sorted()).map(Curve::Points)
+}
+
 /// Expected calibration error: Σ over ten bins of equal width of their share times the distance
 /// between mean probability and share of facts (Guo et al. 2017). 0 to 1, lower is better.
 pub fn expected_error(judged: &[(f64, bool)]) -> f64 {
@@ -96,6 +140,21 @@ mod tests {
             assert!((curve.probability(0.5) - 0.5).abs() < 0.05, "{}", calibration.name());
             let steps: Vec<f64> = (-60..60).map(|i| curve.probability(i as f32 / 10.0)).collect();
             assert!(steps.windows(2).all(|pair| pair[0] <= pair[1]), "{}", calibration.name());
+        }
+    }
+
+    #[test]
+    fn a_kept_curve_comes_back_and_nonsense_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(load(root.path()).unwrap(), None);
+        for calibration in ALL {
+            let curve = calibration.fit(&drawn(3));
+            save(root.path(), calibration.name(), &curve).unwrap();
+            assert_eq!(load(root.path()).unwrap(), Some(curve));
+        }
+        for nonsense in ["", "{}", r#"{"curve":{"points":[[1,0.5],[0,0.1]]}}"#] {
+            std::fs::write(root.path().join(FILE), nonsense).unwrap();
+            assert!(load(root.path()).is_err(), "{nonsense}");
         }
     }
 
