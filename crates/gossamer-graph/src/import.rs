@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gossamer_machine::folder::Draft;
+use gossamer_machine::parallel::pipeline;
 use gossamer_machine::{Observer, Progress};
 
 use crate::builder::{Builder, Leftovers};
@@ -16,6 +17,7 @@ use crate::inspect::{Inspection, inspect};
 use crate::read::labels::read_labels;
 use crate::read::source::{self, Source};
 use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink};
+use crate::relay::{Batch, Relay};
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
 use crate::synth::{Best, Synth};
@@ -193,7 +195,13 @@ fn read_source(
         Some(name) => read::find(name)?,
         None => read::recognise(&start[..start.len().min(1 << 16)]),
     };
-    let report = reader.read(&mut *input, &options, builder)?;
+    let read = |send: &dyn Fn(Batch) -> bool| {
+        let mut relay = Relay::new(send);
+        let report = reader.read(&mut *input, &options, &mut relay)?;
+        relay.flush()?;
+        Ok::<ReadReport, GraphError>(report)
+    };
+    let report = pipeline(read, |batch| batch.deliver(builder))??;
     Ok((reader.name(), report))
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod vocab;
 pub mod iri;
 pub mod read;
+pub mod relay;
 pub mod triples;
 pub mod adjacency;
 pub mod sampling;

@@ -73,9 +73,53 @@ impl Workers {
     }
 }
 
+/// Runs `produce` on a thread of its own and hands what it sends to `consume`, here, in order. A
+/// few things may wait between the two; a send is false once `consume` has failed.
+///
+/// # Errors
+/// That of `consume`.
+pub fn pipeline<T: Send, R: Send, E>(
+    produce: impl FnOnce(&dyn Fn(T) -> bool) -> R + Send,
+    mut consume: impl FnMut(T) -> Result<(), E>,
+) -> Result<R, E> {
+    const WAITING: usize = 4;
+    let (sender, receiver) = std::sync::mpsc::sync_channel(WAITING);
+    std::thread::scope(|scope| {
+        let producer = scope.spawn(move || produce(&|thing| sender.send(thing).is_ok()));
+        let mut result = Ok(());
+        for thing in &receiver {
+            result = consume(thing);
+            if result.is_err() {
+                break;
+            }
+        }
+        drop(receiver);
+        let produced = producer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result.map(|()| produced)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipeline_keeps_the_order_and_stops_when_its_end_fails() {
+        let mut seen = Vec::new();
+        let sent = pipeline(
+            |send| (0..1000).take_while(|n| send(*n)).count(),
+            |n| {
+                seen.push(n);
+                Ok::<(), ()>(())
+            },
+        );
+        assert_eq!((sent, seen), (Ok(1000), (0..1000).collect::<Vec<i32>>()));
+        let failed = pipeline(
+            |send| (0..).take_while(|n| send(*n)).count(),
+            |n| if n == 10 { Err("enough") } else { Ok(()) },
+        );
+        assert_eq!(failed, Err("enough"));
+    }
 
     #[test]
     fn every_task_runs_once_and_results_keep_their_order() {

@@ -5,7 +5,7 @@
 //! *Not here:* ids; a reader knows only names. Finding and unpacking sources: [`source`].
 
 use std::io::BufRead;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use numbers::Numbers;
 
@@ -171,7 +171,7 @@ pub struct ReadOptions {
     /// Which column holds what, such as "head=from,relation=:knows,tail=to".
     pub map: Option<String>,
     /// The names behind numbers.
-    pub numbers: Option<Rc<Numbers>>,
+    pub numbers: Option<Arc<Numbers>>,
     /// The IRI against which relative ones are read.
     pub base: Option<String>,
     /// Number of the file in its import: blank nodes of two files are never the same.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::numbers::Numbers;
 use super::{ReadOptions, layout};
@@ -20,7 +20,7 @@ pub struct Source {
     /// Its format.
     pub format: Option<&'static str>,
     /// The names behind its numbers.
-    pub numbers: Option<Rc<Numbers>>,
+    pub numbers: Option<Arc<Numbers>>,
 }
 
 /// The files of the sources that a user named: files as they are, folders by their layout.
@@ -61,10 +61,10 @@ pub fn names_of(split: Split) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`GraphError::Source`].
-pub fn open(path: &Path) -> Result<Box<dyn BufRead>, GraphError> {
+pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, GraphError> {
     let options = ReadOptions { file: path.display().to_string(), ..ReadOptions::default() };
     let failed = |error: io::Error| unreadable(&options, &error);
-    let raw: Box<dyn Read> = if path.as_os_str() == "-" {
+    let raw: Box<dyn Read + Send> = if path.as_os_str() == "-" {
         Box::new(io::stdin())
     } else {
         Box::new(File::open(path).map_err(failed)?)
@@ -76,7 +76,7 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead>, GraphError> {
 ///
 /// # Errors
 /// Those of reading, and of a header that only looks like one.
-pub fn unpack(raw: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+pub fn unpack(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let packed = with_start(raw)?;
     let start = packed.get_ref().get_ref().0.get_ref();
     if start.starts_with(&[0x1F, 0x8B]) {

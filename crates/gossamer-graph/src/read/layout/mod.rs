@@ -3,7 +3,7 @@
 //! *Invariant:* a layout looks at the names of files alone; what is in them is for readers.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::numbers::{ListOrder, Numbered, Numbers};
 use super::source::Source;
@@ -78,12 +78,12 @@ pub fn numbered_sources(
     let (Some(entities), Some(relations), Some(_)) = (entities, relations, &files[0]) else {
         return Ok(None);
     };
-    let numbers = Rc::new(Numbers {
+    let numbers = Arc::new(Numbers {
         entities: Numbered::read(&entities, order)?,
         relations: Numbered::read(&relations, order)?,
     });
     let sources = Split::ALL.into_iter().zip(files).filter_map(|(split, path)| {
-        let (path, split, numbers) = (path?, Some(split), Some(Rc::clone(&numbers)));
+        let (path, split, numbers) = (path?, Some(split), Some(Arc::clone(&numbers)));
         Some(Source { path, split, numbers, ..pattern.clone() })
     });
     Ok(Some(sources.collect()))
