@@ -8,6 +8,7 @@ mod exit;
 mod terminal;
 mod output;
 mod words;
+mod tensorboard;
 mod report;
 mod command;
 

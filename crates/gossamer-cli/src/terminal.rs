@@ -189,6 +189,12 @@ fn rate_in_words(progress: &Progress<'_>, elapsed: Duration) -> String {
     words
 }
 
+/// Seconds since 1970.
+pub fn wall_time() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// The process's largest resident set so far, where the system tells.
 pub fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -6,11 +6,11 @@
 //!
 //! *Invariant:* a bijection; ids are given in order of first appearance and never change.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use gossamer_machine::FileError;
 use gossamer_machine::column::{ColumnFile, ColumnWriter, Kind};
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Names and their ids while a graph is being built.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Vocab {
     bytes: Vec<u8>,
     offsets: Vec<u64>,
     table: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl Vocab {

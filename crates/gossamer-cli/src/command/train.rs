@@ -1,6 +1,6 @@
 //! `gossamer train`: learn a graph into a run folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command as Clap};
@@ -14,7 +14,8 @@ use serde_json::json;
 use super::{Command, flag, folder, number, option, output, path, report, text};
 use crate::exit::Failure;
 use crate::output;
-use crate::terminal::Context;
+use crate::tensorboard::events;
+use crate::terminal::{Context, wall_time};
 
 /// `gossamer train`.
 pub struct Train;
@@ -56,6 +57,7 @@ impl Command for Train {
                 "N",
                 "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
             ))
+            .arg(flag("tensorboard", "Also write the metrics as a TensorBoard event file"))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)
@@ -83,9 +85,11 @@ impl Command for Train {
             save_every: saving(arguments)?,
             vectors: vectors.collect(),
         };
+        let tensorboard = arguments.get_flag("tensorboard");
         let Some(seeds) = number::<u64>(arguments, "seeds")? else {
             let result = train(&graph, &request, &context.machine, context);
-            return conclude(result, &out, context);
+            conclude(result, &out, context)?;
+            return if tensorboard { write_events(&out) } else { Ok(()) };
         };
         let first = request.config.seed;
         for seed in first..first + seeds {
@@ -93,10 +97,23 @@ impl Command for Train {
             request.out = out.join(format!("seed-{seed}"));
             context.say(&format!("seed {seed}"));
             train_seed(&graph, &request, context)?;
+            if tensorboard {
+                write_events(&request.out)?;
+            }
         }
         context.say(&format!("next: gossamer evaluate {}", out.display()));
         Ok(())
     }
+}
+
+/// Writes a finished run's metrics where TensorBoard looks for them.
+fn write_events(run: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", run.display()));
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).map_err(failed)?;
+    let now = wall_time();
+    let path = run.join(format!("events.out.tfevents.{:.0}.gossamer", now));
+    gossamer_machine::file::write_whole(&path, &events(&metrics, now))
+        .map_err(|error| Error::from(error).into())
 }
 
 /// Trains one of several seeds; what an earlier call has finished stays, what it has begun goes on.
@@ -127,7 +144,7 @@ pub fn saving(arguments: &ArgMatches) -> Result<Duration, Failure> {
 /// Says how training ended.
 pub fn conclude(
     result: Result<Outcome, Error>,
-    out: &std::path::Path,
+    out: &Path,
     context: &Context,
 ) -> Result<(), Failure> {
     let outcome = result.map_err(|error| {
