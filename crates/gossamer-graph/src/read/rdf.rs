@@ -67,6 +67,18 @@ impl From<TurtleParseError> for Trouble {
     }
 }
 
+/// The next step after what a parser says.
+fn hint_for(what: &str) -> &'static str {
+    const HINTS: &[(&str, &str)] = &[
+        ("prefix", "declare it first: @prefix name: <http://…> ."),
+        ("dot", "the statement before this place wants a full stop"),
+        ("No scheme", "an IRI begins with its scheme; --base IRI completes relative ones"),
+        ("expected `</", "an XML element was not closed"),
+    ];
+    let known = HINTS.iter().find(|(part, _)| what.contains(part));
+    known.map_or("check the file with a validator, or choose another --format", |(_, hint)| hint)
+}
+
 /// The triples of one RDF source on their way to a sink.
 pub struct RdfRows<'a> {
     options: &'a ReadOptions,
@@ -100,7 +112,7 @@ impl<'a> RdfRows<'a> {
                 Ok(statement) => self.take(&statement)?,
                 Err(Trouble::Io(error)) => return Err(source::unreadable(self.options, &error)),
                 Err(Trouble::Syntax(place)) => {
-                    let hint = "check the file with a validator, or choose another --format";
+                    let hint = hint_for(&place.what);
                     let mut mistake = mistake(place.column, place.what, hint);
                     (mistake.file, mistake.line) = (self.options.file.clone(), place.line);
                     self.report.mistake(mistake);
