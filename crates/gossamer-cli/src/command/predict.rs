@@ -1,6 +1,7 @@
 //! `gossamer predict`: the most plausible answers to a query, or to many.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::evaluate::Candidates;
@@ -8,6 +9,7 @@ use gossamer::model::Asked;
 use gossamer::query::allowed::{Allow, Allowed};
 use gossamer::query::{Answer, Answerer, asked_in_words};
 use gossamer::{Error, Run, Side};
+use gossamer_graph::write::predicted::{Prediction, Predictions};
 use serde_json::{Value, json};
 
 use super::evaluate::candidates;
@@ -39,6 +41,11 @@ impl Command for Predict {
                 "FILE",
                 "Many queries: head, tab, relation, tab, ? (or ?, relation, tail)",
             ))
+            .arg(option(
+                "rdf",
+                "FILE",
+                "Also write the answers as N-Triples: reified statements with their scores",
+            ))
             .arg(option("k", "N", "How many answers [default: 10]").short('k'))
             .arg(flag("novel", "Leave out what the graph already holds"))
             .arg(option("type", "NAME", "Only entities of this type"))
@@ -65,15 +72,24 @@ impl Command for Predict {
             novel: arguments.get_flag("novel"),
             k: number(arguments, "k")?.unwrap_or(10),
             context,
+            predictions: RefCell::new(None),
         };
-        match text(arguments, "queries") {
-            Some(file) => ask.file(file),
-            None => {
-                let asked = asked_of(&answerer, arguments)?;
-                let answers = ask.one(asked)?;
-                ask.show(asked, &answers)
-            }
+        if let Some(file) = text(arguments, "rdf") {
+            return ask.written(Path::new(file), || ask.all(arguments));
         }
+        ask.all(arguments)
+    }
+}
+
+impl Ask<'_> {
+    /// Answers what the arguments ask.
+    fn all(&self, arguments: &ArgMatches) -> Result<(), Failure> {
+        if let Some(file) = text(arguments, "queries") {
+            return self.file(file);
+        }
+        let asked = asked_of(self.answerer, arguments)?;
+        let answers = self.one(asked)?;
+        self.show(asked, &answers)
     }
 }
 
@@ -101,15 +117,57 @@ struct Ask<'a> {
     novel: bool,
     k: usize,
     context: &'a Context,
+    /// Where answers also go, with `--rdf`.
+    predictions: RefCell<Option<Predictions<Vec<u8>>>>,
 }
 
 impl Ask<'_> {
+    /// Does something while its answers are also collected for a file.
+    fn written(
+        &self,
+        file: &Path,
+        body: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        *self.predictions.borrow_mut() = Some(Predictions::new(Vec::new()));
+        body()?;
+        let Some(predictions) = self.predictions.borrow_mut().take() else { return Ok(()) };
+        let failed = |error| Failure::system(format!("{}: {error}", file.display()));
+        let bytes = predictions.finish().map_err(failed)?;
+        gossamer_machine::file::write_whole(file, &bytes).map_err(|error| Error::from(error).into())
+    }
+
+    /// Notes answers for the file of `--rdf`.
+    fn note(&self, asked: Asked, answers: &[Answer]) -> Result<(), Failure> {
+        let mut predictions = self.predictions.borrow_mut();
+        let Some(predictions) = predictions.as_mut() else { return Ok(()) };
+        let graph = &self.answerer.run.graph;
+        let entity = |id: u32| graph.entities().name(id).map_err(Error::from);
+        let probable = self.answerer.probabilities(asked, answers, &self.context.machine);
+        let relation = graph.relations().name(asked.relation).map_err(Error::from)?;
+        let known = entity(asked.known)?;
+        for (place, answer) in answers.iter().enumerate() {
+            let name = entity(answer.entity)?;
+            let triple = match asked.side {
+                Side::Tail => [&known, &relation, &name],
+                Side::Head => [&name, &relation, &known],
+            };
+            let triple = triple.map(String::as_str);
+            let probability = probable.as_ref().map(|all| all[place]);
+            let failed = |error: std::io::Error| Failure::system(error.to_string());
+            let prediction = Prediction { triple, score: answer.score, probability };
+            predictions.push(&prediction).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     fn one(&self, asked: Asked) -> Result<Vec<Answer>, Failure> {
         let machine = &self.context.machine;
         let graph = &self.answerer.run.graph;
         let allowed = self.allowed.borrow_mut().candidates(graph, asked.relation, asked.side)?;
         let candidates = allowed.and(&self.candidates);
-        Ok(self.answerer.predict(asked, &candidates, self.novel, self.k, machine))
+        let answers = self.answerer.predict(asked, &candidates, self.novel, self.k, machine);
+        self.note(asked, &answers)?;
+        Ok(answers)
     }
 
     fn show(&self, asked: Asked, answers: &[Answer]) -> Result<(), Failure> {

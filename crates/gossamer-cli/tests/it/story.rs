@@ -244,6 +244,11 @@ fn an_ontology_says_who_may_answer() {
     assert_eq!(answers(""), ["http://a.org/France", "http://a.org/Spain"]);
     assert_eq!(answers("--seen"), ["http://a.org/France", "http://a.org/Spain"]);
     assert_eq!(answers("--any-type").len(), 9);
+    answers("--rdf said.nt");
+    succeed(folder, "gossamer import said.nt -o statements");
+    let said = std::fs::read_to_string(folder.join("said.nt")).unwrap();
+    assert_eq!(said.matches("<gossamer:score>").count(), 2);
+    assert!(said.contains("#object> <http://a.org/Spain> ."), "{said}");
     assert!(answers("--type http://a.org/City").iter().all(|name| name.contains("/c")));
 }
 

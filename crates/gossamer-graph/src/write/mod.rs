@@ -13,6 +13,7 @@ use crate::read::{Attribute, Row};
 use crate::snapshot::{NO_TIME, Snapshot, StoredRow};
 
 pub mod rdf;
+pub mod predicted;
 
 gossamer_machine::registry!("output format", Writer:
     tsv::TsvWriter,
@@ -240,7 +241,7 @@ mod tests {
     type Stated = (String, String, String, Option<String>, Option<u8>, Option<i32>);
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
+        #![proptest_config(ProptestConfig::with_cases(20))]
         #[test]
         fn what_is_written_reads_back_the_same(
             rows in prop::collection::vec(
