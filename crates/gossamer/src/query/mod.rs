@@ -3,6 +3,8 @@
 //! *Invariant:* answers come best first, equal scores in the order of ids; scores are those that
 //! ranks are made of.
 
+use std::collections::BTreeSet;
+
 use gossamer_graph::{Adjacency, Names, Side, Split};
 use gossamer_machine::Machine;
 use gossamer_tensor::kernel::Similarity;
@@ -34,6 +36,8 @@ pub struct Answerer {
     pub run: Run,
     model: Model,
     known: Adjacency,
+    /// Relations that some triple has from an entity to itself.
+    reflexive: BTreeSet<u32>,
     /// From scores to probabilities, where the run has a calibration.
     curve: Option<Curve>,
 }
@@ -49,7 +53,10 @@ impl Answerer {
         let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
         let known = Adjacency::build(run.graph.entities().len(), &[&train?, &valid?, &test?]);
         let curve = calibration::load(&run.path)?;
-        Ok(Self { run, model, known, curve })
+        let tails = (0..known.n_queries()).map(|place| known.query(place));
+        let loops = tails.filter(|query| query.answers.binary_search(&query.known).is_ok());
+        let reflexive = loops.map(|query| query.relation).collect();
+        Ok(Self { run, model, known, reflexive, curve })
     }
 
     /// The id of an entity by name or label.
@@ -68,7 +75,8 @@ impl Answerer {
         find(self.run.graph.relations(), "relation", name)
     }
 
-    /// The `k` most plausible answers.
+    /// The `k` most plausible answers. An entity is no answer to a question about itself, unless
+    /// the graph has such a triple of that relation; ranks follow the literature, where it is.
     pub fn predict(
         &self,
         asked: Asked,
@@ -81,7 +89,9 @@ impl Answerer {
         self.model.fold(&[asked], &mut query);
         let known = self.known.side(asked.side).of(asked.known, asked.relation);
         let is_known = |entity: u32| known.binary_search(&entity).is_ok();
-        let allowed = |entity: u32| !(novel && is_known(entity));
+        let itself = self.reflexive.contains(&asked.relation);
+        let allowed =
+            |entity: u32| !(novel && is_known(entity)) && (itself || entity != asked.known);
         let scored = self.score_all(&query, candidates, &allowed, k, machine);
         let answer = |(entity, score)| Answer { entity, score, known: is_known(entity) };
         scored.into_iter().map(answer).collect()
