@@ -39,6 +39,8 @@ pub struct Inspection {
     pub degrees: [f64; 4],
     /// Part of all training triples' ends that the busiest hundredth of entities takes.
     pub top_percent_share: f64,
+    /// Cardinalities and mirrors come from one tail, one pair, in so many: 1 for all of them.
+    pub looked_at_every: u64,
     /// Relations of each cardinality: 1-1, 1-n, n-1, n-n.
     pub cardinalities: [usize; 4],
     /// Relations that mirror another one or themselves.
@@ -99,6 +101,7 @@ pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
         unseen_triples: unseen.map(|unseen| unseen[1]),
         degrees: spread(&degrees),
         top_percent_share: top_percent_share(&degrees),
+        looked_at_every: sampling.every(),
         cardinalities,
         leaks: [leaks[0].len(), leaks[1].len()],
         leak_examples: leaks.concat().into_iter().take(MAX_EXAMPLES).collect(),

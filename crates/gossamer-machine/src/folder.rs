@@ -41,6 +41,7 @@ impl Draft {
         if target.exists() && !replace && !empty {
             return Err(FileError::Exists { path: target.to_path_buf() });
         }
+        refuse_strange(target)?;
         let folder = partial_path(target);
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
@@ -71,6 +72,29 @@ impl Draft {
     }
 }
 
+/// Refuses to replace what is no folder of ours: a file, or a folder in which we have never sealed
+/// or begun anything.
+fn refuse_strange(target: &Path) -> Result<(), FileError> {
+    let Ok(entries) = fs::read_dir(target) else {
+        return if target.exists() { Err(strange(target)) } else { Ok(()) };
+    };
+    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let ours = |name: String| {
+        let begun = name == MANIFEST || name.starts_with("checkpoint-");
+        begun || target.join(&name).join(MANIFEST).is_file()
+    };
+    let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
+    if empty || names.any(ours) { Ok(()) } else { Err(strange(target)) }
+}
+
+fn strange(target: &Path) -> FileError {
+    FileError::Missing {
+        path: target.to_path_buf(),
+        what: "is there, and is no folder that gossamer made".into(),
+        hint: "name another folder; --force replaces only graphs and runs".into(),
+    }
+}
+
 /// Gives a folder a hidden name beside its own, `.NAME.replaced`, and returns it; none if there is
 /// no such folder. So a folder is either whole under its name or gone, whenever a process ends.
 ///
@@ -80,6 +104,7 @@ pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, FileError> {
     if !folder.exists() {
         return Ok(None);
     }
+    refuse_strange(folder)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let aside = folder.with_file_name(format!(".{name}.replaced"));
     remove_folder(&aside)?;

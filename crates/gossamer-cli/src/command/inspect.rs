@@ -53,6 +53,10 @@ pub fn inspection_text(graph: &Snapshot, found: &Inspection) -> Result<String, E
     text += &(degrees_in_words(found) + "\n");
     let [one, one_n, n_one, n] = found.cardinalities;
     text += &format!("relations: {one} 1-1, {one_n} 1-n, {n_one} n-1, {n} n-n\n");
+    if found.looked_at_every > 1 {
+        let n = found.looked_at_every;
+        text += &format!("cardinalities and mirrors are estimates, from one in {n} of the pairs\n");
+    }
     for (n, what) in warts(found) {
         if n > 0 {
             text += &format!("! {} {what}\n", count(n));
@@ -92,6 +96,7 @@ pub fn inspection_json(graph: &Snapshot, found: &Inspection) -> Result<Value, Er
         "n_entities": found.n_entities,
         "n_relations": found.n_relations,
         "n_triples": {"train": found.n_triples[0], "valid": found.n_triples[1], "test": found.n_triples[2]},
+        "looked_at_every": found.looked_at_every,
         "self_loops": found.self_loops,
         "overlaps": found.overlaps,
         "unseen_entities": {"valid": found.unseen_entities[0], "test": found.unseen_entities[1]},

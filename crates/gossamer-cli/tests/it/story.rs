@@ -263,3 +263,21 @@ fn a_dry_run_reports_and_writes_nothing() {
         .collect();
     assert_eq!(left, ["source"]);
 }
+
+#[test]
+fn force_replaces_nothing_that_is_not_ours() {
+    let (_root, folder) = numbers(80);
+    std::fs::write(folder.join("thesis"), "years of work").unwrap();
+    std::fs::create_dir(folder.join("photos")).unwrap();
+    std::fs::write(folder.join("photos/1.jpg"), "x").unwrap();
+    succeed(&folder, "gossamer import source -o graph");
+    for target in ["thesis", "photos"] {
+        let refused = ["no folder that gossamer made"];
+        fail(&folder, &format!("gossamer import source -o {target} --force"), 2, &refused);
+        let train = format!("gossamer train graph -o {target} --epochs 1 --dim 4 --force");
+        fail(&folder, &train, 2, &refused);
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("thesis")).unwrap(), "years of work");
+    assert!(folder.join("photos/1.jpg").exists());
+    succeed(&folder, "gossamer import source -o graph --force");
+}
