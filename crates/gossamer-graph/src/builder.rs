@@ -64,7 +64,7 @@ impl TripleSink for Builder<'_> {
         let times = row.from.is_some() || row.until.is_some();
         let graph = row.graph.map(|graph| self.graphs.intern(graph)).or(self.graph);
         let extra = (row.weight.is_some() || times || graph.is_some()).then(|| Extra {
-            weight: row.weight.unwrap_or(1.0),
+            weight: row.weight,
             from: row.from.unwrap_or(NO_TIME),
             until: row.until.unwrap_or(NO_TIME),
             graph,

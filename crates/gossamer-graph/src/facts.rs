@@ -29,8 +29,8 @@ const NO_GRAPH: u32 = u32::MAX;
 /// What a fact says beside its triple.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extra {
-    /// Weight; 1 where nothing is said.
-    pub weight: f32,
+    /// Weight, where one is said.
+    pub weight: Option<f32>,
     /// Start of validity, or [`NO_TIME`].
     pub from: i64,
     /// End of validity, or [`NO_TIME`].
@@ -117,7 +117,7 @@ impl Facts {
         said.n_facts += 1;
         let mut place = NO_EXTRA;
         if let Some(extra) = extra {
-            said.weight |= extra.weight != 1.0;
+            said.weight |= extra.weight.is_some_and(|weight| weight != 1.0);
             said.from |= extra.from != NO_TIME;
             said.until |= extra.until != NO_TIME;
             place = self.extras.len() as u128;
@@ -229,8 +229,10 @@ impl Joined {
 
     fn add(&mut self, extra: Option<Extra>) {
         let Some(extra) = extra else { return };
-        if !self.said {
-            self.fact.weight = extra.weight;
+        // A named graph alone says neither.
+        let says = extra.weight.is_some() || [extra.from, extra.until] != [NO_TIME; 2];
+        if says && !self.said {
+            self.fact.weight = extra.weight.unwrap_or(1.0);
             self.fact.validity = [extra.from, extra.until];
             self.said = true;
         }
@@ -266,7 +268,8 @@ const KEY_BYTES: usize = 16;
 fn write_record(out: &mut impl Write, key: u128, extra: Option<Extra>) -> std::io::Result<()> {
     out.write_all(&key.to_le_bytes())?;
     if let Some(Extra { weight, from, until, graph }) = extra {
-        out.write_all(&weight.to_le_bytes())?;
+        // No weight that a source can say is NaN.
+        out.write_all(&weight.unwrap_or(f32::NAN).to_le_bytes())?;
         out.write_all(&from.to_le_bytes())?;
         out.write_all(&until.to_le_bytes())?;
         out.write_all(&graph.unwrap_or(NO_GRAPH).to_le_bytes())?;
@@ -303,7 +306,7 @@ impl Run {
         if key & NO_EXTRA == NO_EXTRA {
             return Ok(Some((key >> EXTRA_BITS, None)));
         }
-        let weight = f32::from_le_bytes(self.take()?);
+        let weight = Some(f32::from_le_bytes(self.take()?)).filter(|weight| !weight.is_nan());
         let (from, until) = (i64::from_le_bytes(self.take()?), i64::from_le_bytes(self.take()?));
         let graph = Some(u32::from_le_bytes(self.take()?)).filter(|graph| *graph != NO_GRAPH);
         Ok(Some((key >> EXTRA_BITS, Some(Extra { weight, from, until, graph }))))
@@ -315,14 +318,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Pushed = (u8, [u32; 3], Option<(f32, Option<u32>)>);
+    type Pushed = (u8, [u32; 3], Option<(Option<f32>, Option<u32>)>);
 
     fn collected(facts: &[Pushed], capacity: usize) -> (Vec<Fact>, u64) {
         let folder = tempfile::tempdir().unwrap();
         let mut collect = Facts::with_capacity(folder.path(), capacity);
         for (split, triple, extra) in facts {
             let extra = extra.map(|(weight, graph)| {
-                let (from, until) = (NO_TIME, i64::from(triple[0]));
+                let (from, until) = (NO_TIME, NO_TIME);
                 Extra { weight, from, until, graph }
             });
             collect.push(Split::ALL[*split as usize], *triple, extra).unwrap();
@@ -348,7 +351,7 @@ mod tests {
         fn any_buffer_gives_the_same_sorted_and_joined_facts(
             facts in prop::collection::vec(
                 (0u8..3, [0u32..4, 0u32..2, 0u32..4],
-                 prop::option::of((0.1f32..2.0, prop::option::of(0u32..3)))),
+                 prop::option::of((prop::option::of(0.1f32..2.0), prop::option::of(0u32..3)))),
                 0..60,
             ),
             capacity in 1usize..20,
@@ -363,7 +366,8 @@ mod tests {
                     (Split::ALL[*split as usize], *triple) == (fact.split, fact.triple)
                 });
                 let said: Vec<_> = same.filter_map(|(_, _, extra)| *extra).collect();
-                prop_assert_eq!(fact.weight, said.first().map_or(1.0, |said| said.0));
+                let weight = said.iter().find_map(|said| said.0);
+                prop_assert_eq!(fact.weight, weight.unwrap_or(1.0));
                 let graphs: std::collections::BTreeSet<u32> =
                     said.iter().filter_map(|said| said.1).collect();
                 prop_assert_eq!(&fact.graphs, &graphs.into_iter().collect::<Vec<_>>());

@@ -32,6 +32,9 @@ impl Command for Compare {
             .arg(option("split", "NAME", "test, valid or train [default: test]"))
             .arg(option("seed", "N", "Seed of the bootstrap [default: 0]"))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let split = text(arguments, "split").unwrap_or("test");
         let split = Split::ALL.into_iter().find(|known| known.name() == split);

@@ -33,9 +33,6 @@ impl Command for Report {
             option("output", "FILE", "The page [default: report.html in the folder]").short('o'),
         )
     }
-    fn keeps_budget(&self) -> bool {
-        true
-    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let source = path(arguments, "source");
         let target = text(arguments, "output").map_or_else(|| source.join(FILE), PathBuf::from);

@@ -116,7 +116,7 @@ fn value(cell: &str) -> Option<(String, String)> {
     let xsd = |name: &str| format!("http://www.w3.org/2001/XMLSchema#{name}");
     let mut letters = cell.chars();
     match letters.next()? {
-        '"' => Some((unescaped(cell.trim_matches('"')), xsd("string"))),
+        '"' => Some((unescaped(cell[1..].strip_suffix('"')?), xsd("string"))),
         '\'' => {
             let (text, language) = cell[1..].rsplit_once("'@")?;
             Some((unescaped(text), format!("@{language}")))
@@ -168,6 +168,7 @@ mod tests {
         let pair = |a: &str, b: &str| Some((a.to_string(), b.to_string()));
         assert_eq!(of("Q42"), None);
         assert_eq!(of(r#""a \"b\" \| c""#), pair("a \"b\" | c", "string"));
+        assert_eq!(of(r#""say \"hi\"""#), pair("say \"hi\"", "string"));
         assert_eq!(of("'it''s'@en"), pair("it''s", "@en"));
         assert_eq!(of("^2020-05-01T00:00:00Z/11"), pair("2020-05-01T00:00:00Z", "dateTime"));
         assert_eq!(of("+12.5"), pair("+12.5", "decimal"));

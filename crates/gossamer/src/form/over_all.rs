@@ -69,7 +69,7 @@ pub fn plan(config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Le
     // Queries, their gradient, the known rows' and the relations' gradients, and sums of these.
     let rows = 2 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
     ledger.add("queries", words.clone(), "f32", 4 * batch * rows + 24 * shape.answers);
-    let groups = GROUPS as u64 * batch * (width + 4) * 4;
+    let groups = GROUPS as u64 * batch * (width + 8) * 4;
     ledger.add("query sums", format!("{GROUPS} × {words}"), "f32", groups);
     ledger.add("kept scores", format!("{} × entities", config.batch), "f32", kept_bytes);
     let panel = 4 * PANEL_ROWS as u64;
