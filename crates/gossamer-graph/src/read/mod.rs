@@ -11,6 +11,7 @@ use numbers::Numbers;
 
 use crate::error::{GraphError, Mistake};
 
+pub mod date;
 pub mod fields;
 pub mod source;
 pub mod lines;

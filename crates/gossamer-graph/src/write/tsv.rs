@@ -41,7 +41,7 @@ struct Table<'a> {
 /// For a name with white space at its ends, which readers of tables do not see, or with a
 /// character that stands between cells.
 pub fn cells(row: &Row<'_>, between: &[char]) -> io::Result<[String; 7]> {
-    let time = |time: Option<i64>| time.map_or(String::new(), crate::read::fields::time_in_words);
+    let time = |time: Option<i64>| time.map_or(String::new(), crate::read::date::time_in_words);
     let cells = [
         row.head.into(),
         row.relation.into(),

@@ -8,132 +8,21 @@
 //! *Invariant:* a folder with a manifest is complete; each byte of each listed file is covered by a
 //! checksum.
 
+mod draft;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::column::ColumnFile;
-use crate::file::{
-    FileError, checksum, partial_path, read_at, read_whole, sync_parent, write_whole,
-};
+use crate::file::{FileError, checksum, read_at, read_whole, write_whole};
+
+pub use draft::{Draft, remove_folder, set_aside, share};
 
 const MANIFEST: &str = "manifest";
 const VERSION: u32 = 1;
 /// Bytes per checksum of a plain file: near enough to name a place.
 const BLOCK_BYTES: u64 = 1 << 20;
-
-/// A folder being written, beside its target.
-#[derive(Debug)]
-pub struct Draft {
-    kind: &'static str,
-    target: PathBuf,
-    folder: PathBuf,
-}
-
-impl Draft {
-    /// Starts a folder of this kind beside `target`. What an earlier, killed writer left there is
-    /// removed.
-    ///
-    /// # Errors
-    /// [`FileError::Exists`] when there is something under `target` and `replace` is false.
-    pub fn create(kind: &'static str, target: &Path, replace: bool) -> Result<Self, FileError> {
-        let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-        if target.exists() && !replace && !empty {
-            return Err(FileError::Exists { path: target.to_path_buf() });
-        }
-        refuse_strange(target)?;
-        let folder = partial_path(target);
-        remove_folder(&folder)?;
-        fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
-        Ok(Self { kind, target: target.to_path_buf(), folder })
-    }
-
-    /// Where a file of the folder is to be written.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    /// Where files lie until then.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Seals the folder and gives it its name.
-    ///
-    /// # Errors
-    /// [`FileError`]; then nothing stands under the target, or what stood there before.
-    pub fn finish(self, notes: &BTreeMap<String, String>) -> Result<Folder, FileError> {
-        seal(self.kind, &self.folder, notes)?;
-        let old = set_aside(&self.target)?;
-        fs::rename(&self.folder, &self.target).map_err(FileError::io("rename", &self.target))?;
-        old.as_deref().map_or(Ok(()), remove_folder)?;
-        sync_parent(&self.target)?;
-        Folder::open(self.kind, &self.target)
-    }
-}
-
-/// Refuses to replace what is no folder of ours: a file, or a folder in which we have never sealed
-/// or begun anything.
-fn refuse_strange(target: &Path) -> Result<(), FileError> {
-    let Ok(entries) = fs::read_dir(target) else {
-        return if target.exists() { Err(strange(target)) } else { Ok(()) };
-    };
-    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let ours = |name: String| {
-        let begun = name == MANIFEST || name.starts_with("checkpoint-");
-        begun || target.join(&name).join(MANIFEST).is_file()
-    };
-    let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-    if empty || names.any(ours) { Ok(()) } else { Err(strange(target)) }
-}
-
-fn strange(target: &Path) -> FileError {
-    FileError::Missing {
-        path: target.to_path_buf(),
-        what: "is there, and is no folder that gossamer made".into(),
-        hint: "name another folder; --force replaces only graphs and runs".into(),
-    }
-}
-
-/// Gives a folder a hidden name beside its own, `.NAME.replaced`, and returns it; none if there is
-/// no such folder. So a folder is either whole under its name or gone, whenever a process ends.
-///
-/// # Errors
-/// [`FileError::Io`].
-pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, FileError> {
-    if !folder.exists() {
-        return Ok(None);
-    }
-    refuse_strange(folder)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.with_file_name(format!(".{name}.replaced"));
-    remove_folder(&aside)?;
-    fs::rename(folder, &aside).map_err(FileError::io("rename", folder))?;
-    Ok(Some(aside))
-}
-
-/// Removes a folder and what is in it, if it is there.
-///
-/// # Errors
-/// [`FileError::Io`].
-pub fn remove_folder(folder: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(FileError::io("remove", folder)),
-    }
-}
-
-/// Gives a file of one folder to another without copying where the system can; files of ours never
-/// change under their name, so sharing is safe.
-///
-/// # Errors
-/// [`FileError::Io`].
-pub fn share(from: &Path, to: &Path) -> Result<(), FileError> {
-    if fs::hard_link(from, to).is_err() {
-        fs::copy(from, to).map_err(FileError::io("copy", from))?;
-    }
-    Ok(())
-}
 
 /// Writes the manifest of what is in `folder` now. Subfolders and hidden files are left out.
 ///
