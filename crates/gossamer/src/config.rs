@@ -121,6 +121,7 @@ settings! {
     schedule: String, "name", "how the step's size moves over the epochs";
     regulariser: String, "name", "penalty on large rows";
     regularisation: f32, "1", "weight of the penalty; 0 for none";
+    query_regularisation: f32, "1", "weight of dura's penalty on queries, as a multiple of that on answers";
     batch: usize, "queries", "queries per step; with 1-vs-all a query brings several answers";
     answers: usize, "answers", "most answers a query brings to a step of 1-vs-all; 0: all";
     negatives: usize, "entities", "negatives per query, or per block of queries that share them";
@@ -196,6 +197,7 @@ impl Config {
             schedule: habits.schedule.into(),
             regulariser: "n3".into(),
             regularisation: habits.regularisation,
+            query_regularisation: 1.0,
             batch: habits.batch,
             answers: 16,
             negatives: 256,
@@ -303,9 +305,14 @@ impl Config {
             let what = format!("{} is no part of a label", self.label_smoothing);
             return Err(wrong("label_smoothing", what, "write a number from 0 to 1, such as 0.1"));
         }
-        if self.regularisation < 0.0 || self.initial < 0.0 {
-            let key = if self.initial < 0.0 { "initial" } else { "regularisation" };
-            return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
+        for (key, value) in [
+            ("regularisation", self.regularisation),
+            ("query_regularisation", self.query_regularisation),
+            ("initial", self.initial),
+        ] {
+            if value < 0.0 {
+                return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
+            }
         }
         Ok(())
     }

@@ -42,11 +42,16 @@ impl Command for Export {
             return Err(Error::from(FileError::Exists { path: target }).into());
         }
         let format = text(arguments, "format").unwrap_or_default();
+        // Of a graph only facts can be had; of a run facts, where no vectors go by the format.
+        let is_graph = Snapshot::open(&source).is_ok();
         let files = match (export::find(format), write::find(format)) {
+            (vectors, Ok(format)) if is_graph || vectors.is_err() => {
+                write_facts(&source, format, &target, context)?
+            }
             (Ok(format), _) => export::export(&Run::open(&source)?, format, &target)?,
-            (_, Ok(format)) => write_facts(&source, format, &target, context)?,
-            (Err(vectors), Err(facts)) => {
-                let known = [vectors.known, facts.known].concat();
+            (Err(vectors), _) => {
+                let facts = write::ALL.iter().map(|format| format.name());
+                let known = vectors.known.into_iter().chain(facts).collect();
                 return Err(Error::from(Unknown { kind: "format", known, ..vectors }).into());
             }
         };

@@ -317,6 +317,15 @@ impl<'a> TableRows<'a> {
         self.sink.kind(subject, kind)
     }
 
+    /// Takes the names of columns, where they stand apart from the rows.
+    ///
+    /// # Errors
+    /// Those of `--columns` and `--map`.
+    pub fn header(&mut self, names: &[&str]) -> Result<(), GraphError> {
+        self.fields = Some(Fields::choose(self.options, names)?.0);
+        Ok(())
+    }
+
     /// Takes the cells of a line.
     ///
     /// # Errors

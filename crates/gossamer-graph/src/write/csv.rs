@@ -1,9 +1,9 @@
 //! Comma-separated facts under a header, quoted where they must be.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::tsv::{HEADER, cells};
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::Row;
 
 /// Head, relation, tail, weight, from, until, graph.
@@ -23,13 +23,13 @@ impl Writer for CsvWriter {
     fn ending(&self) -> &'static str {
         "csv"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Table { out: csv::Writer::from_writer(out), begun: false })
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Table { out: csv::Writer::from_writer(out), begun: false }))
     }
 }
 
 struct Table<'a> {
-    out: csv::Writer<&'a mut dyn Write>,
+    out: csv::Writer<Out<'a>>,
     begun: bool,
 }
 

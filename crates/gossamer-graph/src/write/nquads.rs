@@ -1,11 +1,11 @@
 //! N-Quads, a fact and its named graph a line.
 
-use std::io::{self, Write};
+use std::io;
 
 use oxttl::NQuadsSerializer;
 
 use super::rdf::{attribute_quad, quad};
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::{Attribute, Row};
 
 /// N-Quads, a fact and its named graph a line.
@@ -25,12 +25,12 @@ impl Writer for NQuadsWriter {
     fn ending(&self) -> &'static str {
         "nq"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Statements(NQuadsSerializer::new().for_writer(out)))
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Statements(NQuadsSerializer::new().for_writer(out))))
     }
 }
 
-struct Statements<'a>(oxttl::nquads::WriterNQuadsSerializer<&'a mut dyn Write>);
+struct Statements<'a>(oxttl::nquads::WriterNQuadsSerializer<Out<'a>>);
 
 impl Sink for Statements<'_> {
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! N-Triples, a fact a line.
 
-use std::io::{self, Write};
+use std::io;
 
 use oxttl::NTriplesSerializer;
 
 use super::rdf::{attribute_quad, quad};
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::{Attribute, Row};
 
 /// N-Triples, a fact a line.
@@ -25,12 +25,12 @@ impl Writer for NTriplesWriter {
     fn ending(&self) -> &'static str {
         "nt"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Statements(NTriplesSerializer::new().for_writer(out)))
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Statements(NTriplesSerializer::new().for_writer(out))))
     }
 }
 
-struct Statements<'a>(oxttl::ntriples::WriterNTriplesSerializer<&'a mut dyn Write>);
+struct Statements<'a>(oxttl::ntriples::WriterNTriplesSerializer<Out<'a>>);
 
 impl Sink for Statements<'_> {
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! TriG, grouped by named graph and head.
 
-use std::io::{self, Write};
+use std::io;
 
 use oxttl::TriGSerializer;
 
 use super::rdf::{attribute_quad, quad};
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::{Attribute, Row};
 
 /// TriG, grouped by named graph and head.
@@ -25,12 +25,12 @@ impl Writer for TriGWriter {
     fn ending(&self) -> &'static str {
         "trig"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Statements(TriGSerializer::new().for_writer(out)))
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Statements(TriGSerializer::new().for_writer(out))))
     }
 }
 
-struct Statements<'a>(oxttl::trig::WriterTriGSerializer<&'a mut dyn Write>);
+struct Statements<'a>(oxttl::trig::WriterTriGSerializer<Out<'a>>);
 
 impl Sink for Statements<'_> {
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {

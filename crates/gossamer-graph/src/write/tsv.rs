@@ -1,8 +1,8 @@
 //! Tab-separated facts under a header.
 
-use std::io::{self, Write};
+use std::io;
 
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::Row;
 
 /// Head, relation, tail, weight, from, until, graph.
@@ -25,13 +25,13 @@ impl Writer for TsvWriter {
     fn ending(&self) -> &'static str {
         "tsv"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Table { out, begun: false })
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Table { out, begun: false }))
     }
 }
 
 struct Table<'a> {
-    out: &'a mut dyn Write,
+    out: Out<'a>,
     begun: bool,
 }
 

@@ -1,11 +1,11 @@
 //! Turtle, grouped by head.
 
-use std::io::{self, Write};
+use std::io;
 
 use oxttl::TurtleSerializer;
 
 use super::rdf::{attribute_quad, quad};
-use super::{Sink, Writer};
+use super::{Out, Sink, Started, Writer};
 use crate::read::{Attribute, Row};
 
 /// Turtle, grouped by head.
@@ -25,12 +25,12 @@ impl Writer for TurtleWriter {
     fn ending(&self) -> &'static str {
         "ttl"
     }
-    fn start<'a>(&self, out: &'a mut dyn Write) -> Box<dyn Sink + 'a> {
-        Box::new(Statements(TurtleSerializer::new().for_writer(out)))
+    fn start<'a>(&self, out: Out<'a>) -> Started<'a> {
+        Ok(Box::new(Statements(TurtleSerializer::new().for_writer(out))))
     }
 }
 
-struct Statements<'a>(oxttl::turtle::WriterTurtleSerializer<&'a mut dyn Write>);
+struct Statements<'a>(oxttl::turtle::WriterTurtleSerializer<Out<'a>>);
 
 impl Sink for Statements<'_> {
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {

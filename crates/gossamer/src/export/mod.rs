@@ -22,6 +22,7 @@ gossamer_machine::registry!("vector format", Export:
     safetensors::Safetensors,
     word2vec::Word2Vec,
     projector::Projector,
+    parquet::Parquet,
 );
 
 /// Files that vectors can be taken out in.
@@ -104,7 +105,7 @@ pub fn one_line(text: &str) -> String {
 /// Those of writing.
 pub fn write_file(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let partial = partial_path(path);
     let file = File::create(&partial).map_err(FileError::io("create", &partial))?;

@@ -40,6 +40,8 @@ pub struct Recipe<'a> {
     pub regulariser: &'a dyn Regulariser,
     /// Its weight.
     pub regularisation: f32,
+    /// How much more, or less, a penalty on queries weighs than one on answers.
+    pub query_regularisation: f32,
     /// Draws negatives.
     pub sampler: &'a dyn Sampler,
     /// How many.
@@ -75,6 +77,7 @@ impl Recipe<'_> {
             label_smoothing: config.label_smoothing,
             regulariser: regulariser::find(&config.regulariser)?,
             regularisation: config.regularisation,
+            query_regularisation: config.query_regularisation,
             sampler: sample::find(&config.negative_sampler)?,
             n_negatives: config.negatives,
             shared_negatives: config.shared_negatives,
@@ -223,7 +226,8 @@ fn regularise_queries(
     let rows = queries.chunks_exact(width).zip(gradient.chunks_exact_mut(width));
     let mut sum = 0.0;
     for ((query, gradient), mass) in rows.zip(&batch.masses) {
-        let factor = recipe.regularisation * mass / batch.total;
+        let weight = recipe.regularisation * recipe.query_regularisation;
+        let factor = weight * mass / batch.total;
         // The squares of a complex query's parts add up as those of a real one's.
         recipe.regulariser.add_gradient(Coordinates::Real, query, factor, gradient);
         sum += f64::from(factor * recipe.regulariser.penalty(Coordinates::Real, query));
@@ -232,33 +236,51 @@ fn regularise_queries(
 }
 
 /// The gradients of known rows and of relation rows, summed by id.
+///
+/// Queries are taken by condition, so that a relation's gradient, dim² floats with some score
+/// functions, is written once for many of them.
 fn fold_backward(
     model: &Model,
     machine: &Machine,
     batch: &Batch,
     gradient: &[f32],
 ) -> (SparseRows, SparseRows) {
-    /// Queries of a task: enough to be worth a hand-over.
-    const QUERIES: usize = 32;
+    /// Most queries whose shares of one condition's gradient are summed by one thread.
+    const QUERIES: usize = 64;
+    /// Sums of a task: enough to be worth a hand-over.
+    const SUMS: usize = 8;
     let (known_width, condition_width) = (model.entities.width(), model.relations.width());
     let query_width = model.query_width();
+    let condition = |query: &usize| model.condition(batch.asked[*query]).1;
+    let mut order: Vec<usize> = (0..batch.len()).collect();
+    order.sort_by_key(condition);
+    let sums: Vec<&[usize]> = order
+        .chunk_by(|one, next| condition(one) == condition(next))
+        .flat_map(|same| same.chunks(QUERIES))
+        .collect();
     let mut known = vec![0.0; batch.len() * known_width];
-    let mut condition = vec![0.0; batch.len() * condition_width];
-    let parts = known.chunks_mut(QUERIES * known_width);
-    let parts = parts.zip(condition.chunks_mut(QUERIES * condition_width)).enumerate();
-    machine.workers.each(parts.collect(), |(part, (known, condition))| {
-        let rows = known.chunks_exact_mut(known_width);
-        let rows = rows.zip(condition.chunks_exact_mut(condition_width)).enumerate();
-        for (within, (known, condition)) in rows {
-            let query = part * QUERIES + within;
-            let gradient = &gradient[query * query_width..][..query_width];
-            model.fold_backward(batch.asked[query], gradient, known, condition);
+    let mut conditions = vec![0.0; sums.len() * condition_width];
+    let mut rest = &mut known[..];
+    let tasks = sums.chunks(SUMS).zip(conditions.chunks_mut(SUMS * condition_width));
+    let tasks = tasks.map(|(sums, conditions)| {
+        let queries: usize = sums.iter().map(|queries| queries.len()).sum();
+        let (own, later) = std::mem::take(&mut rest).split_at_mut(queries * known_width);
+        rest = later;
+        (sums, conditions, own)
+    });
+    machine.workers.each(tasks.collect(), |(sums, conditions, known)| {
+        let mut known = known.chunks_exact_mut(known_width);
+        for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
+            for (query, known) in queries.iter().zip(&mut known) {
+                let gradient = &gradient[query * query_width..][..query_width];
+                model.fold_backward(batch.asked[*query], gradient, known, condition);
+            }
         }
     });
-    let knowns: Vec<u32> = batch.asked.iter().map(|asked| asked.known).collect();
-    let conditions: Vec<u32> = batch.asked.iter().map(|asked| model.condition(*asked).1).collect();
+    let knowns: Vec<u32> = order.iter().map(|query| batch.asked[*query].known).collect();
+    let ids: Vec<u32> = sums.iter().map(|queries| condition(&queries[0])).collect();
     let known = SparseRows::sum(&knowns, &known, known_width);
-    (known, SparseRows::sum(&conditions, &condition, condition_width))
+    (known, SparseRows::sum(&ids, &conditions, condition_width))
 }
 
 /// A regulariser on the rows that a batch used.

@@ -285,7 +285,7 @@ def step_loss(model, case, step, entity, relation, shares=None):
             )
         if regulariser == "dura":
             query = query_vector(model, side, case["reciprocal"], known_row, relation_row)
-            penalty = (query**2).sum() + (target_row**2).sum()
+            penalty = case["query_regularisation"] * (query**2).sum() + (target_row**2).sum()
         else:
             complex_entity = model in ("complex", "rotate")
             penalty = row_penalty(known_row, complex_entity, regulariser)
@@ -530,6 +530,7 @@ def later_cases_of(model):
 
     def case(name, *fields, **more):
         more.setdefault("label_smoothing", 0.0)
+        more.setdefault("query_regularisation", 1.0)
         return describe(name, *fields, **more)
 
     softmax, binary = "softmax-cross-entropy", "binary-cross-entropy"
@@ -558,7 +559,7 @@ def later_cases_of(model):
         yield case(
             "1-vs-all reciprocal weighted dura adagrad",
             "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
-            regulariser="dura", weighted=True,
+            regulariser="dura", weighted=True, query_regularisation=0.25,
         )
     yield case(
         "1-vs-all plain weighted smoothing 0.1 adagrad",
