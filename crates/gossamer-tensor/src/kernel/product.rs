@@ -4,6 +4,24 @@
 //! does not depend on the size of the block around it (tested).
 //! *Not here:* splitting over threads; each call runs on the caller's.
 
+/// A row-major matrix of which every row lies `stride` floats after the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// From the first element on.
+    pub values: &'a [f32],
+    /// Floats from row to row.
+    pub stride: usize,
+}
+
+/// As [`Matrix`], to be added to.
+#[derive(Debug)]
+pub struct MatrixMut<'a> {
+    /// From the first element on.
+    pub values: &'a mut [f32],
+    /// Floats from row to row.
+    pub stride: usize,
+}
+
 /// How an operand lies in memory: rows × columns with strides.
 #[derive(Debug, Clone, Copy)]
 struct View<'a> {
@@ -12,9 +30,19 @@ struct View<'a> {
     column_stride: usize,
 }
 
+impl<'a> View<'a> {
+    fn of(matrix: Matrix<'a>) -> Self {
+        Self { values: matrix.values, row_stride: matrix.stride, column_stride: 1 }
+    }
+
+    fn transposed(matrix: Matrix<'a>) -> Self {
+        Self { values: matrix.values, row_stride: 1, column_stride: matrix.stride }
+    }
+}
+
 /// out (m × n) = beta·out + A (m × k) · B (k × n), with the strides of the views.
 #[allow(unsafe_code)]
-fn product(shape: [usize; 3], a: View<'_>, b: View<'_>, beta: f32, out: &mut [f32]) {
+fn product(shape: [usize; 3], a: View<'_>, b: View<'_>, beta: f32, out: MatrixMut<'_>) {
     let [m, k, n] = shape;
     if m == 0 || n == 0 {
         return;
@@ -24,9 +52,11 @@ fn product(shape: [usize; 3], a: View<'_>, b: View<'_>, beta: f32, out: &mut [f3
     };
     assert!(k == 0 || reach(m, k, &a) < a.values.len(), "left operand too short");
     assert!(k == 0 || reach(k, n, &b) < b.values.len(), "right operand too short");
-    assert!(m * n <= out.len(), "result too short");
+    assert!((m - 1) * out.stride + n <= out.values.len(), "result too short");
+    assert!(m == 1 || n <= out.stride, "rows of the result overlap");
     // SAFETY: the assertions above say that every index reached with these shapes and strides lies
-    // inside its slice, and `out` is borrowed mutably, so it overlaps neither operand.
+    // inside its slice and that no element of the result is reached twice, and `out` is borrowed
+    // mutably, so it overlaps neither operand.
     unsafe {
         matrixmultiply::sgemm(
             m,
@@ -40,32 +70,27 @@ fn product(shape: [usize; 3], a: View<'_>, b: View<'_>, beta: f32, out: &mut [f3
             b.row_stride as isize,
             b.column_stride as isize,
             beta,
-            out.as_mut_ptr(),
-            n as isize,
+            out.values.as_mut_ptr(),
+            out.stride as isize,
             1,
         );
     }
 }
 
 /// out (m × n) = A (m × k) · Bᵀ, B being (n × k): all dots of the rows of A with those of B.
-pub fn rows_by_rows(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
-    let left = View { values: a, row_stride: k, column_stride: 1 };
-    let right = View { values: b, row_stride: 1, column_stride: k };
-    product([m, k, n], left, right, 0.0, out);
+pub fn rows_by_rows(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+    let out = MatrixMut { values: out, stride: shape[2] };
+    product(shape, View::of(a), View::transposed(b), 0.0, out);
 }
 
 /// out (m × n) += A (m × k) · B (k × n).
-pub fn add_product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
-    let left = View { values: a, row_stride: k, column_stride: 1 };
-    let right = View { values: b, row_stride: n, column_stride: 1 };
-    product([m, k, n], left, right, 1.0, out);
+pub fn add_product(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
+    product(shape, View::of(a), View::of(b), 1.0, out);
 }
 
 /// out (m × n) += Aᵀ · B, A being (k × m) and B (k × n).
-pub fn add_transposed_product(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
-    let left = View { values: a, row_stride: 1, column_stride: m };
-    let right = View { values: b, row_stride: n, column_stride: 1 };
-    product([m, k, n], left, right, 1.0, out);
+pub fn add_transposed_product(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
+    product(shape, View::transposed(a), View::of(b), 1.0, out);
 }
 
 #[cfg(test)]
@@ -78,18 +103,26 @@ mod tests {
             .collect()
     }
 
+    fn of(values: &[f32], stride: usize) -> Matrix<'_> {
+        Matrix { values, stride }
+    }
+
+    fn to(values: &mut [f32], stride: usize) -> MatrixMut<'_> {
+        MatrixMut { values, stride }
+    }
+
     #[test]
     fn products_equal_their_definition_on_small_whole_numbers() {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 × 3
         let b = [1.0, 0.0, 2.0, -1.0, 1.0, 1.0]; // 2 × 3
         let mut out = [0.0; 4];
-        rows_by_rows(2, 3, 2, &a, &b, &mut out);
+        rows_by_rows([2, 3, 2], of(&a, 3), of(&b, 3), &mut out);
         assert_eq!(out, [7.0, 4.0, 16.0, 7.0]);
         let mut sum = [1.0; 6];
-        add_product(2, 2, 3, &[1.0, 2.0, 0.0, 1.0], &b, &mut sum);
+        add_product([2, 2, 3], of(&[1.0, 2.0, 0.0, 1.0], 2), of(&b, 3), to(&mut sum, 3));
         assert_eq!(sum, [0.0, 3.0, 5.0, 0.0, 2.0, 2.0]);
         let mut sum = [0.0; 9];
-        add_transposed_product(3, 2, 3, &a, &b, &mut sum);
+        add_transposed_product([3, 2, 3], of(&a, 3), of(&b, 3), to(&mut sum, 3));
         assert_eq!(sum, [-3.0, 4.0, 6.0, -3.0, 5.0, 9.0, -3.0, 6.0, 12.0]);
     }
 
@@ -99,13 +132,13 @@ mod tests {
             let (m, n) = (37, 75);
             let (a, b) = (filled(m * k, 1), filled(n * k, 9));
             let mut whole = vec![0.0; m * n];
-            rows_by_rows(m, k, n, &a, &b, &mut whole);
+            rows_by_rows([m, k, n], of(&a, k), of(&b, k), &mut whole);
             for (i, j) in [(0, 0), (3, 70), (36, 74), (17, 33), (31, 64)] {
                 let mut one = [0.0];
-                rows_by_rows(1, k, 1, &a[i * k..][..k], &b[j * k..][..k], &mut one);
+                rows_by_rows([1, k, 1], of(&a[i * k..], k), of(&b[j * k..], k), &mut one);
                 assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
                 let mut few = [0.0; 5];
-                rows_by_rows(1, k, 5, &a[i * k..][..k], &b[(j / 5 * 5) * k..][..5 * k], &mut few);
+                rows_by_rows([1, k, 5], of(&a[i * k..], k), of(&b[j / 5 * 5 * k..], k), &mut few);
                 assert_eq!(few[j % 5].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
             }
         }

@@ -8,7 +8,8 @@
 
 use gossamer_machine::InstructionSet;
 
-use super::{distance, modulus, product, vector};
+use super::product::{self, Matrix, MatrixMut};
+use super::{distance, modulus, vector};
 
 /// How alike a query and a row are; higher is more alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,40 @@ pub enum Similarity {
     NegativeModulus,
 }
 
+/// Which floats of queries and rows are compared.
+///
+/// A product may leave out columns in which every query is zero; distances are over all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// Floats per query and per row.
+    pub width: usize,
+    /// The first that counts.
+    pub first: usize,
+    /// How many count.
+    pub n: usize,
+}
+
+impl From<usize> for Columns {
+    /// All of them.
+    fn from(width: usize) -> Self {
+        Self { width, first: 0, n: width }
+    }
+}
+
+impl Columns {
+    fn of(self, values: &[f32]) -> Matrix<'_> {
+        Matrix { values: &values[self.first..], stride: self.width }
+    }
+
+    fn of_mut(self, values: &mut [f32]) -> MatrixMut<'_> {
+        MatrixMut { values: &mut values[self.first..], stride: self.width }
+    }
+
+    fn slice(self, row: &[f32]) -> &[f32] {
+        &row[self.first..][..self.n]
+    }
+}
+
 /// A block of queries against a block of rows, as the backward pass sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
@@ -30,8 +65,8 @@ pub struct Block<'a> {
     pub queries: &'a [f32],
     /// (n × width).
     pub rows: &'a [f32],
-    /// Floats per query and per row.
-    pub width: usize,
+    /// Their columns.
+    pub columns: Columns,
     /// (m × n), as [`Similarity::scores`] gave them; read only by [`Similarity::NegativeL2`].
     pub scores: &'a [f32],
     /// (m × n): the derivative of the loss by each score.
@@ -54,15 +89,20 @@ impl Similarity {
         isa: InstructionSet,
         queries: &[f32],
         rows: &[f32],
-        width: usize,
+        columns: impl Into<Columns>,
         out: &mut [f32],
     ) {
+        let columns: Columns = columns.into();
+        let width = columns.width;
         let (m, n) = (queries.len() / width, rows.len() / width);
         if n == 0 {
             return;
         }
         match self {
-            Self::Dot => product::rows_by_rows(m, width, n, queries, rows, out),
+            Self::Dot => {
+                let (queries, rows) = (columns.of(queries), columns.of(rows));
+                product::rows_by_rows([m, columns.n, n], queries, rows, out);
+            }
             Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
             Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
             Self::NegativeModulus => modulus::modulus_block(isa, queries, rows, width, out),
@@ -71,11 +111,16 @@ impl Similarity {
 
     /// Adds the block's share of ∂loss/∂queries to `out` (m × width).
     pub fn add_query_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
-        let Block { queries, rows, width, scores, coefficients } = *block;
+        let Block { queries, rows, columns, scores, coefficients } = *block;
+        let width = columns.width;
         let (m, n) = (queries.len() / width, rows.len() / width);
         let strides = [n, 1];
         match self {
-            Self::Dot => product::add_product(m, n, width, coefficients, rows, out),
+            Self::Dot => {
+                let coefficients = Matrix { values: coefficients, stride: n };
+                let (rows, out) = (columns.of(rows), columns.of_mut(out));
+                product::add_product([m, n, columns.n], coefficients, rows, out);
+            }
             Self::NegativeL1 => {
                 distance::add_l1_gradient(isa, queries, rows, width, coefficients, strides, out);
             }
@@ -112,7 +157,7 @@ impl Similarity {
         de: &mut [f32],
     ) {
         if self == Self::NegativeModulus {
-            let Block { queries, rows, width, coefficients, .. } = *block;
+            let Block { queries, rows, columns: Columns { width, .. }, coefficients, .. } = *block;
             modulus::add_modulus_gradients(isa, queries, rows, width, coefficients, dq, de);
         } else {
             self.add_query_gradient(isa, block, dq);
@@ -129,7 +174,11 @@ impl Similarity {
         out: &mut [f32],
     ) {
         match self {
-            Self::Dot => vector::add_scaled(isa, out, block.coefficients[0], block.rows),
+            Self::Dot => {
+                let Columns { first, n, .. } = block.columns;
+                let row = block.columns.slice(block.rows);
+                vector::add_scaled(isa, &mut out[first..][..n], block.coefficients[0], row);
+            }
             _ => self.add_query_gradient(isa, block, out),
         }
     }
@@ -137,18 +186,27 @@ impl Similarity {
     /// As [`add_row_gradient`](Self::add_row_gradient) for one query and one row.
     pub fn add_row_gradient_of_pair(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
         match self {
-            Self::Dot => vector::add_scaled(isa, out, block.coefficients[0], block.queries),
+            Self::Dot => {
+                let Columns { first, n, .. } = block.columns;
+                let query = block.columns.slice(block.queries);
+                vector::add_scaled(isa, &mut out[first..][..n], block.coefficients[0], query);
+            }
             _ => self.add_row_gradient(isa, block, out),
         }
     }
 
     /// Adds the block's share of ∂loss/∂rows to `out` (n × width).
     pub fn add_row_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
-        let Block { queries, rows, width, scores, coefficients } = *block;
+        let Block { queries, rows, columns, scores, coefficients } = *block;
+        let width = columns.width;
         let (m, n) = (queries.len() / width, rows.len() / width);
         let strides = [1, n];
         match self {
-            Self::Dot => product::add_transposed_product(n, m, width, coefficients, queries, out),
+            Self::Dot => {
+                let coefficients = Matrix { values: coefficients, stride: n };
+                let (queries, out) = (columns.of(queries), columns.of_mut(out));
+                product::add_transposed_product([n, m, columns.n], coefficients, queries, out);
+            }
             Self::NegativeL1 => {
                 distance::add_l1_gradient(isa, rows, queries, width, coefficients, strides, out);
             }
@@ -258,7 +316,7 @@ mod tests {
                 let block = Block {
                     queries: &queries,
                     rows: &rows,
-                    width,
+                    columns: width.into(),
                     scores: &scores,
                     coefficients: &coefficients,
                 };
@@ -301,7 +359,7 @@ mod tests {
             let block = Block {
                 queries: &row,
                 rows: &row,
-                width: 4,
+                columns: 4.into(),
                 scores: &[-0.0],
                 coefficients: &[1.0],
             };

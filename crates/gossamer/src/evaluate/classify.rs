@@ -117,7 +117,7 @@ pub fn classify(
 pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Vec<f32> {
     /// Triples of a task.
     const TRIPLES: usize = 256;
-    let similarity = model.function.similarity();
+    let (similarity, columns) = (model.function.similarity(), model.columns());
     let parts: Vec<&Labelled> = triples.chunks(TRIPLES).collect();
     let scores = machine.workers.map(parts.len(), |part| {
         let (mut query, mut row) =
@@ -126,7 +126,7 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
             model.fold(&[asked], &mut query);
             model.entities.copy_row(answer, &mut row);
             let mut out = [0.0];
-            similarity.scores(machine.instruction_set, &query, &row, query.len(), &mut out);
+            similarity.scores(machine.instruction_set, &query, &row, columns, &mut out);
             out[0]
         };
         let one = |([head, relation, tail], _): &([u32; 3], bool)| {

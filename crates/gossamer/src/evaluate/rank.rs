@@ -180,7 +180,8 @@ impl Judge<'_> {
     fn block(&self, questions: &[Question]) -> Vec<Rank> {
         let isa = self.machine.instruction_set;
         let similarity = self.model.function.similarity();
-        let width = self.model.query_width();
+        let columns = self.model.columns();
+        let width = columns.width;
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
         let mut queries = vec![0.0; questions.len() * width];
         self.model.fold(&asked, &mut queries);
@@ -191,7 +192,7 @@ impl Judge<'_> {
             .map(|(question, query)| {
                 self.model.entities.copy_row(question.answer, &mut row);
                 let mut score = [0.0];
-                similarity.scores(isa, query, &row, width, &mut score);
+                similarity.scores(isa, query, &row, columns, &mut score);
                 score[0]
             })
             .collect();
@@ -201,7 +202,7 @@ impl Judge<'_> {
             let panel = self.model.entities.panel(index);
             let n = panel.rows.len() / width;
             let scores = &mut scores[..questions.len() * n];
-            similarity.scores(isa, &queries, panel.rows, width, scores);
+            similarity.scores(isa, &queries, panel.rows, columns, scores);
             for ((question, threshold), (scores, counts)) in
                 questions.iter().zip(&thresholds).zip(scores.chunks_exact(n).zip(&mut counts))
             {
@@ -291,7 +292,7 @@ mod tests {
             model.entities.copy_row(asked_for, &mut row);
             let mut out = [0.0];
             let isa = gossamer_machine::InstructionSet::detect();
-            model.function.similarity().scores(isa, &query, &row, row.len(), &mut out);
+            model.function.similarity().scores(isa, &query, &row, model.columns(), &mut out);
             out[0]
         };
         let own = score(head, tail);

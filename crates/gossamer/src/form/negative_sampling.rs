@@ -8,7 +8,7 @@
 //! *Paper:* Bordes et al. (2013); shared negatives after Lerer et al. (2019).
 
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
-use gossamer_tensor::kernel::similarity::Block;
+use gossamer_tensor::kernel::similarity::{Block, Columns};
 
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
@@ -52,12 +52,13 @@ impl TrainingForm for NegativeSampling {
         machine: &Machine,
     ) -> StepLoss {
         let batch = Batch::of_pairs(examples, items);
-        let width = learner.model.query_width();
+        let columns = learner.model.columns();
+        let width = columns.width;
         let mut queries = vec![0.0; batch.len() * width];
         learner.model.fold(&batch.asked, &mut queries);
         let address = Address::new(recipe.seed, Purpose::Negative, learner.steps);
         let work =
-            Work { learner, recipe, machine, batch: &batch, queries: &queries, width, address };
+            Work { learner, recipe, machine, batch: &batch, queries: &queries, columns, address };
         let blocks = batch.len().div_ceil(QUERIES);
         if recipe.shared_negatives {
             let done = machine.workers.map(blocks, |block| work.shared_block(block));
@@ -97,7 +98,7 @@ impl TrainingForm for NegativeSampling {
                         let block = Block {
                             queries: query,
                             rows: row,
-                            width,
+                            columns,
                             scores: &[pair.score],
                             coefficients: &[pair.coefficient],
                         };
@@ -155,7 +156,7 @@ struct Work<'a> {
     machine: &'a Machine,
     batch: &'a Batch,
     queries: &'a [f32],
-    width: usize,
+    columns: Columns,
     address: Address,
 }
 
@@ -197,9 +198,10 @@ impl Work<'_> {
     }
 
     fn scores(&self, queries: &[f32], rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; queries.len() / self.width * (rows.len() / self.width)];
+        let mut out =
+            vec![0.0; queries.len() / self.columns.width * (rows.len() / self.columns.width)];
         let similarity = self.learner.model.function.similarity();
-        similarity.scores(self.machine.instruction_set, queries, rows, self.width, &mut out);
+        similarity.scores(self.machine.instruction_set, queries, rows, self.columns, &mut out);
         out
     }
 
@@ -215,7 +217,7 @@ impl Work<'_> {
     fn shared_block(&self, block: usize) -> Shared {
         let first = block * QUERIES;
         let n = QUERIES.min(self.batch.len() - first);
-        let (isa, width) = (self.machine.instruction_set, self.width);
+        let (isa, width) = (self.machine.instruction_set, self.columns.width);
         let similarity = self.learner.model.function.similarity();
         let entities = &self.learner.model.entities;
         let queries = &self.queries[first * width..][..n * width];
@@ -239,7 +241,7 @@ impl Work<'_> {
             let block = Block {
                 queries: own,
                 rows: answer,
-                width,
+                columns: self.columns,
                 scores: &positive,
                 coefficients: &[slope],
             };
@@ -253,7 +255,7 @@ impl Work<'_> {
         let whole = Block {
             queries,
             rows: &negative_rows,
-            width,
+            columns: self.columns,
             scores: &scores,
             coefficients: &coefficients,
         };
@@ -265,7 +267,7 @@ impl Work<'_> {
     fn own_block(&self, block: usize) -> Own {
         let first = block * QUERIES;
         let n = QUERIES.min(self.batch.len() - first);
-        let width = self.width;
+        let width = self.columns.width;
         let similarity = self.learner.model.function.similarity();
         let mut own = Own { loss: 0.0, query_gradient: vec![0.0; n * width], pairs: Vec::new() };
         let mut candidate_rows = Vec::new();
@@ -284,7 +286,7 @@ impl Work<'_> {
             let block = Block {
                 queries: row,
                 rows: &candidate_rows,
-                width,
+                columns: self.columns,
                 scores: &scores,
                 coefficients: &coefficients,
             };

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use gossamer_machine::{Ledger, Machine};
 use gossamer_tensor::kernel::logistic::sigmoid_row;
-use gossamer_tensor::kernel::similarity::{Block, Similarity};
+use gossamer_tensor::kernel::similarity::{Block, Columns, Similarity};
 use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_row};
 use gossamer_tensor::kernel::vector;
 
@@ -101,7 +101,7 @@ struct Pass<'a> {
     machine: &'a Machine,
     batch: &'a Batch,
     similarity: Similarity,
-    width: usize,
+    columns: Columns,
     queries: Vec<f32>,
     over_all: OverAll,
     /// Part of each label that is spread over all entities, and over how many.
@@ -138,12 +138,23 @@ impl<'a> Pass<'a> {
         batch: &'a Batch,
         (over_all, smoothing): (OverAll, f32),
     ) -> Self {
-        let width = model.query_width();
+        let columns = model.columns();
+        let width = columns.width;
         let mut queries = vec![0.0; batch.len() * width];
         model.fold(&batch.asked, &mut queries);
         let similarity = model.function.similarity();
         let (n_entities, log_z) = (model.entities.n_rows() as f32, Vec::new());
-        Self { machine, batch, similarity, width, queries, over_all, smoothing, n_entities, log_z }
+        Self {
+            machine,
+            batch,
+            similarity,
+            columns,
+            queries,
+            over_all,
+            smoothing,
+            n_entities,
+            log_z,
+        }
     }
 
     /// Makes room for the first panels, as many as fit into `bytes`.
@@ -153,7 +164,8 @@ impl<'a> Pass<'a> {
         // Where the backward pass reads the scores themselves, exponentials are no use.
         kept.resize_with(if self.similarity.needs_scores() { 0 } else { fitting }, Kept::default);
         for (panel, kept) in kept.iter_mut().enumerate() {
-            kept.values.resize(self.batch.len() * table.panel(panel).rows.len() / self.width, 0.0);
+            kept.values
+                .resize(self.batch.len() * table.panel(panel).rows.len() / self.columns.width, 0.0);
             kept.maxima.resize(self.batch.len(), 0.0);
         }
     }
@@ -186,7 +198,7 @@ impl<'a> Pass<'a> {
         self.machine.workers.each_with(tasks, Kept::default, |scratch, group| {
             for (place, index) in group.panels.clone().enumerate() {
                 let panel = table.panel(index);
-                scratch.values.resize(n_queries * panel.rows.len() / self.width, 0.0);
+                scratch.values.resize(n_queries * panel.rows.len() / self.columns.width, 0.0);
                 scratch.maxima.resize(n_queries, 0.0);
                 let Kept { values, maxima } = group.kept.get_mut(place).unwrap_or(scratch);
                 self.score(panel, values, Some((&mut group.hits, &mut group.totals)));
@@ -229,8 +241,8 @@ impl<'a> Pass<'a> {
         sums: Option<(&mut Vec<f64>, &mut Vec<f64>)>,
     ) {
         let isa = self.machine.instruction_set;
-        self.similarity.scores(isa, &self.queries, panel.rows, self.width, values);
-        let n = panel.rows.len() / self.width;
+        self.similarity.scores(isa, &self.queries, panel.rows, self.columns, values);
+        let n = panel.rows.len() / self.columns.width;
         let Some((hits, totals)) = sums else { return };
         for (query, (hit, total)) in hits.iter_mut().zip(totals).enumerate() {
             let scores = &values[query * n..][..n];
@@ -290,12 +302,13 @@ impl<'a> Pass<'a> {
         scores: &'b [f32],
         coefficients: &'b [f32],
     ) -> Block<'b> {
-        Block { queries: &self.queries, rows: panel.rows, width: self.width, scores, coefficients }
+        let (queries, columns) = (&self.queries[..], self.columns);
+        Block { queries, rows: panel.rows, columns, scores, coefficients }
     }
 
     /// The block of a panel that was not kept: the same steps again, the same bits.
     fn recompute<'b>(&'b self, panel: Panel<'b>, scratch: &'b mut Scratch) -> Block<'b> {
-        let n_scores = self.batch.len() * panel.rows.len() / self.width;
+        let n_scores = self.batch.len() * panel.rows.len() / self.columns.width;
         let Scratch { scores, coefficients } = scratch;
         coefficients.resize(n_scores, 0.0);
         self.score(panel, coefficients, None);

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use gossamer_graph::{Side, Snapshot};
 use gossamer_machine::folder::Folder;
 use gossamer_machine::{Address, FileError, Purpose};
+use gossamer_tensor::kernel::similarity::Columns;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -100,6 +101,18 @@ impl Model {
     /// Floats of a query.
     pub fn query_width(&self) -> usize {
         self.function.widths(self.dim).query
+    }
+
+    /// The floats in which queries and rows are compared. With reciprocal relations all questions
+    /// are for tails.
+    pub fn columns(&self) -> Columns {
+        let width = self.query_width();
+        let all = Columns::from(width);
+        let answering = self.function.answering(self.dim);
+        if !self.reciprocal {
+            return all;
+        }
+        Columns { first: answering.start, n: answering.len(), ..all }
     }
 
     /// Folds queries into `out` (queries × width).

@@ -126,9 +126,9 @@ impl Answerer {
         k: usize,
         machine: &Machine,
     ) -> Vec<(u32, f32)> {
-        let similarity = self.model.function.similarity();
+        let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
         let scores = |rows: &[f32], out: &mut [f32]| {
-            similarity.scores(machine.instruction_set, query, rows, query.len(), out);
+            similarity.scores(machine.instruction_set, query, rows, columns, out);
         };
         self.best(&scores, candidates, allowed, k, machine)
     }

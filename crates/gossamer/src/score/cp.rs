@@ -3,6 +3,8 @@
 //! A row of dim d holds d floats for the head's role, then d for the tail's.
 //! *Paper:* Hitchcock (1927); for knowledge graphs with reciprocal relations Lacroix et al. (2018).
 
+use std::ops::Range;
+
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
@@ -36,6 +38,9 @@ impl ScoreFunction for Cp {
     }
     fn similarity(&self) -> Similarity {
         Similarity::Dot
+    }
+    fn answering(&self, dim: usize) -> Range<usize> {
+        dim..2 * dim
     }
     fn fold(&self, side: Side, known: &[f32], condition: &[f32], query: &mut [f32]) {
         let (own, other) = roles(side, condition.len());

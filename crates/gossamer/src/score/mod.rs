@@ -8,6 +8,8 @@
 //! predicted: (?, r, t) is asked as (t, r⁻¹, ?), r⁻¹ having a row of its own.
 //! *Not here:* losses; scores have no margin and no sigmoid.
 
+use std::ops::Range;
+
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
@@ -116,6 +118,11 @@ pub trait ScoreFunction: Sync {
     fn widths(&self, dim: usize) -> Widths;
     /// How a query is compared with a candidate.
     fn similarity(&self) -> Similarity;
+    /// The floats of an entity's row with which it answers when tails are asked for; a query is
+    /// zero elsewhere.
+    fn answering(&self, dim: usize) -> Range<usize> {
+        0..self.widths(dim).query
+    }
     /// The query for (known, condition) when `side` is asked for. All slices have their widths.
     fn fold(&self, side: Side, known: &[f32], condition: &[f32], query: &mut [f32]);
     /// Adds what the query's gradient says of the known row and the condition to their gradients.
@@ -187,6 +194,20 @@ mod tests {
                 unequal += (tail - score(*function, Side::Tail, &t, &r, &h)).abs();
             }
             assert_eq!(unequal < 1e-4, function.symmetric(), "{}", function.name());
+        }
+    }
+
+    #[test]
+    fn a_query_for_tails_is_zero_outside_of_what_answers() {
+        for function in ALL {
+            let widths = function.widths(5);
+            let (known, condition) = (row(widths.entity, 1), row(widths.relation, 2));
+            let mut query = vec![9.0; widths.query];
+            function.fold(Side::Tail, &known, &condition, &mut query);
+            let answering = function.answering(5);
+            let zero = |place: &usize| query[*place] == 0.0;
+            assert!((0..widths.query).filter(|p| !answering.contains(p)).all(|place| zero(&place)));
+            assert!(!answering.clone().all(|place| zero(&place)), "{}", function.name());
         }
     }
 
