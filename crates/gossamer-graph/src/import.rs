@@ -4,6 +4,7 @@
 //! and read back.
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use gossamer_machine::folder::Draft;
@@ -14,6 +15,7 @@ use crate::builder::{Builder, Leftovers};
 use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
+use crate::read::beside::Beside;
 use crate::read::labels::read_labels;
 use crate::read::source::{self, Source};
 use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink};
@@ -182,10 +184,13 @@ fn read_source(
     builder: &mut Builder<'_>,
 ) -> Result<(&'static str, ReadReport), GraphError> {
     let mut input = source::open(&source.path)?;
+    if let Some(beside) = &source.beside {
+        input = Box::new(BufReader::new(Beside::new(input, source::open(beside)?)));
+    }
     let options = ReadOptions {
         file: source.path.display().to_string(),
         columns: request.columns.clone(),
-        map: request.map.clone(),
+        map: request.map.clone().or_else(|| source.map.clone()),
         numbers: source.numbers.clone(),
         base: request.base.clone(),
         scope,
@@ -435,5 +440,54 @@ mod tests {
             }
             fs::write(&path, &whole).unwrap();
         }
+    }
+
+    /// The facts of a folder with these files, in words.
+    fn facts_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Snapshot, Vec<String>) {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        for (name, text) in files {
+            fs::create_dir_all(data.join(name).parent().unwrap()).unwrap();
+            fs::write(data.join(name), text).unwrap();
+        }
+        let request = ImportRequest { sources: vec![data], ..ImportRequest::default() };
+        import(&request, &root.path().join("graph"), &Silent).unwrap();
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        let triples = graph.triples(Split::Train).unwrap();
+        let name = |id: u32| graph.entities().name(id).unwrap();
+        let fact = |[head, relation, tail]: [u32; 3]| {
+            format!("{} {} {}", name(head), graph.relations().name(relation).unwrap(), name(tail))
+        };
+        let mut facts: Vec<String> = (0..triples.len()).map(|i| fact(triples.get(i))).collect();
+        facts.sort();
+        (root, graph, facts)
+    }
+
+    #[test]
+    fn benchmark_edges_of_one_kind_have_their_relations_beside_them() {
+        let (_root, _, facts) = facts_of(&[
+            ("raw/edge.csv", "0,1\n1,2\n"),
+            ("raw/edge_reltype.csv", "1\n0\n"),
+            ("raw/num-edge-list.csv", "2\n"),
+            ("mapping/nodeidx2entityid.csv", "node idx,entity id\n0,Q5\n1,\"Q6, old\"\n2,Q7\n"),
+            ("mapping/reltype2relid.csv", "reltype,rel id\n0,P1\n1,P2\n"),
+        ]);
+        assert_eq!(facts, ["Q5 P2 Q6, old", "Q6, old P1 Q7"]);
+    }
+
+    #[test]
+    fn benchmark_numbers_of_many_kinds_restart_with_every_type() {
+        let (_root, graph, facts) = facts_of(&[
+            ("raw/relations/author___writes___paper/edge.csv", "0,0\n1,0\n"),
+            ("raw/relations/paper___cites___paper/edge.csv", "0,1\n"),
+            ("raw/num-node-dict.csv", "author,paper\n2,2\n"),
+            ("mapping/author_entidx2name.csv", "ent idx,ent name\n0,ann\n1,bob\n"),
+        ]);
+        let all =
+            ["author/ann writes paper/0", "author/bob writes paper/0", "paper/0 cites paper/1"];
+        assert_eq!(facts, all);
+        let types = graph.types().unwrap().unwrap();
+        let ann = graph.entities().find("author/ann").unwrap().unwrap();
+        assert_eq!(types.names.name(types.of(ann)[0]).unwrap(), "author");
     }
 }

@@ -1,7 +1,9 @@
 //! What the columns of a table mean, shared by the readers of tables.
 
+use std::sync::Arc;
+
 use super::date::seconds;
-use super::numbers::Numbers;
+use super::numbers::{Numbered, Numbers};
 use super::{Attribute, ReadOptions, ReadReport, Row, TripleSink};
 use crate::error::{GraphError, Mistake};
 
@@ -219,17 +221,17 @@ impl Fields {
             let what = format!("{}, this one is empty", self.expected());
             return Err((what, "give every head, relation and tail a name"));
         }
-        let entity =
-            |cell: &'a str| numbers.map_or(Ok(cell), |numbers| numbers.entities.name(cell));
+        type List = Option<Arc<Numbered>>;
+        let name = |of: fn(&Numbers) -> &List| -> Result<&'a str, _> {
+            let list = numbers.and_then(|numbers| of(numbers).as_deref());
+            list.map_or(Ok(cell), |list| list.name(cell))
+        };
         let numbered = |what: String| (what, "the list and the triples must be of one version");
         let some = (!cell.is_empty()).then_some(cell);
         match role {
-            Role::Head => row.head = entity(cell).map_err(numbered)?,
-            Role::Tail => row.tail = entity(cell).map_err(numbered)?,
-            Role::Relation => {
-                let relation = numbers.map_or(Ok(cell), |numbers| numbers.relations.name(cell));
-                row.relation = relation.map_err(numbered)?;
-            }
+            Role::Head => row.head = name(|of| &of.heads).map_err(numbered)?,
+            Role::Tail => row.tail = name(|of| &of.tails).map_err(numbered)?,
+            Role::Relation => row.relation = name(|of| &of.relations).map_err(numbered)?,
             Role::Weight => row.weight = some.map(weight).transpose()?,
             Role::From => row.from = some.map(time).transpose()?,
             Role::Until => row.until = some.map(time).transpose()?,

@@ -14,6 +14,7 @@ use crate::error::{GraphError, Mistake};
 pub mod date;
 pub mod fields;
 pub mod source;
+pub mod beside;
 pub mod lines;
 pub mod numbers;
 pub mod layout;

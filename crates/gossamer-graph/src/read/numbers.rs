@@ -2,17 +2,20 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{ReadOptions, source};
 use crate::error::{GraphError, Mistake};
 
-/// The names behind the numbers of a source.
-#[derive(Debug, Default)]
+/// The names behind the numbers of a source; what has no list is a name already.
+#[derive(Debug, Clone, Default)]
 pub struct Numbers {
-    /// Of entities.
-    pub entities: Numbered,
+    /// Of heads.
+    pub heads: Option<Arc<Numbered>>,
+    /// Of tails: the same list, unless numbers restart for each type.
+    pub tails: Option<Arc<Numbered>>,
     /// Of relations.
-    pub relations: Numbered,
+    pub relations: Option<Arc<Numbered>>,
 }
 
 /// How a list is written.
@@ -22,6 +25,8 @@ pub enum ListOrder {
     NameFirst,
     /// A number, a tab, its name.
     NumberFirst,
+    /// A number, a comma, its name, perhaps in quotes.
+    NumberComma,
 }
 
 /// Names by number.
@@ -36,6 +41,35 @@ pub struct Numbered {
 impl Numbered {
     /// Numbers beyond this are typing errors; a list is dense.
     const MOST: u64 = 1 << 32;
+
+    /// The numbers below `n`, each under its prefix: names where no list gives any.
+    pub fn counted(prefix: &str, n: usize) -> Self {
+        let mut list = Self { file: format!("{prefix}…"), ..Self::default() };
+        for number in 0..n {
+            list.put(number, prefix, &number.to_string());
+        }
+        list
+    }
+
+    /// The same list with every name under a prefix.
+    pub fn under(&self, prefix: &str) -> Self {
+        let mut list = Self { file: self.file.clone(), ..Self::default() };
+        list.places.resize(self.places.len(), (0, 0));
+        for (number, place) in self.places.iter().enumerate().filter(|(_, place)| place.1 > 0) {
+            list.put(number, prefix, &self.text[place.0..place.1]);
+        }
+        list
+    }
+
+    fn put(&mut self, number: usize, prefix: &str, name: &str) {
+        if self.places.len() <= number {
+            self.places.resize(number + 1, (0, 0));
+        }
+        let start = self.text.len();
+        self.text.push_str(prefix);
+        self.text.push_str(name);
+        self.places[number] = (start, self.text.len());
+    }
 
     /// Reads a list. A first line that is one number alone, or a header, is passed over.
     ///
@@ -71,6 +105,9 @@ impl Numbered {
         let cut = match order {
             ListOrder::NameFirst => line.trim_end().rsplit_once(['\t', ' ']),
             ListOrder::NumberFirst => line.split_once('\t').map(|(number, name)| (name, number)),
+            ListOrder::NumberComma => {
+                line.split_once(',').map(|(number, name)| (name.trim().trim_matches('"'), number))
+            }
         };
         let (name, number) = cut.ok_or("expected a name and a number")?;
         let (name, number) = (name.trim(), number.trim());
@@ -84,15 +121,10 @@ impl Numbered {
         if place > 4 * self.places.len() + 1_000_000 {
             return Err(format!("number {place} leaves a large gap after {}", self.places.len()));
         }
-        if self.places.len() <= place {
-            self.places.resize(place + 1, (0, 0));
-        }
-        if self.places[place] != (0, 0) {
+        if !self.at(place).is_empty() {
             return Err(format!("number {place} already stands for '{}'", self.at(place)));
         }
-        let start = self.text.len();
-        self.text.push_str(name);
-        self.places[place] = (start, self.text.len());
+        self.put(place, "", name);
         Ok(())
     }
 

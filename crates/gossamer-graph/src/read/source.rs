@@ -21,6 +21,10 @@ pub struct Source {
     pub format: Option<&'static str>,
     /// The names behind its numbers.
     pub numbers: Option<Arc<Numbers>>,
+    /// A file whose lines go on those of the source.
+    pub beside: Option<PathBuf>,
+    /// Which column holds what.
+    pub map: Option<String>,
 }
 
 /// The files of the sources that a user named: files as they are, folders by their layout.

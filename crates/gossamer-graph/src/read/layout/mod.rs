@@ -11,6 +11,7 @@ use crate::error::GraphError;
 use crate::id::Split;
 
 gossamer_machine::registry!("layout", Layout:
+    ogb::Ogb,
     openke::OpenKeFolder,
     libkge::LibKge,
     pykeen::PyKeen,
@@ -78,10 +79,9 @@ pub fn numbered_sources(
     let (Some(entities), Some(relations), Some(_)) = (entities, relations, &files[0]) else {
         return Ok(None);
     };
-    let numbers = Arc::new(Numbers {
-        entities: Numbered::read(&entities, order)?,
-        relations: Numbered::read(&relations, order)?,
-    });
+    let entities = Some(Arc::new(Numbered::read(&entities, order)?));
+    let relations = Some(Arc::new(Numbered::read(&relations, order)?));
+    let numbers = Arc::new(Numbers { heads: entities.clone(), tails: entities, relations });
     let sources = Split::ALL.into_iter().zip(files).filter_map(|(split, path)| {
         let (path, split, numbers) = (path?, Some(split), Some(Arc::clone(&numbers)));
         Some(Source { path, split, numbers, ..pattern.clone() })
