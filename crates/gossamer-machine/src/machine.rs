@@ -13,6 +13,8 @@ pub enum InstructionSet {
     Avx2,
     /// x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
+    /// The same with products of bf16 pairs.
+    Avx512Bf16,
 }
 
 impl InstructionSet {
@@ -25,6 +27,9 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq");
+            if avx2 && avx512 && is_x86_feature_detected!("avx512bf16") {
+                return Self::Avx512Bf16;
+            }
             if avx2 && avx512 {
                 return Self::Avx512;
             }
@@ -35,12 +40,19 @@ impl InstructionSet {
         Self::Portable
     }
 
+    /// Those that this processor has, the best one last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let all = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+        all.into_iter().filter(|set| *set <= Self::detect())
+    }
+
     /// The name a user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512-bf16",
         }
     }
 }

@@ -46,23 +46,15 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// Replaces scores x by σ(x) and returns Σ ln(1 + eˣ).
-    pub fn sigmoid_row(scores: &mut [f32]) -> f32 {
-        let mut sums = [0.0; LANES];
-        let (full, rest) = scores.as_chunks_mut::<LANES>();
-        for scores in full {
-            for lane in 0..LANES {
-                let (sigmoid, softplus) = sigmoid_and_softplus(scores[lane]);
-                sums[lane] += softplus;
-                scores[lane] = sigmoid;
+    /// Replaces scores x by σ(x) and adds ln(1 + eˣ) to the sum of their column.
+    pub fn sigmoid_columns(scores: &mut [f32], sums: &mut [f32]) {
+        for row in scores.chunks_exact_mut(sums.len()) {
+            for (score, sum) in row.iter_mut().zip(sums.iter_mut()) {
+                let (sigmoid, softplus) = sigmoid_and_softplus(*score);
+                *score = sigmoid;
+                *sum += softplus;
             }
         }
-        for (lane, score) in rest.iter_mut().enumerate() {
-            let (sigmoid, softplus) = sigmoid_and_softplus(*score);
-            sums[lane] += softplus;
-            *score = sigmoid;
-        }
-        sum_lanes(&sums)
     }
 }
 

@@ -11,11 +11,12 @@
 macro_rules! for_each_instruction_set {
     (
         $(#[$doc:meta])*
-        pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+        $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?)
+        $(-> $result:ty)? $body:block
     ) => {
         $(#[$doc])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
-        pub fn $name(
+        $visibility fn $name(
             instruction_set: gossamer_machine::InstructionSet,
             $($arg: $type),*
         ) $(-> $result)? {
@@ -37,7 +38,9 @@ macro_rules! for_each_instruction_set {
             match instruction_set {
                 // SAFETY: an `InstructionSet` names only what this processor was found to have.
                 #[cfg(target_arch = "x86_64")]
-                gossamer_machine::InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
+                set if set >= gossamer_machine::InstructionSet::Avx512 => unsafe {
+                    avx512($($arg),*)
+                },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 gossamer_machine::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
@@ -48,6 +51,7 @@ macro_rules! for_each_instruction_set {
 }
 
 pub mod vector;
+pub mod tile;
 pub mod product;
 pub mod softmax;
 pub mod logistic;

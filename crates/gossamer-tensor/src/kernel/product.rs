@@ -1,8 +1,15 @@
-//! Matrix products of row-major blocks.
+//! Matrix products, in f32 or with bf16 factors and f32 sums.
 //!
-//! *Invariant:* each element is summed over the inner dimension in one fixed order, so an element
-//! does not depend on the size of the block around it (tested).
+//! The right operand is packed into strips of columns; the left one is read where it lies, by row or
+//! by column. Sums go to the result, on what is there, or scaled on what is there.
+//!
+//! *Invariant:* each element is summed over the inner dimension in order, so an element does not
+//! depend on the size of the block around it, nor on which operand is packed (tested).
 //! *Not here:* splitting over threads; each call runs on the caller's.
+
+use gossamer_machine::InstructionSet;
+
+use super::tile::{Factor, HALF_STRIP, Operands, Pair, STRIP, TILE_ROWS, Tile, heights};
 
 /// A row-major matrix of which every row lies `stride` floats after the one before.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +20,7 @@ pub struct Matrix<'a> {
     pub stride: usize,
 }
 
-/// As [`Matrix`], to be added to.
+/// As [`Matrix`], to be written.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     /// From the first element on.
@@ -22,75 +29,391 @@ pub struct MatrixMut<'a> {
     pub stride: usize,
 }
 
-/// How an operand lies in memory: rows × columns with strides.
+/// A left operand: the factor of row i and step k of the depth is at i·row + k·step.
 #[derive(Debug, Clone, Copy)]
-struct View<'a> {
-    values: &'a [f32],
-    row_stride: usize,
-    column_stride: usize,
+pub struct Left<'a, T> {
+    /// From the first factor on.
+    pub values: &'a [T],
+    /// See above.
+    pub row: usize,
+    /// See above.
+    pub step: usize,
 }
 
-impl<'a> View<'a> {
-    fn of(matrix: Matrix<'a>) -> Self {
-        Self { values: matrix.values, row_stride: matrix.stride, column_stride: 1 }
-    }
-
-    fn transposed(matrix: Matrix<'a>) -> Self {
-        Self { values: matrix.values, row_stride: 1, column_stride: matrix.stride }
+impl<'a> From<Matrix<'a>> for Left<'a, f32> {
+    fn from(matrix: Matrix<'a>) -> Self {
+        Self { values: matrix.values, row: matrix.stride, step: 1 }
     }
 }
 
-/// out (m × n) = beta·out + A (m × k) · B (k × n), with the strides of the views.
-#[allow(unsafe_code)]
-fn product(shape: [usize; 3], a: View<'_>, b: View<'_>, beta: f32, out: MatrixMut<'_>) {
-    let [m, k, n] = shape;
-    if m == 0 || n == 0 {
-        return;
-    }
-    let reach = |rows: usize, columns: usize, view: &View<'_>| {
-        (rows.max(1) - 1) * view.row_stride + (columns.max(1) - 1) * view.column_stride
-    };
-    assert!(k == 0 || reach(m, k, &a) < a.values.len(), "left operand too short");
-    assert!(k == 0 || reach(k, n, &b) < b.values.len(), "right operand too short");
-    assert!((m - 1) * out.stride + n <= out.values.len(), "result too short");
-    assert!(m == 1 || n <= out.stride, "rows of the result overlap");
-    // SAFETY: the assertions above say that every index reached with these shapes and strides lies
-    // inside its slice and that no element of the result is reached twice, and `out` is borrowed
-    // mutably, so it overlaps neither operand.
-    unsafe {
-        matrixmultiply::sgemm(
-            m,
-            k,
-            n,
-            1.0,
-            a.values.as_ptr(),
-            a.row_stride as isize,
-            a.column_stride as isize,
-            b.values.as_ptr(),
-            b.row_stride as isize,
-            b.column_stride as isize,
-            beta,
-            out.values.as_mut_ptr(),
-            out.stride as isize,
-            1,
-        );
+impl<'a> Matrix<'a> {
+    /// As left operand, rows and columns exchanged.
+    pub fn transposed(self) -> Left<'a, f32> {
+        Left { values: self.values, row: 1, step: self.stride }
     }
 }
+
+/// A right operand, packed: strip after strip, each (depth × its columns).
+#[derive(Debug, Clone, Default)]
+pub struct Right<T> {
+    factors: Vec<T>,
+    depth: usize,
+    columns: usize,
+}
+
+impl<T: Factor> Right<T> {
+    /// Room for (depth × columns), depth counted in numbers; what is there is kept or zero.
+    fn room(&mut self, depth: usize, columns: usize) {
+        (self.depth, self.columns) = (depth.div_ceil(T::NUMBERS), columns);
+        let last = columns % STRIP;
+        let packed = columns - last + if last == 0 { 0 } else { width_of(last) };
+        // A factor without a number, and a column that is only room, is zero.
+        self.factors.clear();
+        self.factors.resize(self.depth * packed, T::default());
+    }
+
+    /// The strips: their first column, how many columns they hold, and their factors.
+    fn strips(&self) -> impl Iterator<Item = (usize, usize, &[T])> {
+        (0..self.columns).step_by(STRIP).map(|first| {
+            let columns = STRIP.min(self.columns - first);
+            let factors = &self.factors[first * self.depth..][..width_of(columns) * self.depth];
+            (first, columns, factors)
+        })
+    }
+
+    /// The strips to be filled: their first column, how many columns they hold, and their factors.
+    fn strips_mut(&mut self) -> impl Iterator<Item = (usize, usize, &mut [T])> {
+        let (columns, depth) = (self.columns, self.depth);
+        self.factors.chunks_mut((STRIP * depth).max(1)).enumerate().map(move |(place, factors)| {
+            let first = place * STRIP;
+            (first, STRIP.min(columns - first), factors)
+        })
+    }
+}
+
+/// Columns that a strip of so many takes.
+fn width_of(columns: usize) -> usize {
+    if columns <= HALF_STRIP { HALF_STRIP } else { STRIP }
+}
+
+impl<T: Number> Right<T> {
+    /// Packs `source` (depth × columns), each of its rows times its scale.
+    pub fn pack(
+        &mut self,
+        isa: InstructionSet,
+        depth: usize,
+        columns: usize,
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    ) {
+        self.room(depth, columns);
+        for (first, columns, strip) in self.strips_mut() {
+            let source = Matrix { values: &source.values[first..], ..source };
+            T::pack(isa, strip, [depth, columns], source, scale);
+        }
+    }
+
+    /// Packs the transpose of `source` (columns × depth).
+    pub fn pack_transposed(&mut self, depth: usize, columns: usize, source: Matrix<'_>) {
+        self.room(depth, columns);
+        for (first, columns, strip) in self.strips_mut() {
+            let width = width_of(columns);
+            for column in 0..columns {
+                let row = &source.values[(first + column) * source.stride..][..depth];
+                for (packed, numbers) in strip.chunks_exact_mut(width).zip(row.chunks(T::NUMBERS)) {
+                    packed[column] = T::of(numbers);
+                }
+            }
+        }
+    }
+}
+
+/// A factor that is made of floats.
+pub trait Number: Factor {
+    /// Of as many numbers as it holds; what is missing is zero.
+    fn of(numbers: &[f32]) -> Self;
+    /// Fills a strip with the first columns of `source`, each row times its scale.
+    fn pack(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    );
+    /// `n` rows of a matrix as left operand; in `room`, if they are not what it takes.
+    fn left<'a>(
+        isa: InstructionSet,
+        shape: [usize; 2],
+        source: Matrix<'a>,
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self>;
+}
+
+impl Number for f32 {
+    fn of(numbers: &[f32]) -> Self {
+        numbers[0]
+    }
+    fn pack(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    ) {
+        pack_floats(isa, strip, shape, source, scale);
+    }
+    fn left<'a>(
+        _: InstructionSet,
+        _: [usize; 2],
+        source: Matrix<'a>,
+        _: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        source.into()
+    }
+}
+
+impl Number for Pair {
+    fn of(numbers: &[f32]) -> Self {
+        Self::new(numbers[0], numbers.get(1).copied().unwrap_or(0.0))
+    }
+    fn pack(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    ) {
+        pack_pairs(isa, strip, shape, source, scale);
+    }
+    fn left<'a>(
+        isa: InstructionSet,
+        [n, columns]: [usize; 2],
+        source: Matrix<'a>,
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        let row = columns.div_ceil(2);
+        room.resize(n * row, Self::default());
+        pairs_of_rows(isa, columns, source, room);
+        Left { values: room, row, step: 1 }
+    }
+}
+
+for_each_instruction_set! {
+    fn pack_floats(
+        strip: &mut [f32],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    ) {
+        let [_, columns] = shape;
+        for (k, packed) in strip.chunks_exact_mut(width_of(columns)).enumerate() {
+            let row = &source.values[k * source.stride..][..columns];
+            match scale {
+                None => packed[..columns].copy_from_slice(row),
+                Some(scale) => {
+                    let packed = packed.iter_mut().zip(row);
+                    packed.for_each(|(packed, value)| *packed = scale[k] * value);
+                }
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    fn pack_pairs(
+        strip: &mut [Pair],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+        scale: Option<&[f32]>,
+    ) {
+        let [depth, columns] = shape;
+        for (step, packed) in strip.chunks_exact_mut(width_of(columns)).enumerate() {
+            let k = 2 * step;
+            let row = &source.values[k * source.stride..][..columns];
+            let first = scale.map_or(1.0, |scale| scale[k]);
+            if k + 1 < depth {
+                let next = &source.values[(k + 1) * source.stride..][..columns];
+                let second = scale.map_or(1.0, |scale| scale[k + 1]);
+                for ((packed, one), two) in packed.iter_mut().zip(row).zip(next) {
+                    *packed = Pair::new(first * one, second * two);
+                }
+            } else {
+                for (packed, one) in packed.iter_mut().zip(row) {
+                    *packed = Pair::new(first * one, 0.0);
+                }
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Rows of numbers as rows of pairs; `out` is (n × columns/2, rounded up).
+    fn pairs_of_rows(columns: usize, source: Matrix<'_>, out: &mut [Pair]) {
+        for (row, out) in out.chunks_exact_mut(columns.div_ceil(2)).enumerate() {
+            let row = &source.values[row * source.stride..][..columns];
+            let (full, rest) = row.as_chunks::<2>();
+            for (out, [first, second]) in out.iter_mut().zip(full) {
+                *out = Pair::new(*first, *second);
+            }
+            if let ([last], Some(out)) = (rest, out.last_mut()) {
+                *out = Pair::new(*last, 0.0);
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Two rows after another as a row of pairs; an odd last row goes with zeros. Rows are (n × m),
+    /// pairs (n/2, rounded up, × m).
+    pub fn pairs_along_columns(values: &[f32], m: usize, out: &mut [Pair]) {
+        for (rows, out) in values.chunks(2 * m).zip(out.chunks_exact_mut(m)) {
+            let (first, second) = rows.split_at(m);
+            if second.is_empty() {
+                let pairs = out.iter_mut().zip(first);
+                pairs.for_each(|(out, value)| *out = Pair::new(*value, 0.0));
+                continue;
+            }
+            for ((out, one), two) in out.iter_mut().zip(first).zip(second) {
+                *out = Pair::new(*one, *two);
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Turns pairs along columns into pairs along rows: from (n/2, rounded up, × m) to
+    /// (n × m/2, rounded up).
+    pub fn pairs_along_rows(pairs: &[Pair], m: usize, out: &mut [Pair]) {
+        let width = m.div_ceil(2);
+        for (pairs, out) in pairs.chunks_exact(m).zip(out.chunks_mut(2 * width)) {
+            let (first, second) = out.split_at_mut(width);
+            let (full, rest) = pairs.as_chunks::<2>();
+            for (out, [one, two]) in first.iter_mut().zip(full) {
+                *out = Pair((one.0 & 0xFFFF) | (two.0 << 16));
+            }
+            for (out, [one, two]) in second.iter_mut().zip(full) {
+                *out = Pair((one.0 >> 16) | (two.0 & 0xFFFF_0000));
+            }
+            if let [last] = rest {
+                first[width - 1] = Pair(last.0 & 0xFFFF);
+                if let Some(out) = second.last_mut() {
+                    *out = Pair(last.0 >> 16);
+                }
+            }
+        }
+    }
+}
+
+/// Where sums go.
+#[derive(Debug, Clone, Copy)]
+pub enum Put<'a> {
+    /// In place of what is there.
+    Set,
+    /// On what is there.
+    Add,
+    /// On what is there, times a number for each row.
+    AddScaled(&'a [f32]),
+}
+
+for_each_instruction_set! {
+    /// Writes the sums of a tile to rows that lie `stride` floats apart.
+    fn put_rows(tile: &[[f32; STRIP]], columns: usize, put: Put<'_>, out: MatrixMut<'_>) {
+        let MatrixMut { values, stride } = out;
+        for (i, sums) in tile.iter().enumerate() {
+            let out = &mut values[i * stride..][..columns];
+            match put {
+                Put::Set => out.copy_from_slice(&sums[..columns]),
+                Put::Add => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
+                Put::AddScaled(factors) => {
+                    let factor = factors[i];
+                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += factor * sum);
+                }
+            }
+        }
+    }
+}
+
+/// The product of `rows` rows of the left operand with the right one, put to `out`.
+pub fn multiply<T: Factor>(
+    isa: InstructionSet,
+    rows: usize,
+    left: Left<'_, T>,
+    right: &Right<T>,
+    put: Put<'_>,
+    out: MatrixMut<'_>,
+) {
+    tiles(isa, rows, left, right, |tile, [i, height], [first, columns]| {
+        let put = match put {
+            Put::AddScaled(factors) => Put::AddScaled(&factors[i..]),
+            other => other,
+        };
+        let values = &mut out.values[i * out.stride + first..];
+        let out = MatrixMut { values, stride: out.stride };
+        put_rows(isa, &tile[..height], columns, put, out);
+    });
+}
+
+/// Calls `take` with every tile, its first row and rows, its first column and columns.
+fn tiles<T: Factor>(
+    isa: InstructionSet,
+    rows: usize,
+    left: Left<'_, T>,
+    right: &Right<T>,
+    mut take: impl FnMut(&Tile, [usize; 2], [usize; 2]),
+) {
+    let mut tile = [[0.0; STRIP]; TILE_ROWS];
+    for (first, columns, strip) in right.strips() {
+        let half = width_of(columns) == HALF_STRIP;
+        let mut i = 0;
+        while i < rows {
+            let height = heights(isa).iter().copied().find(|height| *height <= rows - i);
+            let height = height.unwrap_or(1);
+            let (Left { values, row, step }, depth) = (left, right.depth);
+            let operands = Operands { depth, left: &values[i * row..], row, step, right: strip };
+            T::tile(isa, height, half, &operands, &mut tile);
+            take(&tile, [i, height], [first, columns]);
+            i += height;
+        }
+    }
+}
+
+/// Below so many rows it is they that are packed, and the result is written across.
+const FEW: usize = 16;
 
 /// out (m × n) = A (m × k) · Bᵀ, B being (n × k): all dots of the rows of A with those of B.
-pub fn rows_by_rows(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    let out = MatrixMut { values: out, stride: shape[2] };
-    product(shape, View::of(a), View::transposed(b), 0.0, out);
+pub fn rows_by_rows(
+    isa: InstructionSet,
+    [m, k, n]: [usize; 3],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    out: &mut [f32],
+) {
+    let mut right = Right::<f32>::default();
+    if m >= FEW || n < m {
+        right.pack_transposed(k, n, b);
+        return multiply(isa, m, a.into(), &right, Put::Set, MatrixMut { values: out, stride: n });
+    }
+    right.pack_transposed(k, m, a);
+    tiles(isa, n, b.into(), &right, |tile, [j, height], [first, columns]| {
+        for (place, sums) in tile[..height].iter().enumerate() {
+            for (i, sum) in sums[..columns].iter().enumerate() {
+                out[(first + i) * n + j + place] = *sum;
+            }
+        }
+    });
 }
 
 /// out (m × n) += A (m × k) · B (k × n).
-pub fn add_product(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
-    product(shape, View::of(a), View::of(b), 1.0, out);
-}
-
-/// out (m × n) += Aᵀ · B, A being (k × m) and B (k × n).
-pub fn add_transposed_product(shape: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
-    product(shape, View::transposed(a), View::of(b), 1.0, out);
+pub fn add_product(
+    isa: InstructionSet,
+    [m, k, n]: [usize; 3],
+    a: Left<'_, f32>,
+    b: Matrix<'_>,
+    out: MatrixMut<'_>,
+) {
+    let mut right = Right::<f32>::default();
+    right.pack(isa, k, n, b, None);
+    multiply(isa, m, a, &right, Put::Add, out);
 }
 
 #[cfg(test)]
@@ -115,31 +438,97 @@ mod tests {
     fn products_equal_their_definition_on_small_whole_numbers() {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 × 3
         let b = [1.0, 0.0, 2.0, -1.0, 1.0, 1.0]; // 2 × 3
-        let mut out = [0.0; 4];
-        rows_by_rows([2, 3, 2], of(&a, 3), of(&b, 3), &mut out);
-        assert_eq!(out, [7.0, 4.0, 16.0, 7.0]);
-        let mut sum = [1.0; 6];
-        add_product([2, 2, 3], of(&[1.0, 2.0, 0.0, 1.0], 2), of(&b, 3), to(&mut sum, 3));
-        assert_eq!(sum, [0.0, 3.0, 5.0, 0.0, 2.0, 2.0]);
-        let mut sum = [0.0; 9];
-        add_transposed_product([3, 2, 3], of(&a, 3), of(&b, 3), to(&mut sum, 3));
-        assert_eq!(sum, [-3.0, 4.0, 6.0, -3.0, 5.0, 9.0, -3.0, 6.0, 12.0]);
+        for isa in InstructionSet::all() {
+            let mut out = [0.0; 4];
+            rows_by_rows(isa, [2, 3, 2], of(&a, 3), of(&b, 3), &mut out);
+            assert_eq!(out, [7.0, 4.0, 16.0, 7.0]);
+            let mut sum = [1.0; 6];
+            let left = of(&[1.0, 2.0, 0.0, 1.0], 2).into();
+            add_product(isa, [2, 2, 3], left, of(&b, 3), to(&mut sum, 3));
+            assert_eq!(sum, [0.0, 3.0, 5.0, 0.0, 2.0, 2.0]);
+            let mut sum = [0.0; 9];
+            add_product(isa, [3, 2, 3], of(&a, 3).transposed(), of(&b, 3), to(&mut sum, 3));
+            assert_eq!(sum, [-3.0, 4.0, 6.0, -3.0, 5.0, 9.0, -3.0, 6.0, 12.0]);
+        }
     }
 
     #[test]
     fn an_element_does_not_depend_on_the_block_around_it() {
-        for k in [6, 200, 513, 1100] {
-            let (m, n) = (37, 75);
-            let (a, b) = (filled(m * k, 1), filled(n * k, 9));
-            let mut whole = vec![0.0; m * n];
-            rows_by_rows([m, k, n], of(&a, k), of(&b, k), &mut whole);
-            for (i, j) in [(0, 0), (3, 70), (36, 74), (17, 33), (31, 64)] {
-                let mut one = [0.0];
-                rows_by_rows([1, k, 1], of(&a[i * k..], k), of(&b[j * k..], k), &mut one);
-                assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
-                let mut few = [0.0; 5];
-                rows_by_rows([1, k, 5], of(&a[i * k..], k), of(&b[j / 5 * 5 * k..], k), &mut few);
-                assert_eq!(few[j % 5].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
+        for isa in InstructionSet::all() {
+            for k in [6, 200, 513] {
+                let (m, n) = (37, 75);
+                let (a, b) = (filled(m * k, 1), filled(n * k, 9));
+                let mut whole = vec![0.0; m * n];
+                rows_by_rows(isa, [m, k, n], of(&a, k), of(&b, k), &mut whole);
+                for (i, j) in [(0, 0), (3, 70), (36, 74), (17, 33), (31, 64)] {
+                    let mut one = [0.0];
+                    rows_by_rows(isa, [1, k, 1], of(&a[i * k..], k), of(&b[j * k..], k), &mut one);
+                    assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
+                    let mut few = [0.0; 5];
+                    let near = of(&b[j / 5 * 5 * k..], k);
+                    rows_by_rows(isa, [1, k, 5], of(&a[i * k..], k), near, &mut few);
+                    assert_eq!(few[j % 5].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_along_columns_become_pairs_along_rows() {
+        for isa in InstructionSet::all() {
+            for (n, m) in [(1usize, 1usize), (2, 2), (5, 7), (8, 33)] {
+                let values: Vec<f32> = (0..n * m).map(|i| i as f32).collect();
+                let mut columns = vec![Pair::default(); n.div_ceil(2) * m];
+                pairs_along_columns(isa, &values, m, &mut columns);
+                let mut rows = vec![Pair::default(); n * m.div_ceil(2)];
+                pairs_along_rows(isa, &columns, m, &mut rows);
+                for (e, row) in values.chunks(m).enumerate() {
+                    for (q, value) in row.iter().enumerate() {
+                        let value = Pair::new(*value, 0.0).get()[0];
+                        assert_eq!(columns[e / 2 * m + q].get()[e % 2], value);
+                        assert_eq!(rows[e * m.div_ceil(2) + q / 2].get()[q % 2], value);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_shape_with_bf16_factors_is_near_the_product_of_their_numbers() {
+        let rounded = |x: f32| Pair::new(x, 0.0).get()[0];
+        for isa in InstructionSet::all() {
+            for [m, k, n] in [[1, 1, 1], [5, 7, 3], [13, 64, 33], [29, 101, 80], [12, 2, 48]] {
+                let (a, b) = (filled(m * k, 3), filled(k * n, 4));
+                let scale: Vec<f32> = (0..k).map(|k| 1.0 + k as f32 / 7.0).collect();
+                let mut room = Vec::new();
+                let left = Pair::left(isa, [m, k], of(&a, k), &mut room);
+                let mut right = Right::<Pair>::default();
+                right.pack(isa, k, n, of(&b, n), Some(&scale));
+                let factors: Vec<f32> = (0..m).map(|i| i as f32 - 2.0).collect();
+                let mut out = vec![1.0; m * n];
+                let put = Put::AddScaled(&factors);
+                multiply(isa, m, left, &right, put, to(&mut out, n));
+                let across: Vec<f32> = (0..n * k).map(|p| b[p % k * n + p / k]).collect();
+                let mut plain = Right::<Pair>::default();
+                plain.pack_transposed(k, n, of(&across, k));
+                let mut unscaled = vec![0.0; m * n];
+                multiply(isa, m, left, &plain, Put::Set, to(&mut unscaled, n));
+                for i in 0..m {
+                    for j in 0..n {
+                        let sum = |scale: &dyn Fn(usize) -> f32| -> f64 {
+                            let of = |k_: usize| {
+                                let other = rounded(scale(k_) * b[k_ * n + j]);
+                                f64::from(rounded(a[i * k + k_])) * f64::from(other)
+                            };
+                            (0..k).map(of).sum()
+                        };
+                        let exact = 1.0 + f64::from(factors[i]) * sum(&|k| scale[k]);
+                        let found = f64::from(out[i * n + j]);
+                        assert!((found - exact).abs() < 1e-4 * (1.0 + exact.abs()), "{isa:?}");
+                        let (exact, found) = (sum(&|_| 1.0), f64::from(unscaled[i * n + j]));
+                        assert!((found - exact).abs() < 1e-5 * (1.0 + exact.abs()), "{isa:?}");
+                    }
+                }
             }
         }
     }

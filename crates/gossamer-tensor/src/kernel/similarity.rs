@@ -45,11 +45,13 @@ impl From<usize> for Columns {
 }
 
 impl Columns {
-    fn of(self, values: &[f32]) -> Matrix<'_> {
+    /// Rows of which these columns count, as a matrix.
+    pub fn of(self, values: &[f32]) -> Matrix<'_> {
         Matrix { values: &values[self.first..], stride: self.width }
     }
 
-    fn of_mut(self, values: &mut [f32]) -> MatrixMut<'_> {
+    /// As [`of`](Self::of), to be written.
+    pub fn of_mut(self, values: &mut [f32]) -> MatrixMut<'_> {
         MatrixMut { values: &mut values[self.first..], stride: self.width }
     }
 
@@ -101,7 +103,7 @@ impl Similarity {
         match self {
             Self::Dot => {
                 let (queries, rows) = (columns.of(queries), columns.of(rows));
-                product::rows_by_rows([m, columns.n, n], queries, rows, out);
+                product::rows_by_rows(isa, [m, columns.n, n], queries, rows, out);
             }
             Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
             Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
@@ -119,7 +121,7 @@ impl Similarity {
             Self::Dot => {
                 let coefficients = Matrix { values: coefficients, stride: n };
                 let (rows, out) = (columns.of(rows), columns.of_mut(out));
-                product::add_product([m, n, columns.n], coefficients, rows, out);
+                product::add_product(isa, [m, n, columns.n], coefficients.into(), rows, out);
             }
             Self::NegativeL1 => {
                 distance::add_l1_gradient(isa, queries, rows, width, coefficients, strides, out);
@@ -205,7 +207,8 @@ impl Similarity {
             Self::Dot => {
                 let coefficients = Matrix { values: coefficients, stride: n };
                 let (queries, out) = (columns.of(queries), columns.of_mut(out));
-                product::add_transposed_product([n, m, columns.n], coefficients, queries, out);
+                let coefficients = coefficients.transposed();
+                product::add_product(isa, [n, m, columns.n], coefficients, queries, out);
             }
             Self::NegativeL1 => {
                 distance::add_l1_gradient(isa, rows, queries, width, coefficients, strides, out);
@@ -264,10 +267,7 @@ mod tests {
     }
 
     fn sets() -> Vec<InstructionSet> {
-        [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512]
-            .into_iter()
-            .filter(|set| *set <= InstructionSet::detect())
-            .collect()
+        InstructionSet::all().collect()
     }
 
     #[test]

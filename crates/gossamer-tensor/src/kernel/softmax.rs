@@ -95,6 +95,29 @@ for_each_instruction_set! {
     }
 }
 
+for_each_instruction_set! {
+    /// Raises each maximum to the largest value of its column; rows are as long as `maxima`.
+    pub fn raise_to_columns(values: &[f32], maxima: &mut [f32]) {
+        for row in values.chunks_exact(maxima.len()) {
+            for (max, value) in maxima.iter_mut().zip(row) {
+                *max = if *value > *max { *value } else { *max };
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Replaces values by e^(value − its column's maximum) and adds them to their column's sum.
+    pub fn exp_columns(values: &mut [f32], maxima: &[f32], sums: &mut [f32]) {
+        for row in values.chunks_exact_mut(maxima.len()) {
+            for ((value, max), sum) in row.iter_mut().zip(maxima).zip(sums.iter_mut()) {
+                *value = exp(*value - max);
+                *sum += *value;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +145,14 @@ mod tests {
             assert!((f64::from(value) - exact).abs() < 1e-4, "{value} {exact}");
         }
         assert_eq!(of(&[]), LogSumExp::EMPTY);
+        let mut columns: Vec<f32> = scores.iter().flat_map(|s| [*s, -s, 2.0 * s]).collect();
+        let (mut maxima, mut sums) = ([f32::NEG_INFINITY; 3], [0.0; 3]);
+        raise_to_columns(isa, &columns, &mut maxima);
+        exp_columns(isa, &mut columns, &maxima, &mut sums);
+        let first = LogSumExp { max: maxima[0], sum: sums[0] };
+        assert!((f64::from(first.value()) - exact).abs() < 1e-4);
+        assert_eq!(maxima[2], 2.0 * maxima[0]);
+        assert_eq!(columns[3], exp(scores[1] - maxima[0]));
         let mut row = [1.0, 3.0];
         exp_row(isa, &mut row);
         assert_eq!(row, [exp(-2.0), 1.0]);

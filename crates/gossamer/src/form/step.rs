@@ -10,7 +10,7 @@ use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::schedule::{self, Schedule};
 
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
 use crate::model::Model;
@@ -28,6 +28,8 @@ pub struct Recipe<'a> {
     pub loss: &'a dyn Loss,
     /// Its numbers.
     pub shape: Shape,
+    /// The factors of products over all entities.
+    pub precision: Precision,
     /// The optimiser.
     pub optimiser: &'a dyn Optimiser,
     /// Its step size.
@@ -71,6 +73,7 @@ impl Recipe<'_> {
                 temperature: config.temperature,
                 instruction_set,
             },
+            precision: config.precision,
             optimiser: optim::find(&config.optimiser)?,
             learning_rate: config.learning_rate,
             schedule: schedule::find(&config.schedule)?,
@@ -92,11 +95,12 @@ impl Recipe<'_> {
     }
 }
 
-/// The scores of a batch's queries against one panel, on their way to coefficients.
+/// What a loss made of a batch's scores against one panel.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    /// (queries × rows of the panel): e^(score − largest), later the derivative of the loss.
-    pub values: Vec<f32>,
+    /// (rows of the panel × queries): e^(score − largest) or sigmoids, as f32 or, two rows in a
+    /// word, as bf16.
+    pub values: Vec<u32>,
     /// The largest score of each query in the panel.
     pub maxima: Vec<f32>,
 }

@@ -1,0 +1,468 @@
+//! A batch against all entities: what 1-vs-all and k-vs-all share.
+//!
+//! Three passes over the panels of entities: (1) scores, what the loss makes of them, and sums,
+//! (2) the queries' gradient, (3) each panel's rows get their gradient and are changed. What the
+//! loss made of the first panels is kept between the passes as far as the plan allows; the others
+//! are computed again, with the same bits. Scores stand entity by entity, so that sums over
+//! entities run down the columns. With label smoothing ε an answer's label is 1 − ε of its weight,
+//! and every entity's has ε/N of the query's weight more.
+//!
+//! Cost: 6·N·width floating-point operations per query with kept panels, 10 without.
+//! *Invariant:* no gradient of entities × width exists, and no scores of queries × entities beyond
+//! the planned bytes.
+
+use std::ops::Range;
+
+use gossamer_machine::{Ledger, Machine};
+use gossamer_tensor::kernel::logistic::sigmoid_columns;
+use gossamer_tensor::kernel::similarity::{Columns, Similarity};
+use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_columns, raise_to_columns};
+use gossamer_tensor::kernel::tile::Pair;
+
+use self::distance::Distances;
+use self::product::Products;
+use super::StepShape;
+use crate::config::{Config, Precision};
+use crate::form::batch::Batch;
+use crate::form::step::{Kept, Learner, Recipe, Scored, StepLoss, finish};
+use crate::loss::OverAll;
+use crate::model::Model;
+use crate::table::{PANEL_ROWS, Panel, Part, Table};
+
+mod distance;
+mod product;
+
+/// Ranges of panels whose sums are made one after the other; their number fixes the order of
+/// addition, whatever the threads.
+const GROUPS: usize = 16;
+
+/// Learns from a batch.
+///
+/// A loss that is not taken over all entities does nothing here; [`super::of`] refuses it before.
+pub fn step(
+    learner: &mut Learner,
+    batch: &Batch,
+    recipe: &Recipe<'_>,
+    machine: &Machine,
+) -> StepLoss {
+    let Some(over_all) = recipe.loss.over_all() else { return StepLoss::default() };
+    let questions = Questions::new(&learner.model, machine, batch, recipe.label_smoothing);
+    match (questions.similarity, recipe.precision) {
+        (Similarity::Dot, Precision::F32) => {
+            let blocks = Products::<f32>::new(&questions);
+            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+        }
+        (Similarity::Dot, Precision::Bf16) => {
+            let blocks = Products::<Pair>::new(&questions);
+            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+        }
+        _ => {
+            let blocks = Distances::new(&questions);
+            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+        }
+    }
+}
+
+/// Adds the buffers of a step to a plan.
+pub fn plan(config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
+    let batch = config.batch as u64;
+    let width = shape.widths.query as u64;
+    let words = format!("{} × {}", config.batch, shape.widths.query);
+    // Queries, packed and plain, their gradient, the known rows' and the relations' gradients, and
+    // sums of these.
+    let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
+    ledger.add("queries", words.clone(), "f32", 4 * batch * rows + 24 * shape.answers);
+    let groups = GROUPS as u64 * batch * (width + 8) * 4;
+    ledger.add("query sums", format!("{GROUPS} × {words}"), "f32", groups);
+    ledger.add("kept scores", format!("{} × entities", config.batch), "f32", kept_bytes);
+    let panel = 4 * PANEL_ROWS as u64;
+    // Scores, what the loss makes of them, and that once more along rows; packed rows and queries.
+    let scratch = panel * (3 * batch + 3 * shape.widths.entity as u64) + 8 * batch * width;
+    let words = format!("{} × {} × {PANEL_ROWS}", shape.n_threads, config.batch);
+    ledger.add("panel of scores", words, "f32", shape.n_threads * scratch);
+}
+
+/// Bytes of all that a loss makes of a batch's scores.
+pub fn most_kept_bytes(config: &Config, shape: &StepShape) -> u64 {
+    let panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+    4 * config.batch as u64 * panels * (words_of(config.precision, PANEL_ROWS) as u64 + 1)
+}
+
+/// Words of 32 bits that a query's values of so many rows take.
+fn words_of(precision: Precision, rows: usize) -> usize {
+    match precision {
+        Precision::F32 => rows,
+        Precision::Bf16 => rows.div_ceil(2),
+    }
+}
+
+/// The queries of a batch, and what a label means.
+struct Questions<'a> {
+    machine: &'a Machine,
+    batch: &'a Batch,
+    similarity: Similarity,
+    columns: Columns,
+    queries: Vec<f32>,
+    /// Part of each label that is spread over all entities.
+    smoothing: f32,
+    n_entities: f32,
+}
+
+impl<'a> Questions<'a> {
+    fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
+        let columns = model.columns();
+        let mut queries = vec![0.0; batch.len() * columns.width];
+        model.fold(&batch.asked, &mut queries);
+        let similarity = model.function.similarity();
+        let n_entities = model.entities.n_rows() as f32;
+        Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
+    }
+
+    fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Rows of a panel.
+    fn rows(&self, panel: Panel<'_>) -> usize {
+        panel.rows.len() / self.columns.width
+    }
+
+    /// What every entity's label gives to the derivative by its score.
+    fn spread(&self, query: usize) -> f32 {
+        self.batch.masses[query] / self.batch.total * self.smoothing / self.n_entities
+    }
+
+    /// The answers in a panel: query, place in the panel, and what the label gives to the
+    /// derivative by the score.
+    fn answers(&self, panel: Panel<'_>) -> impl Iterator<Item = (usize, usize, f32)> {
+        let (n, scale) = (self.rows(panel), (1.0 - self.smoothing) / self.batch.total);
+        (0..self.len()).flat_map(move |query| {
+            let answers = self.batch.answers_in(query, panel.first, n);
+            answers.map(move |(answer, weight)| {
+                (query, (answer - panel.first) as usize, scale * weight)
+            })
+        })
+    }
+}
+
+/// What the loss made of a panel's scores, as a pass uses it: the derivative of the loss by the
+/// score of query q and row e is factors\[q\]·value(e, q), less what labels give.
+struct Values<'a> {
+    panel: Panel<'a>,
+    stored: &'a [u32],
+    factors: &'a [f32],
+    /// The scores themselves, where the similarity needs them.
+    scores: &'a [f32],
+}
+
+/// How scores of a panel are made, kept and used.
+trait Blocks: Sync {
+    /// A thread's own room.
+    type Room: Default;
+    /// Fills `out` (rows × queries) with scores.
+    fn scores(&self, panel: Panel<'_>, room: &mut Self::Room, out: &mut [f32]);
+    /// Words that the values of so many rows take.
+    fn words(&self, rows: usize) -> usize;
+    /// Keeps values (rows × queries) as words.
+    fn store(&self, values: &[f32], out: &mut [u32]);
+    /// Adds a panel's share of ∂loss/∂queries.
+    fn add_query_gradient(&self, values: &Values<'_>, room: &mut Self::Room, out: &mut [f32]);
+    /// Adds ∂loss/∂rows of a panel.
+    fn add_row_gradient(&self, values: &Values<'_>, room: &mut Self::Room, out: &mut [f32]);
+}
+
+/// A thread's scratch.
+#[derive(Default)]
+struct Room<R> {
+    scores: Vec<f32>,
+    kept: Kept,
+    factors: Vec<f32>,
+    blocks: R,
+}
+
+/// What one group of panels found in the first pass.
+struct Group<'a> {
+    panels: Range<usize>,
+    kept: &'a mut [Kept],
+    /// Softmax: the sums of exponentials.
+    sums: Vec<LogSumExp>,
+    /// Sigmoids: the sums of ln(1 + eˢ).
+    softplus: Vec<f64>,
+    /// Weighted scores of the queries' answers.
+    hits: Vec<f64>,
+    /// With label smoothing, the sum of all scores.
+    totals: Vec<f64>,
+}
+
+/// The three passes of a step over one batch.
+struct Pass<'a, B> {
+    questions: &'a Questions<'a>,
+    over_all: OverAll,
+    blocks: B,
+}
+
+impl<B: Blocks> Pass<'_, B> {
+    fn step(&self, learner: &mut Learner, recipe: &Recipe<'_>) -> StepLoss {
+        let mut kept = std::mem::take(&mut learner.kept);
+        self.fit(&mut kept, &learner.model.entities, recipe.kept_bytes);
+        let (loss, log_z) = self.forward(&learner.model.entities, &mut kept);
+        let query_gradient = self.query_gradient(&learner.model.entities, &kept, &log_z);
+        let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
+            let panel = Panel { first: part.ids[0], rows: part.rows };
+            self.use_values(panel, kept.get(part.panel), &log_z, room, |values, room| {
+                self.blocks.add_row_gradient(values, room, out);
+            });
+        };
+        let Questions { machine, batch, queries, .. } = self.questions;
+        let (candidates, scratch, gradient) = (None, &Room::default, &gradient);
+        let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
+        let loss = finish(learner, recipe, machine, batch, scored);
+        learner.kept = kept;
+        loss
+    }
+
+    /// Makes room for the first panels, as many as fit into `bytes`.
+    fn fit(&self, kept: &mut Vec<Kept>, table: &Table, bytes: u64) {
+        let n_queries = self.questions.len();
+        let panel_bytes = 4 * (n_queries * (self.blocks.words(PANEL_ROWS) + 1)).max(1) as u64;
+        let fitting = (bytes / panel_bytes).min(table.n_panels() as u64) as usize;
+        // Where the backward pass reads the scores themselves, what is made of them is no use.
+        let needed = !self.questions.similarity.needs_scores();
+        kept.resize_with(if needed { fitting } else { 0 }, Kept::default);
+        for (panel, kept) in kept.iter_mut().enumerate() {
+            let rows = self.questions.rows(table.panel(panel));
+            kept.values.resize(n_queries * self.blocks.words(rows), 0);
+            kept.maxima.resize(n_queries, 0.0);
+        }
+    }
+
+    /// The panels of each group, with the kept ones among them.
+    fn groups<'k>(table: &Table, mut kept: &'k mut [Kept]) -> Vec<(Range<usize>, &'k mut [Kept])> {
+        let n_panels = table.n_panels();
+        let mut groups = Vec::with_capacity(GROUPS);
+        for group in 0..GROUPS {
+            let panels = n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
+            let (own, later) = kept.split_at_mut(panels.len().min(kept.len()));
+            kept = later;
+            groups.push((panels, own));
+        }
+        groups
+    }
+
+    /// Scores everything once: keeps what the loss makes of the scores, and returns the loss and,
+    /// for a softmax, the log of each query's sum of exponentials.
+    fn forward(&self, table: &Table, kept: &mut [Kept]) -> (f64, Vec<f32>) {
+        let n_queries = self.questions.len();
+        let zeros = || vec![0.0; n_queries];
+        let mut groups: Vec<Group<'_>> = Self::groups(table, kept)
+            .into_iter()
+            .map(|(panels, kept)| {
+                let sums = vec![LogSumExp::EMPTY; n_queries];
+                Group { panels, kept, sums, softplus: zeros(), hits: zeros(), totals: zeros() }
+            })
+            .collect();
+        let tasks = groups.iter_mut().collect();
+        self.questions.machine.workers.each_with(tasks, Room::default, |room, group| {
+            for (place, index) in group.panels.clone().enumerate() {
+                let panel = table.panel(index);
+                self.score(panel, room);
+                self.count(panel, &room.scores, group);
+                let sums = self.transform(&mut room.scores, &mut room.kept.maxima);
+                match self.over_all {
+                    OverAll::Softmax => {
+                        let found = room.kept.maxima.iter().zip(sums);
+                        for (sum, (max, more)) in group.sums.iter_mut().zip(found) {
+                            *sum = sum.join(LogSumExp { max: *max, sum: more });
+                        }
+                    }
+                    OverAll::Sigmoids => {
+                        let softplus = group.softplus.iter_mut().zip(sums);
+                        softplus.for_each(|(sum, more)| *sum += f64::from(more));
+                    }
+                }
+                if let Some(kept) = group.kept.get_mut(place) {
+                    self.blocks.store(&room.scores, &mut kept.values);
+                    kept.maxima.copy_from_slice(&room.kept.maxima);
+                }
+            }
+        });
+        self.loss(&groups)
+    }
+
+    /// The loss, and the log of each query's sum of exponentials.
+    fn loss(&self, groups: &[Group<'_>]) -> (f64, Vec<f32>) {
+        let Questions { batch, smoothing, n_entities, .. } = self.questions;
+        let (smoothing, n_entities) = (f64::from(*smoothing), f64::from(*n_entities));
+        let (mut loss, mut all) = (0.0, Vec::with_capacity(batch.len()));
+        for query in 0..batch.len() {
+            let sums = groups.iter().map(|group| group.sums[query]);
+            let log_z = sums.fold(LogSumExp::EMPTY, LogSumExp::join).value();
+            let sum = |of: fn(&Group<'_>, usize) -> f64| -> f64 {
+                groups.iter().map(|group| of(group, query)).sum()
+            };
+            let against = match self.over_all {
+                OverAll::Softmax => f64::from(log_z),
+                OverAll::Sigmoids => sum(|group, query| group.softplus[query]),
+            };
+            all.push(log_z);
+            let spread = sum(|group, query| group.totals[query]) / n_entities;
+            let mass = f64::from(batch.masses[query]);
+            let hits = (1.0 - smoothing) * sum(|group, query| group.hits[query]);
+            loss += mass * (against - smoothing * spread) - hits;
+        }
+        (loss, all)
+    }
+
+    /// Fills the room with the scores of a panel.
+    fn score(&self, panel: Panel<'_>, room: &mut Room<B::Room>) {
+        room.scores.resize(self.questions.len() * self.questions.rows(panel), 0.0);
+        self.blocks.scores(panel, &mut room.blocks, &mut room.scores);
+    }
+
+    /// Adds the scores of answers, and with label smoothing those of all.
+    fn count(&self, panel: Panel<'_>, scores: &[f32], group: &mut Group<'_>) {
+        let (batch, n_queries) = (self.questions.batch, self.questions.len());
+        for query in 0..n_queries {
+            for (answer, weight) in batch.answers_in(query, panel.first, scores.len() / n_queries) {
+                let score = scores[(answer - panel.first) as usize * n_queries + query];
+                group.hits[query] += f64::from(weight) * f64::from(score);
+            }
+        }
+        if self.questions.smoothing > 0.0 {
+            for row in scores.chunks_exact(n_queries) {
+                let totals = group.totals.iter_mut().zip(row);
+                totals.for_each(|(total, score)| *total += f64::from(*score));
+            }
+        }
+    }
+
+    /// Turns scores into what the loss makes of them: e^(score − their query's largest), or
+    /// sigmoids. Returns each query's sum of what they add to the loss.
+    fn transform(&self, values: &mut [f32], maxima: &mut Vec<f32>) -> Vec<f32> {
+        let isa = self.questions.machine.instruction_set;
+        let mut sums = vec![0.0; self.questions.len()];
+        maxima.clear();
+        maxima.resize(self.questions.len(), f32::NEG_INFINITY);
+        match self.over_all {
+            OverAll::Softmax => {
+                raise_to_columns(isa, values, maxima);
+                exp_columns(isa, values, maxima, &mut sums);
+            }
+            OverAll::Sigmoids => sigmoid_columns(isa, values, &mut sums),
+        }
+        sums
+    }
+
+    /// Calls `body` with what the loss made of a panel: as it was kept, or made again by the same
+    /// steps, with the same bits.
+    fn use_values(
+        &self,
+        panel: Panel<'_>,
+        kept: Option<&Kept>,
+        log_z: &[f32],
+        room: &mut Room<B::Room>,
+        body: impl FnOnce(&Values<'_>, &mut B::Room),
+    ) {
+        let mut raw = Vec::new();
+        if kept.is_none() {
+            self.score(panel, room);
+            if self.questions.similarity.needs_scores() {
+                raw.clone_from(&room.scores);
+            }
+            self.transform(&mut room.scores, &mut room.kept.maxima);
+            let words = self.questions.len() * self.blocks.words(self.questions.rows(panel));
+            room.kept.values.resize(words, 0);
+            self.blocks.store(&room.scores, &mut room.kept.values);
+        }
+        let Kept { values, maxima } = kept.unwrap_or(&room.kept);
+        let batch = self.questions.batch;
+        let factor = |query: usize| {
+            let mass = batch.masses[query] / batch.total;
+            match self.over_all {
+                OverAll::Softmax => mass * exp(maxima[query] - log_z[query]),
+                OverAll::Sigmoids => mass,
+            }
+        };
+        room.factors.clear();
+        room.factors.extend((0..batch.len()).map(factor));
+        let values = Values { panel, stored: values, factors: &room.factors, scores: &raw };
+        body(&values, &mut room.blocks);
+    }
+
+    /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
+    fn query_gradient(&self, table: &Table, kept: &[Kept], log_z: &[f32]) -> Vec<f32> {
+        let n_panels = table.n_panels();
+        let panels = |group: usize| n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
+        let mut parts: Vec<Vec<f32>> = vec![Vec::new(); GROUPS];
+        let tasks = parts.iter_mut().enumerate().collect();
+        self.questions.machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
+            sum.resize(self.questions.queries.len(), 0.0);
+            for index in panels(group) {
+                let panel = table.panel(index);
+                self.use_values(panel, kept.get(index), log_z, room, |values, room| {
+                    self.blocks.add_query_gradient(values, room, sum);
+                });
+            }
+        });
+        let mut parts = parts.into_iter();
+        let mut total = parts.next().unwrap_or_default();
+        for part in parts {
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::batch::{Examples, portions};
+    use gossamer_graph::{Adjacency, Triples};
+
+    /// The loss and the entity rows after two steps.
+    fn learned(model: &str, precision: Precision, smoothing: f32, kept: u64) -> (f64, Vec<f32>) {
+        let n_entities = 1100u32;
+        let rows = (0..400).map(|i| [i * 7 % n_entities, i % 3, i * 13 % n_entities]).collect();
+        let triples = Triples::from_rows(rows);
+        let mut config = Config::for_model(model).unwrap();
+        (config.dim, config.initial, config.precision) = (9, 0.3, precision);
+        (config.label_smoothing, config.form) = (smoothing, "1-vs-all".into());
+        config.loss = "softmax-cross-entropy".into();
+        let machine = Machine::new(2, None);
+        let recipe = Recipe::new(&config, kept, machine.instruction_set).unwrap();
+        let model = Model::initial(&config, n_entities as usize, 3).unwrap();
+        let mut learner = Learner::new(model, recipe.optimiser);
+        let adjacency = Adjacency::build(n_entities as usize, &[&triples]);
+        let portions = portions(&adjacency, 4);
+        let (adjacency, portions, side_weights) = (&adjacency, &portions[..], None);
+        let examples = Examples { triples: &triples, adjacency, portions, side_weights };
+        let items: Vec<u64> = (0..37).collect();
+        let batch = Batch::of_portions(examples, &items);
+        let first = step(&mut learner, &batch, &recipe, &machine);
+        let second = step(&mut learner, &batch, &recipe, &machine);
+        let mut rows = Vec::new();
+        learner.model.entities.for_each_block(|block| rows.extend_from_slice(block.rows));
+        (first.sum + second.sum, rows)
+    }
+
+    #[test]
+    fn what_is_kept_changes_no_bit_and_bf16_changes_little() {
+        for model in ["complex", "cp", "transe-l2"] {
+            for smoothing in [0.0, 0.1] {
+                let of = |precision, kept| learned(model, precision, smoothing, kept);
+                let (loss, rows) = of(Precision::F32, 0);
+                let (near_loss, near) = of(Precision::Bf16, 0);
+                for kept in [4 * 40 * 513, 1 << 30] {
+                    assert_eq!(of(Precision::F32, kept), (loss, rows.clone()), "{model}");
+                    assert_eq!(of(Precision::Bf16, kept), (near_loss, near.clone()), "{model}");
+                }
+                assert!((loss - near_loss).abs() < 2e-3 * loss, "{model}: {loss} {near_loss}");
+                let exact = model.starts_with("transe");
+                let size: f32 = rows.iter().map(|x| x * x).sum();
+                let gap: f32 = rows.iter().zip(&near).map(|(a, b)| (a - b) * (a - b)).sum();
+                assert_eq!(gap == 0.0, exact, "{model}");
+                assert!(gap < 1e-3 * size, "{model}: {gap} of {size}");
+            }
+        }
+    }
+}
