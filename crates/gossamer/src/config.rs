@@ -146,6 +146,7 @@ settings! {
     schedule: String, "name", "how the step's size moves over the epochs";
     regulariser: String, "name", "penalty on large rows";
     regularisation: f32, "1", "weight of the penalty; 0 for none";
+    relation_prediction: f32, "1", "weight of predicting each triple's relation from its entities; 0 for none";
     query_regularisation: f32, "1", "weight of dura's penalty on queries, as a multiple of that on answers";
     batch: usize, "queries", "queries per step; with 1-vs-all a query brings several answers";
     answers: usize, "answers", "most answers a query brings to a step of 1-vs-all; 0: all";
@@ -223,6 +224,7 @@ impl Config {
             schedule: habits.schedule.into(),
             regulariser: "n3".into(),
             regularisation: habits.regularisation,
+            relation_prediction: 0.0,
             query_regularisation: 1.0,
             batch: habits.batch,
             answers: 16,
@@ -334,6 +336,7 @@ impl Config {
         for (key, value) in [
             ("regularisation", self.regularisation),
             ("query_regularisation", self.query_regularisation),
+            ("relation_prediction", self.relation_prediction),
             ("initial", self.initial),
         ] {
             if value < 0.0 {

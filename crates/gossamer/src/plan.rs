@@ -13,7 +13,7 @@ use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::form::{self, StepShape};
+use crate::form::{self, StepShape, relation_prediction};
 use crate::score::Widths;
 use crate::table::{PANEL_ROWS, Table};
 
@@ -146,6 +146,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
         let mut whole = ledger.clone();
         let mut stepping = Ledger::default();
         form.plan(config, &step, kept_bytes, &mut stepping);
+        relation_prediction::plan(config, &step, rows, &mut stepping);
         let beside = ranking.total().max(sorting);
         if beside > stepping.total() {
             let more = beside - stepping.total();

@@ -13,6 +13,7 @@ use crate::regulariser::{self, Looks};
 use crate::score::Widths;
 
 pub mod batch;
+pub mod relation_prediction;
 pub mod step;
 pub mod over_all;
 
@@ -87,6 +88,13 @@ pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
             key: "regulariser".into(),
             what: format!("{} suits products, and {} is none", config.regulariser, config.model),
             hint: "use l2, or regularisation 0".into(),
+        });
+    }
+    if config.relation_prediction > 0.0 && !function.linear_in_relation() {
+        return Err(Error::Setting {
+            key: "relation_prediction".into(),
+            what: format!("{} is not linear in the relation's row", config.model),
+            hint: "leave it out, or use a bilinear model such as complex".into(),
         });
     }
     Ok(form)

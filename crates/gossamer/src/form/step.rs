@@ -20,6 +20,7 @@ use crate::score::Coordinates;
 use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
 
 use super::batch::{Batch, summed};
+use super::relation_prediction;
 
 /// The parts of a configuration that a step needs, found in their registries.
 #[derive(Clone, Copy)]
@@ -42,6 +43,8 @@ pub struct Recipe<'a> {
     pub regulariser: &'a dyn Regulariser,
     /// Its weight.
     pub regularisation: f32,
+    /// Weight of predicting each triple's relation.
+    pub relation_prediction: f32,
     /// How much more, or less, a penalty on queries weighs than one on answers.
     pub query_regularisation: f32,
     /// Draws negatives.
@@ -80,6 +83,7 @@ impl Recipe<'_> {
             label_smoothing: config.label_smoothing,
             regulariser: regulariser::find(&config.regulariser)?,
             regularisation: config.regularisation,
+            relation_prediction: config.relation_prediction,
             query_regularisation: config.query_regularisation,
             sampler: sample::find(&config.negative_sampler)?,
             n_negatives: config.negatives,
@@ -186,12 +190,16 @@ pub fn finish<S>(
         + entity.value(&learner.model.entities)
         + relation.value(&learner.model.relations);
 
+    let beside =
+        relation_prediction::learn(&learner.model, machine, batch, recipe.relation_prediction);
     let used: Vec<u32> = entity_uses.iter().map(|(id, _)| *id).collect();
-    let touched = scored.candidates.map(|ids| rows::union(&[&ids, &used, &known.ids]));
+    let touched =
+        scored.candidates.map(|ids| rows::union(&[&ids, &used, &known.ids, &beside.entities.ids]));
     let touched = touched.as_deref().map_or(Touched::All, Touched::Some);
     let gradient = |scratch: &mut S, part: &Part<'_>, out: &mut [f32]| {
         (scored.gradient)(scratch, part, out);
         known.add_to(part.ids, out);
+        beside.entities.add_to(part.ids, out);
         entity.add_gradient(part, out);
     };
     let optimiser = (recipe.optimiser, &step);
@@ -206,17 +214,19 @@ pub fn finish<S>(
     );
     let relation_gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
         condition.add_to(part.ids, out);
+        beside.relations.add_to(part.ids, out);
         relation.add_gradient(part, out);
     };
     model.relations.apply(
         relation_state,
         &machine.workers,
         optimiser,
-        Touched::Some(&condition.ids),
+        Touched::Some(&rows::union(&[&condition.ids, &beside.relations.ids])),
         || (),
         &relation_gradient,
     );
-    StepLoss { sum: scored.loss + penalty * f64::from(batch.total), weight: f64::from(batch.total) }
+    let sum = scored.loss + beside.loss + penalty * f64::from(batch.total);
+    StepLoss { sum, weight: f64::from(batch.total) }
 }
 
 /// Adds what the penalty on queries says to their gradient; returns the penalty.

@@ -137,6 +137,10 @@ pub trait ScoreFunction: Sync {
     fn coordinates(&self) -> (Coordinates, Coordinates) {
         (Coordinates::Real, Coordinates::Real)
     }
+    /// True if the score is linear in the relation's row.
+    fn linear_in_relation(&self) -> bool {
+        self.similarity() == Similarity::Dot
+    }
     /// True if score(h, r, t) = score(t, r, h) for all rows.
     fn symmetric(&self) -> bool {
         false
@@ -208,6 +212,19 @@ mod tests {
             let zero = |place: &usize| query[*place] == 0.0;
             assert!((0..widths.query).filter(|p| !answering.contains(p)).all(|place| zero(&place)));
             assert!(!answering.clone().all(|place| zero(&place)), "{}", function.name());
+        }
+    }
+
+    #[test]
+    fn what_is_linear_in_the_relation_is_declared() {
+        for function in ALL {
+            let widths = function.widths(5);
+            let (h, t) = (row(widths.entity, 1), row(widths.entity, 2));
+            let (one, two) = (row(widths.relation, 3), row(widths.relation, 4));
+            let both: Vec<f32> = one.iter().zip(&two).map(|(a, b)| 2.0 * a - b).collect();
+            let of = |r: &[f32]| score(*function, Side::Tail, &h, r, &t);
+            let linear = (2.0 * of(&one) - of(&two) - of(&both)).abs() < 1e-5;
+            assert_eq!(linear, function.linear_in_relation(), "{}", function.name());
         }
     }
 

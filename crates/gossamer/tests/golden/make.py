@@ -283,6 +283,13 @@ def step_loss(model, case, step, entity, relation, shares=None):
             value = query_loss(case, s_target, s_negatives) if shares is None else (
                 query_loss_fixed(case, s_target, s_negatives, shares)
             )
+        if case.get("relation_prediction", 0.0) > 0:
+            among = torch.stack([
+                candidate_scores(model, side, case["reciprocal"], known_row, row, target_row)
+                for row in relation
+            ]).reshape(-1)
+            aside = torch.logsumexp(among, 0) - among[rel]
+            value = value + case["relation_prediction"] * aside
         if regulariser == "dura":
             query = query_vector(model, side, case["reciprocal"], known_row, relation_row)
             penalty = case["query_regularisation"] * (query**2).sum() + (target_row**2).sum()
@@ -354,6 +361,8 @@ def used_rows(case, step):
         relations.add(rel)
     if case["form"] in ("1-vs-all", "k-vs-all"):
         entities = set(range(N_ENTITIES))
+    if case.get("relation_prediction", 0.0) > 0:
+        relations = set(range((2 if case["reciprocal"] else 1) * N_RELATIONS))
     return sorted(entities), sorted(relations)
 
 
@@ -531,6 +540,7 @@ def later_cases_of(model):
     def case(name, *fields, **more):
         more.setdefault("label_smoothing", 0.0)
         more.setdefault("query_regularisation", 1.0)
+        more.setdefault("relation_prediction", 0.0)
         return describe(name, *fields, **more)
 
     softmax, binary = "softmax-cross-entropy", "binary-cross-entropy"
@@ -560,6 +570,16 @@ def later_cases_of(model):
             "1-vs-all reciprocal weighted dura adagrad",
             "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
             regulariser="dura", weighted=True, query_regularisation=0.25,
+        )
+        yield case(
+            "1-vs-all reciprocal weighted relation prediction adagrad",
+            "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
+            weighted=True, relation_prediction=0.5,
+        )
+        yield case(
+            "negative-sampling softplus plain relation prediction sgd",
+            "negative-sampling", "softplus", False, n_triples, "sgd", 0.5,
+            relation_prediction=2.0,
         )
     yield case(
         "1-vs-all plain weighted smoothing 0.1 adagrad",

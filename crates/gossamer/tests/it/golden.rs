@@ -113,6 +113,7 @@ fn start(file: &Value, case: &Value) -> (Config, Model) {
     (config.regularisation, config.learning_rate) = (number("lambda"), number("lr"));
     config.label_smoothing = case["label_smoothing"].as_f64().unwrap_or(0.0) as f32;
     config.query_regularisation = case["query_regularisation"].as_f64().unwrap_or(1.0) as f32;
+    config.relation_prediction = case["relation_prediction"].as_f64().unwrap_or(0.0) as f32;
     config.shared_negatives = false;
     let widths = config.score_function().unwrap().widths(config.dim);
     let mut model = Model::initial(&config, 1, 1).unwrap();
