@@ -25,6 +25,7 @@ gossamer_machine::registry!("command", Command:
     export::Export,
     report::Report,
     check::Check,
+    bench::Bench,
     ls::Ls,
     completions::Completions,
 );

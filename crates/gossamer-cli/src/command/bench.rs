@@ -1,0 +1,327 @@
+//! `gossamer bench`: what this machine can do, and how much of it the kernels take.
+
+use std::time::Instant;
+
+use clap::{ArgMatches, Command as Clap};
+use gossamer::config::Precision;
+use gossamer::evaluate::rank::{Candidates, Judge};
+use gossamer::form::batch::{Batch, Examples, Portion, portions};
+use gossamer::form::step::{Learner, Recipe};
+use gossamer::{Config, Machine, Model, Silent, form};
+use gossamer_graph::{Adjacency, Triples};
+use gossamer_machine::{Address, Purpose};
+use gossamer_tensor::kernel::tile::{Factor, Operands, Pair, STRIP, TILE_ROWS, heights};
+use serde_json::json;
+
+use super::{Command, number, option};
+use crate::exit::Failure;
+use crate::output::{count, render, table};
+use crate::terminal::Context;
+
+/// `gossamer bench`.
+pub struct Bench;
+
+impl Command for Bench {
+    fn name(&self) -> &'static str {
+        "bench"
+    }
+    fn summary(&self) -> &'static str {
+        "Measure this machine's ceilings and each kernel's share of them, on a made-up graph"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer bench --entities 500 --triples 2000 --seconds 0.01"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        clap.arg(option("entities", "N", "Entities [default: 14541]"))
+            .arg(option("relations", "N", "Relations [default: 237]"))
+            .arg(option("triples", "N", "Training triples [default: 272115]"))
+            .arg(option("dim", "N", "Size of an embedding [default: 100]"))
+            .arg(option("seconds", "S", "Time for each figure [default: 2]"))
+    }
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        let shape = Shape {
+            n_entities: number(arguments, "entities")?.unwrap_or(14_541),
+            n_relations: number(arguments, "relations")?.unwrap_or(237),
+            n_triples: number(arguments, "triples")?.unwrap_or(272_115),
+            dim: number(arguments, "dim")?.unwrap_or(100),
+        };
+        if shape.n_entities < 2 || shape.n_relations == 0 || shape.n_triples == 0 || shape.dim == 0
+        {
+            return Err(Failure::input("there is nothing to measure", "all sizes are at least 1"));
+        }
+        let seconds: f64 = number(arguments, "seconds")?.unwrap_or(2.0);
+        let figures = Measuring::new(shape, seconds, context).all()?;
+        if context.json {
+            let line = |figure: &Figure| {
+                json!({
+                    "name": figure.name, "value": figure.value, "unit": figure.unit,
+                    "gflops": figure.gflops, "ceiling": figure.ceiling, "share": figure.share(),
+                })
+            };
+            let lines: Vec<_> = figures.iter().map(line).collect();
+            let set = context.machine.instruction_set.name();
+            let threads = context.machine.workers.n_threads();
+            let value = json!({"instruction_set": set, "threads": threads, "figures": lines});
+            context.print(&value.to_string());
+        } else {
+            context.print(&in_words(&figures, &context.machine));
+        }
+        Ok(())
+    }
+}
+
+/// A measured figure.
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    /// Floating-point operations that were needed, a second, in billions.
+    gflops: Option<f64>,
+    /// The machine's most.
+    ceiling: Option<f64>,
+}
+
+impl Figure {
+    fn share(&self) -> Option<f64> {
+        Some(self.gflops? / self.ceiling?)
+    }
+}
+
+fn in_words(figures: &[Figure], machine: &Machine) -> String {
+    let mut rows = table(&["figure", "value", "unit", "GFLOP/s", "of ceiling"]);
+    for figure in figures {
+        let value = if figure.value < 1000.0 {
+            format!("{:.1}", figure.value)
+        } else {
+            count(figure.value as usize)
+        };
+        let gflops = figure.gflops.map_or(String::new(), |gflops| format!("{gflops:.0}"));
+        let share = figure.share().map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
+        rows.add_row([figure.name.clone(), value, figure.unit.into(), gflops, share]);
+    }
+    let (set, threads) = (machine.instruction_set.name(), machine.workers.n_threads());
+    format!("{set}, {threads} threads\n{}\n", render(rows))
+}
+
+/// The graph that is made up.
+#[derive(Clone, Copy)]
+struct Shape {
+    n_entities: usize,
+    n_relations: usize,
+    n_triples: usize,
+    dim: usize,
+}
+
+struct Measuring<'a> {
+    shape: Shape,
+    seconds: f64,
+    context: &'a Context,
+    triples: Triples,
+    adjacency: Adjacency,
+    portions: Vec<Portion>,
+}
+
+impl<'a> Measuring<'a> {
+    fn new(shape: Shape, seconds: f64, context: &'a Context) -> Self {
+        let address = Address::new(0, Purpose::Synthetic, 0);
+        // Few entities and relations are in most triples, as in real graphs.
+        let drawn = |row: usize, place: u32, n: usize, power: i32| {
+            let [x, ..] = address.symmetric(row as u32, place);
+            let part = f64::from(x).abs().min(0.999_999).powi(power);
+            (part * n as f64) as u32
+        };
+        let row = |i: usize| {
+            let (n, head) = (shape.n_entities, drawn(i, 0, shape.n_entities, 3));
+            [head, drawn(i, 1, shape.n_relations, 3), drawn(i, 2, n, 3)]
+        };
+        let triples = Triples::from_rows((0..shape.n_triples).map(row).collect());
+        let adjacency = Adjacency::build(shape.n_entities, &[&triples]);
+        let portions = portions(&adjacency, 16);
+        Self { shape, seconds, context, triples, adjacency, portions }
+    }
+
+    fn all(&self) -> Result<Vec<Figure>, Failure> {
+        let (f32_peak, bf16_peak) = (self.tiles::<f32>(), self.tiles::<Pair>());
+        let ceiling = |name: &str, value: f64| Figure {
+            name: name.into(),
+            value,
+            unit: "GFLOP/s",
+            gflops: None,
+            ceiling: None,
+        };
+        let mut figures = vec![
+            ceiling("product tiles in cache, f32", f32_peak),
+            ceiling("product tiles in cache, bf16", bf16_peak),
+            Figure { unit: "GB/s", ..ceiling("copy, read and written", self.copy()) },
+        ];
+        let over_all = |model: &str| {
+            let mut config = Config::for_model(model)?;
+            config.dim = self.shape.dim;
+            Ok::<Config, gossamer::Error>(config)
+        };
+        for (precision, name, peak) in
+            [(Precision::F32, "f32", f32_peak), (Precision::Bf16, "bf16", bf16_peak)]
+        {
+            let config = Config { precision, ..over_all("complex")? };
+            let name = format!("complex, softmax over all entities, {name}");
+            figures.extend(self.softmax(&config, &name, peak)?);
+        }
+        for (model, shared, unit) in [
+            ("complex", true, "complex, 128 shared negatives"),
+            ("transe", false, "transe, 128 own negatives"),
+            ("rotate", false, "rotate, 128 own negatives"),
+        ] {
+            let mut config = Config::for_model(model)?;
+            config.dim = if model == "transe" { 2 * self.shape.dim } else { self.shape.dim };
+            config.dim = if model == "rotate" { 2 * self.shape.dim } else { config.dim };
+            (config.form, config.shared_negatives) = ("negative-sampling".into(), shared);
+            (config.batch, config.negatives) = (1024, 128);
+            if shared {
+                config.loss = "softmax-cross-entropy".into();
+            }
+            let per_second = self.steps(&config, &self.portions)?[1];
+            let (name, unit) = (unit.to_string(), "positives/s");
+            figures.push(Figure { name, value: per_second, unit, gflops: None, ceiling: None });
+        }
+        for model in ["complex", "transe", "rotate"] {
+            let mut config = Config::for_model(model)?;
+            config.dim = if model == "complex" { self.shape.dim } else { 2 * self.shape.dim };
+            figures.push(self.ranks(&config, f32_peak)?);
+        }
+        Ok(figures)
+    }
+
+    /// Repeats work until its time is up; returns how often it was done and the seconds it took.
+    fn repeat(&self, mut work: impl FnMut()) -> (f64, f64) {
+        work();
+        let (start, mut times) = (Instant::now(), 0.0);
+        loop {
+            work();
+            times += 1.0;
+            let seconds = start.elapsed().as_secs_f64();
+            if seconds >= self.seconds {
+                return (times, seconds);
+            }
+        }
+    }
+
+    /// GFLOP/s of product tiles whose operands stay in the first cache, on all threads.
+    fn tiles<T: Factor>(&self) -> f64 {
+        const DEPTH: usize = 64;
+        const TILES: usize = 2000;
+        let machine = &self.context.machine;
+        let (isa, n_threads) = (machine.instruction_set, machine.workers.n_threads());
+        let rows = heights(isa)[0];
+        let (left, right) = ([T::default(); TILE_ROWS * DEPTH], [T::default(); STRIP * DEPTH]);
+        let (times, seconds) = self.repeat(|| {
+            let sums = machine.workers.map(n_threads, |_| {
+                let mut out = [[0.0; STRIP]; TILE_ROWS];
+                let mut sum = 0.0;
+                for _ in 0..TILES {
+                    let operands =
+                        Operands { depth: DEPTH, left: &left, row: DEPTH, step: 1, right: &right };
+                    T::tile(isa, rows, false, std::hint::black_box(&operands), &mut out);
+                    sum += out[0][0];
+                }
+                sum
+            });
+            std::hint::black_box(sums);
+        });
+        let operations = 2 * TILES * n_threads * rows * DEPTH * STRIP * T::NUMBERS;
+        times * operations as f64 / seconds / 1e9
+    }
+
+    /// GB/s of copying more than any cache holds, on all threads.
+    fn copy(&self) -> f64 {
+        const FLOATS: usize = 1 << 24;
+        let workers = &self.context.machine.workers;
+        let mut buffers: Vec<_> =
+            (0..workers.n_threads()).map(|_| (vec![1.0f32; FLOATS], vec![0.0; FLOATS])).collect();
+        let (times, seconds) = self.repeat(|| {
+            workers.each(buffers.iter_mut().collect(), |(from, to)| {
+                to.copy_from_slice(from);
+                std::hint::black_box(to);
+            });
+        });
+        times * (8 * FLOATS * workers.n_threads()) as f64 / seconds / 1e9
+    }
+
+    /// Queries and triples a second, with equal queries of a batch joined and with each apart.
+    fn softmax(&self, config: &Config, name: &str, peak: f64) -> Result<Vec<Figure>, Failure> {
+        let width = config.score_function()?.widths(config.dim).query;
+        let operations = 6.0 * self.shape.n_entities as f64 * width as f64 / 1e9;
+        let apart = portions(&self.adjacency, 1);
+        let mut figures = Vec::new();
+        for (portions, grouping) in [(&self.portions, "grouped"), (&apart, "each answer apart")] {
+            let [queries, triples] = self.steps(config, portions)?;
+            let figure = |value: f64, unit: &'static str, gflops: Option<f64>| Figure {
+                name: format!("{name}, {grouping}"),
+                value,
+                unit,
+                gflops,
+                ceiling: gflops.and(Some(peak)),
+            };
+            figures.push(figure(queries, "queries/s", Some(queries * operations)));
+            figures.push(figure(triples, "answers/s", None));
+        }
+        Ok(figures)
+    }
+
+    /// Distinct queries and answers learned from, a second.
+    fn steps(&self, config: &Config, portions: &[Portion]) -> Result<[f64; 2], Failure> {
+        const KEPT_BYTES: u64 = 1 << 26;
+        let machine = &self.context.machine;
+        let form = form::of(config)?;
+        let recipe = Recipe::new(config, KEPT_BYTES, machine.instruction_set)?;
+        let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
+        let mut learner = Learner::new(model, recipe.optimiser);
+        let (triples, adjacency, side_weights) = (&self.triples, &self.adjacency, None);
+        let examples = Examples { triples, adjacency, portions, side_weights };
+        let n_items = form.n_items(examples);
+        let mut losses = Vec::new();
+        // Items far from each other, so that a batch is as mixed as a shuffled one.
+        let items = |step: u64| -> Vec<u64> {
+            let first = step * config.batch as u64;
+            let item = |i: u64| (first + i).wrapping_mul(2_654_435_761) % n_items;
+            (0..config.batch as u64).map(item).collect()
+        };
+        let (_, seconds) = self.repeat(|| {
+            let items = items(losses.len() as u64);
+            losses.push(form.step(&mut learner, examples, &items, &recipe, machine));
+        });
+        // The first step is not timed, and what was joined is counted when time has stopped.
+        let answers: f64 = losses[1..].iter().map(|loss| loss.weight).sum();
+        let joined = |step: usize| Batch::of_portions(examples, &items(step as u64)).len();
+        let queries = match form.over_all() {
+            true => (1..losses.len()).map(joined).sum::<usize>() as f64,
+            false => answers,
+        };
+        Ok([queries / seconds, answers / seconds])
+    }
+
+    /// Filtered ranks a second.
+    fn ranks(&self, config: &Config, peak: f64) -> Result<Figure, Failure> {
+        let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
+        let asked: Vec<[u32; 3]> =
+            (0..self.triples.len().min(1024)).map(|i| self.triples.get(i)).collect();
+        let (known, candidates) = (&self.adjacency, &Candidates::All);
+        let judge = Judge { model: &model, known, candidates, machine: &self.context.machine };
+        let mut failed = None;
+        let (times, seconds) = self.repeat(|| {
+            failed = judge.ranks(&asked, "ranking", &Silent).err();
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let value = times * 2.0 * asked.len() as f64 / seconds;
+        let is_product = config.model == "complex";
+        let operations = 2.0 * (self.shape.n_entities * model.query_width()) as f64 / 1e9;
+        Ok(Figure {
+            name: format!("{}, filtered ranks", config.model),
+            value,
+            unit: "ranks/s",
+            gflops: is_product.then_some(value * operations),
+            ceiling: is_product.then_some(peak),
+        })
+    }
+}
