@@ -377,6 +377,44 @@ fn tiles<T: Factor>(
     }
 }
 
+/// Sums in order, as tiles do: a fused step where the instruction set has it.
+#[inline(always)]
+fn dots<const FUSED: bool>(k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+    /// Rows side by side: a sum in order waits for itself, several do not wait for each other.
+    const ROWS: usize = 8;
+    for (group, out) in out.chunks_mut(ROWS).enumerate() {
+        let row = |of: Matrix<'_>, i: usize| (group * ROWS + i.min(out.len() - 1)) * of.stride;
+        let (mut left, mut right) = ([&a.values[..0]; ROWS], [&b.values[..0]; ROWS]);
+        for i in 0..ROWS {
+            left[i] = &a.values[row(a, i)..][..k];
+            right[i] = &b.values[row(b, i)..][..k];
+        }
+        let mut sums = [0.0f32; ROWS];
+        for place in 0..k {
+            for i in 0..ROWS {
+                let (one, two) = (left[i][place], right[i][place]);
+                sums[i] = if FUSED { one.mul_add(two, sums[i]) } else { sums[i] + one * two };
+            }
+        }
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+for_each_instruction_set! {
+    fn fused_dots(k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+        dots::<true>(k, a, b, out);
+    }
+}
+
+/// The dot of each row of A (out × k) with the same row of B: the same bits as
+/// [`rows_by_rows`] gives.
+pub fn row_by_row(isa: InstructionSet, k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+    match isa {
+        InstructionSet::Portable => dots::<false>(k, a, b, out),
+        _ => fused_dots(isa, k, a, b, out),
+    }
+}
+
 /// Below so many rows it is they that are packed, and the result is written across.
 const FEW: usize = 16;
 
@@ -388,6 +426,9 @@ pub fn rows_by_rows(
     b: Matrix<'_>,
     out: &mut [f32],
 ) {
+    if m * n == 1 {
+        return row_by_row(isa, k, a, b, out);
+    }
     let mut right = Right::<f32>::default();
     if m >= FEW || n < m {
         right.pack_transposed(k, n, b);
@@ -464,6 +505,15 @@ mod tests {
                     let mut one = [0.0];
                     rows_by_rows(isa, [1, k, 1], of(&a[i * k..], k), of(&b[j * k..], k), &mut one);
                     assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
+                    let mut two = [0.0; 2];
+                    rows_by_rows(
+                        isa,
+                        [1, k, 2],
+                        of(&a[i * k..], k),
+                        of(&b[j / 2 * 2 * k..], k),
+                        &mut two,
+                    );
+                    assert_eq!(two[j % 2].to_bits(), one[0].to_bits());
                     let mut few = [0.0; 5];
                     let near = of(&b[j / 5 * 5 * k..], k);
                     rows_by_rows(isa, [1, k, 5], of(&a[i * k..], k), near, &mut few);

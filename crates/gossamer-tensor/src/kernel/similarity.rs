@@ -111,6 +111,25 @@ impl Similarity {
         }
     }
 
+    /// The score of each query with the row at the same place, with the bits of
+    /// [`scores`](Self::scores).
+    pub fn scores_of_pairs(
+        self,
+        isa: InstructionSet,
+        queries: &[f32],
+        rows: &[f32],
+        columns: Columns,
+        out: &mut [f32],
+    ) {
+        if self == Self::Dot {
+            return product::row_by_row(isa, columns.n, columns.of(queries), columns.of(rows), out);
+        }
+        let pairs = queries.chunks_exact(columns.width).zip(rows.chunks_exact(columns.width));
+        for ((query, row), out) in pairs.zip(out.chunks_exact_mut(1)) {
+            self.scores(isa, query, row, columns, out);
+        }
+    }
+
     /// Adds the block's share of ∂loss/∂queries to `out` (m × width).
     pub fn add_query_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
         let Block { queries, rows, columns, scores, coefficients } = *block;
@@ -275,11 +294,15 @@ mod tests {
         for similarity in Similarity::ALL {
             for width in [2, 6, 38, 200] {
                 let (m, n) = (5, 11);
+                let columns = Columns::from(width);
                 let (queries, rows) = (filled(m * width, 1), filled(n * width, 2));
                 for isa in sets() {
                     let mut out = vec![0.0; m * n];
                     similarity.scores(isa, &queries, &rows, width, &mut out);
+                    let mut pairs = vec![0.0; m];
+                    similarity.scores_of_pairs(isa, &queries, &rows, columns, &mut pairs);
                     for i in 0..m {
+                        assert_eq!(pairs[i].to_bits(), out[i * n + i].to_bits());
                         for j in 0..n {
                             let (q, e) =
                                 (&queries[i * width..][..width], &rows[j * width..][..width]);

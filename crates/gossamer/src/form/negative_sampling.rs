@@ -54,60 +54,34 @@ impl TrainingForm for NegativeSampling {
         let batch = Batch::of_pairs(examples, items);
         let columns = learner.model.columns();
         let width = columns.width;
-        let mut queries = vec![0.0; batch.len() * width];
-        learner.model.fold(&batch.asked, &mut queries);
+        let queries = learner.model.folded(&machine.workers, &batch.asked);
         let address = Address::new(recipe.seed, Purpose::Negative, learner.steps);
         let work =
             Work { learner, recipe, machine, batch: &batch, queries: &queries, columns, address };
-        let blocks = batch.len().div_ceil(QUERIES);
         if recipe.shared_negatives {
-            let done = machine.workers.map(blocks, |block| work.shared_block(block));
-            let mut ids = Vec::new();
-            let mut rows = Vec::new();
-            let (loss, query_gradient) = collect(done, |one: Shared| {
-                ids.extend(one.ids);
-                rows.extend(one.rows);
-                (one.loss, one.query_gradient)
-            });
-            let candidates = SparseRows::sum(&ids, &rows, width);
-            drop((ids, rows));
+            let (loss, query_gradient, rows) = work.shared();
+            let isa = machine.instruction_set;
             let gradient =
-                |(): &mut (), part: &Part<'_>, out: &mut [f32]| candidates.add_to(part.ids, out);
-            let (ids, scratch, gradient) = (Some(candidates.ids.clone()), &|| (), &gradient);
-            let (queries, candidates) = (&queries, ids);
+                |(): &mut (), part: &Part<'_>, out: &mut [f32]| rows.add_to(isa, part.ids, out);
+            let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
+            let queries = &queries;
             let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
             finish(learner, recipe, machine, &batch, scored)
         } else {
-            let done = machine.workers.map(blocks, |block| work.own_block(block));
-            let mut pairs = Vec::new();
-            let (loss, query_gradient) = collect(done, |one: Own| {
-                pairs.extend(one.pairs);
-                (one.loss, one.query_gradient)
-            });
-            let similarity = learner.model.function.similarity();
-            let pairs = PairsByRow::new(pairs);
+            let (loss, query_gradient, pairs) = work.own();
+            let (similarity, queries) = (learner.model.function.similarity(), &queries);
             let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-                for ((id, row), out) in part
-                    .ids
-                    .iter()
-                    .zip(part.rows.chunks_exact(width))
-                    .zip(out.chunks_exact_mut(width))
-                {
+                let rows = part.rows.chunks_exact(width).zip(out.chunks_exact_mut(width));
+                for (id, (rows, out)) in part.ids.iter().zip(rows) {
                     for pair in pairs.of(*id) {
-                        let query = &queries[pair.query as usize * width..][..width];
-                        let block = Block {
-                            queries: query,
-                            rows: row,
-                            columns,
-                            scores: &[pair.score],
-                            coefficients: &[pair.coefficient],
-                        };
+                        let queries = &queries[pair.query as usize * width..][..width];
+                        let (scores, coefficients) = (&[pair.score], &[pair.coefficient]);
+                        let block = Block { queries, rows, columns, scores, coefficients };
                         similarity.add_row_gradient_of_pair(machine.instruction_set, &block, out);
                     }
                 }
             };
-            let (ids, scratch, gradient) = (Some(pairs.ids.clone()), &|| (), &gradient);
-            let (queries, candidates) = (&queries, ids);
+            let (candidates, scratch, gradient) = (Some(pairs.ids.clone()), &|| (), &gradient);
             let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
             finish(learner, recipe, machine, &batch, scored)
         }
@@ -139,17 +113,6 @@ impl TrainingForm for NegativeSampling {
     }
 }
 
-/// Sums losses and joins query gradients in the order of blocks.
-fn collect<B>(done: Vec<B>, mut take: impl FnMut(B) -> (f64, Vec<f32>)) -> (f64, Vec<f32>) {
-    let (mut loss, mut gradient) = (0.0, Vec::new());
-    for one in done {
-        let (part, rows) = take(one);
-        loss += part;
-        gradient.extend(rows);
-    }
-    (loss, gradient)
-}
-
 struct Work<'a> {
     learner: &'a Learner,
     recipe: &'a Recipe<'a>,
@@ -160,13 +123,11 @@ struct Work<'a> {
     address: Address,
 }
 
-/// What a block with shared negatives found.
-struct Shared {
-    loss: f64,
-    query_gradient: Vec<f32>,
-    /// Answers, then negatives.
-    ids: Vec<u32>,
-    rows: Vec<f32>,
+/// Where a block with shared negatives puts what it finds: answers first, then negatives.
+struct Shared<'a> {
+    query_gradient: &'a mut [f32],
+    ids: &'a mut [u32],
+    rows: &'a mut [f32],
 }
 
 /// What a block with own negatives found.
@@ -214,54 +175,78 @@ impl Work<'_> {
         (f64::from(weight) * f64::from(loss), slope * scale)
     }
 
-    fn shared_block(&self, block: usize) -> Shared {
+    /// The loss, the queries' gradient, and what answers and shared negatives get.
+    fn shared(&self) -> (f64, Vec<f32>, SparseRows) {
+        let (n, width, n_negatives) =
+            (self.batch.len(), self.columns.width, self.recipe.n_negatives);
+        let blocks = n.div_ceil(QUERIES);
+        let n_rows = n + blocks * n_negatives;
+        let (mut ids, mut rows) = (vec![0; n_rows], vec![0.0; n_rows * width]);
+        let (mut query_gradient, mut losses) = (vec![0.0; n * width], vec![0.0; blocks]);
+        let of_block = QUERIES + n_negatives;
+        let tasks = ids.chunks_mut(of_block).zip(rows.chunks_mut(of_block * width));
+        let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * width)).zip(&mut losses);
+        let tasks = tasks.enumerate().map(|(block, (((ids, rows), query_gradient), loss))| {
+            (block, loss, Shared { ids, rows, query_gradient })
+        });
+        self.machine.workers.each(tasks.collect(), |(block, loss, out)| {
+            *loss = self.shared_block(block, out);
+        });
+        (losses.iter().sum(), query_gradient, SparseRows::new(&ids, rows, width))
+    }
+
+    /// The loss, the queries' gradient, and every pair of a query and a candidate.
+    fn own(&self) -> (f64, Vec<f32>, PairsByRow) {
+        let blocks = self.batch.len().div_ceil(QUERIES);
+        let (mut loss, mut query_gradient, mut pairs) = (0.0, Vec::new(), Vec::new());
+        for block in self.machine.workers.map(blocks, |block| self.own_block(block)) {
+            loss += block.loss;
+            query_gradient.extend(block.query_gradient);
+            pairs.extend(block.pairs);
+        }
+        (loss, query_gradient, PairsByRow::new(pairs))
+    }
+
+    /// Fills `out` and returns the loss.
+    fn shared_block(&self, block: usize, out: Shared<'_>) -> f64 {
         let first = block * QUERIES;
-        let n = QUERIES.min(self.batch.len() - first);
-        let (isa, width) = (self.machine.instruction_set, self.columns.width);
+        let n = out.query_gradient.len() / self.columns.width;
+        let (isa, columns, width) =
+            (self.machine.instruction_set, self.columns, self.columns.width);
         let similarity = self.learner.model.function.similarity();
-        let entities = &self.learner.model.entities;
         let queries = &self.queries[first * width..][..n * width];
-        let mut ids: Vec<u32> = (first..first + n).map(|query| self.answer(query)).collect();
-        let negatives = self.negatives(block);
-        let mut negative_rows = vec![0.0; negatives.len() * width];
-        entities.gather(&negatives, &mut negative_rows);
-        let mut answer_rows = vec![0.0; n * width];
-        entities.gather(&ids, &mut answer_rows);
-        let scores = self.scores(queries, &negative_rows);
+        let (answers, negatives) = out.ids.split_at_mut(n);
+        answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
+        negatives.copy_from_slice(&self.negatives(block));
+        let mut rows = vec![0.0; out.rows.len()];
+        self.learner.model.entities.gather(out.ids, &mut rows);
+        let (answer_rows, negative_rows) = rows.split_at(n * width);
+        let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
+        let mut positives = vec![0.0; n];
+        similarity.scores_of_pairs(isa, queries, answer_rows, columns, &mut positives);
+        let scores = self.scores(queries, negative_rows);
         let mut coefficients = scores.clone();
         let mut loss = 0.0;
-        let mut query_gradient = vec![0.0; n * width];
-        let mut rows = vec![0.0; (n + negatives.len()) * width];
-        for (query, coefficients) in coefficients.chunks_exact_mut(negatives.len()).enumerate() {
-            let own = &queries[query * width..][..width];
-            let answer = &answer_rows[query * width..][..width];
-            let positive = self.scores(own, answer);
-            let (part, slope) = self.judge(first + query, positive[0], coefficients);
+        let n_negatives = self.recipe.n_negatives;
+        for (query, coefficients) in coefficients.chunks_exact_mut(n_negatives).enumerate() {
+            let (part, slope) = self.judge(first + query, positives[query], coefficients);
             loss += part;
+            let own = query * width..(query + 1) * width;
             let block = Block {
-                queries: own,
-                rows: answer,
-                columns: self.columns,
-                scores: &positive,
+                queries: &queries[own.clone()],
+                rows: &answer_rows[own.clone()],
+                columns,
+                scores: &positives[query..=query],
                 coefficients: &[slope],
             };
-            similarity.add_query_gradient_of_pair(
-                isa,
-                &block,
-                &mut query_gradient[query * width..][..width],
-            );
-            similarity.add_row_gradient_of_pair(isa, &block, &mut rows[query * width..][..width]);
+            let gradient = &mut out.query_gradient[own.clone()];
+            similarity.add_query_gradient_of_pair(isa, &block, gradient);
+            similarity.add_row_gradient_of_pair(isa, &block, &mut answer_out[own]);
         }
-        let whole = Block {
-            queries,
-            rows: &negative_rows,
-            columns: self.columns,
-            scores: &scores,
-            coefficients: &coefficients,
-        };
-        similarity.add_gradients(isa, &whole, &mut query_gradient, &mut rows[n * width..]);
-        ids.extend(negatives);
-        Shared { loss, query_gradient, ids, rows }
+        let (scores, coefficients) = (&scores, &coefficients);
+        let whole = Block { queries, rows: negative_rows, columns, scores, coefficients };
+        similarity.add_gradients(isa, &whole, out.query_gradient, negative_out);
+        loss
     }
 
     fn own_block(&self, block: usize) -> Own {

@@ -83,8 +83,8 @@ pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Fo
         rows.extend(found.rows);
         vector::add_scaled(machine.instruction_set, &mut gradient, 1.0, &found.relations);
     }
-    let entities = SparseRows::sum(&ids, &rows, model.entities.width());
-    let relations = SparseRows::sum(&all, &gradient, width);
+    let entities = SparseRows::new(&ids, rows, model.entities.width());
+    let relations = SparseRows::new(&all, gradient, width);
     Found { loss: loss * f64::from(weight), entities, relations }
 }
 

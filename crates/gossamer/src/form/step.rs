@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
+use gossamer_machine::parallel::Workers;
 use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::schedule::{self, Schedule};
@@ -172,6 +173,7 @@ pub fn finish<S>(
         number: learner.steps,
         instruction_set: machine.instruction_set,
     };
+    let isa = machine.instruction_set;
     let (entity_kind, relation_kind) = learner.model.function.coordinates();
     let at_queries = recipe.regulariser.looks() == Looks::AtQueries;
     let mut query_gradient = scored.query_gradient;
@@ -187,8 +189,8 @@ pub fn finish<S>(
     let entity = Penalty::new(recipe, batch.total, entity_kind, &entity_uses);
     let relation = Penalty::new(recipe, batch.total, relation_kind, &relation_uses);
     let penalty = query_penalty
-        + entity.value(&learner.model.entities)
-        + relation.value(&learner.model.relations);
+        + entity.value(&machine.workers, &learner.model.entities)
+        + relation.value(&machine.workers, &learner.model.relations);
 
     let beside =
         relation_prediction::learn(&learner.model, machine, batch, recipe.relation_prediction);
@@ -198,8 +200,8 @@ pub fn finish<S>(
     let touched = touched.as_deref().map_or(Touched::All, Touched::Some);
     let gradient = |scratch: &mut S, part: &Part<'_>, out: &mut [f32]| {
         (scored.gradient)(scratch, part, out);
-        known.add_to(part.ids, out);
-        beside.entities.add_to(part.ids, out);
+        known.add_to(isa, part.ids, out);
+        beside.entities.add_to(isa, part.ids, out);
         entity.add_gradient(part, out);
     };
     let optimiser = (recipe.optimiser, &step);
@@ -213,8 +215,8 @@ pub fn finish<S>(
         &gradient,
     );
     let relation_gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-        condition.add_to(part.ids, out);
-        beside.relations.add_to(part.ids, out);
+        condition.add_to(isa, part.ids, out);
+        beside.relations.add_to(isa, part.ids, out);
         relation.add_gradient(part, out);
     };
     model.relations.apply(
@@ -293,8 +295,8 @@ fn fold_backward(
     });
     let knowns: Vec<u32> = order.iter().map(|query| batch.asked[*query].known).collect();
     let ids: Vec<u32> = sums.iter().map(|queries| condition(&queries[0])).collect();
-    let known = SparseRows::sum(&knowns, &known, known_width);
-    (known, SparseRows::sum(&ids, &conditions, condition_width))
+    let known = SparseRows::new(&knowns, known, known_width);
+    (known, SparseRows::new(&ids, conditions, condition_width))
 }
 
 /// A regulariser on the rows that a batch used.
@@ -318,15 +320,21 @@ impl<'a> Penalty<'a> {
         Self { regulariser: recipe.regulariser, factor, coordinates, uses }
     }
 
-    fn value(&self, table: &Table) -> f64 {
-        let mut row = vec![0.0; table.width()];
-        let mut sum = 0.0;
-        for (id, mass) in self.uses {
-            table.copy_row(*id, &mut row);
-            let penalty = self.regulariser.penalty(self.coordinates, &row);
-            sum += f64::from(self.factor * mass * penalty);
-        }
-        sum
+    fn value(&self, workers: &Workers, table: &Table) -> f64 {
+        /// Rows of a task: enough to be worth a hand-over.
+        const ROWS: usize = 256;
+        let parts: Vec<&[(u32, f32)]> = self.uses.chunks(ROWS).collect();
+        let sums = workers.map(parts.len(), |part| {
+            let mut row = vec![0.0; table.width()];
+            let mut sum = 0.0;
+            for (id, mass) in parts[part] {
+                table.copy_row(*id, &mut row);
+                let penalty = self.regulariser.penalty(self.coordinates, &row);
+                sum += f64::from(self.factor * mass * penalty);
+            }
+            sum
+        });
+        sums.into_iter().sum()
     }
 
     fn add_gradient(&self, part: &Part<'_>, out: &mut [f32]) {

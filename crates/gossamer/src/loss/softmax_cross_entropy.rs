@@ -3,7 +3,8 @@
 //! *Paper:* Kadlec et al. (2017); Lacroix et al., "Canonical tensor decomposition for knowledge base
 //! completion" (2018), over all entities.
 
-use gossamer_tensor::kernel::softmax::exp;
+use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_row};
+use gossamer_tensor::kernel::vector;
 
 use super::{Loss, OverAll, Shape};
 
@@ -28,13 +29,10 @@ impl Loss for SoftmaxCrossEntropy {
     fn over_all(&self) -> Option<OverAll> {
         Some(OverAll::Softmax)
     }
-    fn sampled(&self, _: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
-        let max = negatives.iter().copied().fold(positive, f32::max);
-        let own = exp(positive - max);
-        let sum = own + negatives.iter().map(|score| exp(score - max)).sum::<f32>();
-        for score in negatives.iter_mut() {
-            *score = exp(*score - max) / sum;
-        }
-        (max + sum.ln() - positive, own / sum - 1.0)
+    fn sampled(&self, shape: &Shape, positive: f32, negatives: &mut [f32]) -> (f32, f32) {
+        let others = exp_row(shape.instruction_set, negatives);
+        let log_z = others.join(LogSumExp { max: positive, sum: 1.0 }).value();
+        vector::scale(shape.instruction_set, negatives, exp(others.max - log_z));
+        (log_z - positive, exp(positive - log_z) - 1.0)
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use gossamer_graph::{Side, Snapshot};
 use gossamer_machine::folder::Folder;
+use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, FileError, Purpose};
 use gossamer_tensor::kernel::similarity::Columns;
 
@@ -125,6 +126,17 @@ impl Model {
             self.relations.copy_row(relation, &mut condition);
             self.function.fold(side, &known, &condition, query);
         }
+    }
+
+    /// Queries (queries × width), folded by all threads.
+    pub fn folded(&self, workers: &Workers, asked: &[Asked]) -> Vec<f32> {
+        /// Queries of a task: enough to be worth a hand-over.
+        const QUERIES: usize = 64;
+        let width = self.query_width();
+        let mut queries = vec![0.0; asked.len() * width];
+        let tasks = asked.chunks(QUERIES).zip(queries.chunks_mut(QUERIES * width));
+        workers.each(tasks.collect(), |(asked, queries)| self.fold(asked, queries));
+        queries
     }
 
     /// Turns the gradient of one query into those of its known row and its condition (added).

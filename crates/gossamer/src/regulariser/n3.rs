@@ -27,7 +27,8 @@ impl Regulariser for N3 {
             Coordinates::Real => row.iter().map(|x| x.abs() * x * x).sum(),
             Coordinates::Complex => {
                 let (re, im) = row.split_at(row.len() / 2);
-                re.iter().zip(im).map(|(re, im)| (re * re + im * im).sqrt().powi(3)).sum()
+                let square = |(re, im): (&f32, &f32)| re * re + im * im;
+                re.iter().zip(im).map(square).map(|square| square * square.sqrt()).sum()
             }
             Coordinates::Angles => 0.0,
         }

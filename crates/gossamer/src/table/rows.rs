@@ -1,50 +1,55 @@
-//! Gradients of some rows, each row once.
+//! Gradients of some rows.
 
-/// Rows of some ids, sorted by id; what several sources gave to an id is summed in their order.
+use gossamer_machine::InstructionSet;
+use gossamer_tensor::kernel::vector;
+
+/// Rows of some ids; an id may have several, which are added in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SparseRows {
     /// Ids, ascending, each once.
     pub ids: Vec<u32>,
+    /// Where the rows of each id start in `order`; one more than ids.
+    starts: Vec<u32>,
+    /// Places in `rows`, by id.
+    order: Vec<u32>,
     rows: Vec<f32>,
     width: usize,
 }
 
 impl SparseRows {
-    /// Sums `rows` (ids × width) by id. The order of addition is that of the input, so the result
+    /// Of `rows` (ids × width). What an id gets is added in the order of the input, so the result
     /// does not depend on how the work was split.
-    pub fn sum(ids: &[u32], rows: &[f32], width: usize) -> Self {
-        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-        order.sort_by_key(|place| ids[*place as usize]);
-        let mut summed = Self { ids: Vec::new(), rows: Vec::new(), width };
-        for place in order {
-            let (id, row) = (ids[place as usize], &rows[place as usize * width..][..width]);
-            if summed.ids.last() == Some(&id) {
-                let start = summed.rows.len() - width;
-                summed.rows[start..].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            } else {
-                summed.ids.push(id);
-                summed.rows.extend_from_slice(row);
+    pub fn new(of: &[u32], rows: Vec<f32>, width: usize) -> Self {
+        let mut keyed: Vec<u64> =
+            of.iter().zip(0u64..).map(|(id, place)| u64::from(*id) << 32 | place).collect();
+        keyed.sort_unstable();
+        let (mut ids, mut starts) = (Vec::new(), Vec::new());
+        for (place, key) in (0u32..).zip(&keyed) {
+            let id = (key >> 32) as u32;
+            if ids.last() != Some(&id) {
+                ids.push(id);
+                starts.push(place);
             }
         }
-        summed
-    }
-
-    /// The row of an id that is there.
-    pub fn get(&self, id: u32) -> Option<&[f32]> {
-        let place = self.ids.binary_search(&id).ok()?;
-        Some(&self.rows[place * self.width..][..self.width])
+        starts.push(keyed.len() as u32);
+        let order = keyed.into_iter().map(|key| key as u32).collect();
+        Self { ids, starts, order, rows, width }
     }
 
     /// Adds to `out` (ids × width) what belongs to its ids, which are sorted.
-    pub fn add_to(&self, ids: &[u32], out: &mut [f32]) {
-        let Some((first, last)) = ids.first().zip(ids.last()) else { return };
-        let start = self.ids.partition_point(|id| id < first);
-        let end = self.ids.partition_point(|id| id <= last);
-        for place in start..end {
-            if let Ok(target) = ids.binary_search(&self.ids[place]) {
-                let row = &self.rows[place * self.width..][..self.width];
-                let out = &mut out[target * self.width..][..self.width];
-                out.iter_mut().zip(row).for_each(|(out, value)| *out += value);
+    pub fn add_to(&self, isa: InstructionSet, ids: &[u32], out: &mut [f32]) {
+        let Some(first) = ids.first() else { return };
+        let mut own = self.ids.partition_point(|id| id < first);
+        for (id, out) in ids.iter().zip(out.chunks_exact_mut(self.width.max(1))) {
+            while self.ids.get(own).is_some_and(|own| own < id) {
+                own += 1;
+            }
+            if self.ids.get(own) == Some(id) {
+                let places = self.starts[own] as usize..self.starts[own + 1] as usize;
+                for place in &self.order[places] {
+                    let row = &self.rows[*place as usize * self.width..][..self.width];
+                    vector::add_scaled(isa, out, 1.0, row);
+                }
             }
         }
     }
@@ -64,12 +69,10 @@ mod tests {
 
     #[test]
     fn rows_are_summed_by_id_and_added_where_they_belong() {
-        let rows = SparseRows::sum(&[5, 2, 5], &[1.0, 2.0, 3.0, 4.0, 10.0, 20.0], 2);
+        let rows = SparseRows::new(&[5, 2, 5], vec![1.0, 2.0, 3.0, 4.0, 10.0, 20.0], 2);
         assert_eq!(rows.ids, [2, 5]);
-        assert_eq!(rows.get(5), Some(&[11.0, 22.0][..]));
-        assert_eq!(rows.get(3), None);
         let mut out = [1.0; 6];
-        rows.add_to(&[4, 5, 9], &mut out);
+        rows.add_to(InstructionSet::Portable, &[4, 5, 9], &mut out);
         assert_eq!(out, [1.0, 1.0, 12.0, 23.0, 1.0, 1.0]);
         assert_eq!(union(&[&[3, 1], &[1, 2]]), [1, 2, 3]);
     }

@@ -111,8 +111,7 @@ struct Questions<'a> {
 impl<'a> Questions<'a> {
     fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
         let columns = model.columns();
-        let mut queries = vec![0.0; batch.len() * columns.width];
-        model.fold(&batch.asked, &mut queries);
+        let queries = model.folded(&machine.workers, &batch.asked);
         let similarity = model.function.similarity();
         let n_entities = model.entities.n_rows() as f32;
         Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
