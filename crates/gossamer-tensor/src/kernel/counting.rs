@@ -1,14 +1,16 @@
 //! Counting scores against a threshold.
 
 for_each_instruction_set! {
-    /// How many scores are above the threshold, and how many equal it.
-    pub fn count_above(scores: &[f32], threshold: f32) -> [u32; 2] {
-        let (mut above, mut equal) = (0u32, 0u32);
-        for score in scores {
-            above += u32::from(*score > threshold);
-            equal += u32::from(*score == threshold);
+    /// Adds, column by column, how many scores are above their column's threshold, and how many
+    /// equal it.
+    pub fn count_columns(scores: &[f32], thresholds: &[f32], above: &mut [u32], equal: &mut [u32]) {
+        for row in scores.chunks_exact(thresholds.len()) {
+            let counts = above.iter_mut().zip(equal.iter_mut());
+            for ((score, threshold), (above, equal)) in row.iter().zip(thresholds).zip(counts) {
+                *above += u32::from(*score > *threshold);
+                *equal += u32::from(*score == *threshold);
+            }
         }
-        [above, equal]
     }
 }
 
@@ -18,9 +20,11 @@ mod tests {
 
     #[test]
     fn counts_are_exact() {
-        let scores: Vec<f32> = (0..101).map(|i| (i % 10) as f32).collect();
-        let isa = gossamer_machine::InstructionSet::detect();
-        assert_eq!(count_above(isa, &scores, 7.0), [20, 10]);
-        assert_eq!(count_above(isa, &[], 7.0), [0, 0]);
+        let scores: Vec<f32> = (0..101).flat_map(|i| [(i % 10) as f32, 3.0]).collect();
+        for isa in gossamer_machine::InstructionSet::all() {
+            let (mut above, mut equal) = ([1, 0], [0, 0]);
+            count_columns(isa, &scores, &[7.0, 3.0], &mut above, &mut equal);
+            assert_eq!((above, equal), ([21, 0], [10, 101]));
+        }
     }
 }

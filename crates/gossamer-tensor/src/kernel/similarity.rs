@@ -8,7 +8,8 @@
 
 use gossamer_machine::InstructionSet;
 
-use super::product::{self, Matrix, MatrixMut};
+use super::measure::Measure;
+use super::product::{self, Matrix, MatrixMut, Right};
 use super::{distance, modulus, vector};
 
 /// How alike a query and a row are; higher is more alike.
@@ -108,6 +109,41 @@ impl Similarity {
             Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
             Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
             Self::NegativeModulus => modulus::modulus_block(isa, queries, rows, width, out),
+        }
+    }
+
+    /// Packs queries for [`scores_by_row`](Self::scores_by_row).
+    pub fn pack(self, queries: &[f32], columns: Columns) -> Right<f32> {
+        let mut packed = Right::default();
+        packed.pack_transposed(columns.n, queries.len() / columns.width, columns.of(queries));
+        packed
+    }
+
+    /// Fills `out` (n × m) with the scores of every row against `m` packed queries, in tiles.
+    ///
+    /// Sums run along the width in order, so the bits of a score do not depend on the block around
+    /// it; those of a distance are not those of [`scores`](Self::scores), which sums in lanes.
+    pub fn scores_by_row(
+        self,
+        isa: InstructionSet,
+        (m, queries): (usize, &Right<f32>),
+        rows: &[f32],
+        columns: Columns,
+        out: &mut [f32],
+    ) {
+        let n = rows.len() / columns.width;
+        let measure = match self {
+            Self::Dot => Measure::Product,
+            Self::NegativeL1 => Measure::L1,
+            Self::NegativeL2 => Measure::Square,
+            Self::NegativeModulus => Measure::Modulus,
+        };
+        let matrix = MatrixMut { values: out, stride: m };
+        product::measures(isa, measure, (n, columns.of(rows)), queries, matrix);
+        match self {
+            Self::Dot => {}
+            Self::NegativeL2 => out.iter_mut().for_each(|score| *score = -score.sqrt()),
+            _ => vector::scale(isa, out, -1.0),
         }
     }
 
@@ -299,6 +335,14 @@ mod tests {
                 for isa in sets() {
                     let mut out = vec![0.0; m * n];
                     similarity.scores(isa, &queries, &rows, width, &mut out);
+                    let packed = similarity.pack(&queries, columns);
+                    let mut by_row = vec![0.0; m * n];
+                    similarity.scores_by_row(isa, (m, &packed), &rows, columns, &mut by_row);
+                    let mut alone = [0.0];
+                    let first = similarity.pack(&queries[..width], columns);
+                    let last = &rows[(n - 1) * width..];
+                    similarity.scores_by_row(isa, (1, &first), last, columns, &mut alone);
+                    assert_eq!(alone[0].to_bits(), by_row[(n - 1) * m].to_bits());
                     let mut pairs = vec![0.0; m];
                     similarity.scores_of_pairs(isa, &queries, &rows, columns, &mut pairs);
                     for i in 0..m {
@@ -310,6 +354,8 @@ mod tests {
                             similarity.scores(isa, q, e, width, &mut one);
                             assert_eq!(one[0].to_bits(), out[i * n + j].to_bits());
                             let exact = plain(similarity, q, e);
+                            let across = f64::from(by_row[j * m + i]);
+                            assert!((across - exact).abs() < 2e-5 * (1.0 + exact.abs()));
                             assert!((f64::from(one[0]) - exact).abs() < 2e-5 * (1.0 + exact.abs()));
                         }
                     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gossamer_graph::{Adjacency, Side};
 use gossamer_machine::{Machine, Observer, Progress};
-use gossamer_tensor::kernel::counting::count_above;
+use gossamer_tensor::kernel::counting::count_columns;
 
 use crate::error::Error;
 use crate::model::{Asked, Model};
@@ -185,29 +185,36 @@ impl Judge<'_> {
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
         let mut queries = vec![0.0; questions.len() * width];
         self.model.fold(&asked, &mut queries);
+        let (m, packed) = (questions.len(), similarity.pack(&queries, columns));
         let mut row = vec![0.0; width];
         let thresholds: Vec<f32> = questions
             .iter()
             .zip(queries.chunks_exact(width))
             .map(|(question, query)| {
                 self.model.entities.copy_row(question.answer, &mut row);
-                let mut score = [0.0];
-                similarity.scores(isa, query, &row, columns, &mut score);
+                let (mut score, alone) = ([0.0], similarity.pack(query, columns));
+                similarity.scores_by_row(isa, (1, &alone), &row, columns, &mut score);
                 score[0]
             })
             .collect();
-        let mut counts = vec![[0i64; 3]; questions.len()];
-        let mut scores = vec![0.0; questions.len() * PANEL_ROWS];
+        let mut counts = vec![[0i64; 3]; m];
+        let (mut above, mut equal) = (vec![0; m], vec![0; m]);
+        let mut scores = vec![0.0; m * PANEL_ROWS];
         for index in 0..self.model.entities.n_panels() {
             let panel = self.model.entities.panel(index);
-            let n = panel.rows.len() / width;
-            let scores = &mut scores[..questions.len() * n];
-            similarity.scores(isa, &queries, panel.rows, columns, scores);
-            for ((question, threshold), (scores, counts)) in
-                questions.iter().zip(&thresholds).zip(scores.chunks_exact(n).zip(&mut counts))
-            {
-                self.count(panel, question, *threshold, scores, counts);
+            let scores = &mut scores[..m * (panel.rows.len() / width)];
+            similarity.scores_by_row(isa, (m, &packed), panel.rows, columns, scores);
+            if *self.candidates == Candidates::All {
+                count_columns(isa, scores, &thresholds, &mut above, &mut equal);
             }
+            for (query, question) in questions.iter().enumerate() {
+                let column = Column { scores, query, n_queries: m };
+                self.count(panel, question, thresholds[query], column, &mut counts[query]);
+            }
+        }
+        for (counts, (above, equal)) in counts.iter_mut().zip(above.into_iter().zip(equal)) {
+            counts[0] += i64::from(above);
+            counts[1] += i64::from(equal);
         }
         questions
             .iter()
@@ -222,13 +229,14 @@ impl Judge<'_> {
             .collect()
     }
 
-    /// Adds a panel's greater, equal and competing candidates.
+    /// Adds a panel's greater, equal and competing candidates; of all of them only those are
+    /// counted here that do not compete.
     fn count(
         &self,
         panel: Panel<'_>,
         question: &Question,
         threshold: f32,
-        scores: &[f32],
+        scores: Column<'_>,
         counts: &mut [i64; 3],
     ) {
         let Asked { side, known, relation } = question.asked;
@@ -239,7 +247,7 @@ impl Judge<'_> {
             counts[2] += sign;
         };
         if let Some(places) = self.candidates.within(panel, width) {
-            places.for_each(|place| add(scores[place], 1));
+            places.for_each(|place| add(scores.at(place), 1));
         }
         let answers = self.known.side(side).of(known, relation);
         let end = panel.first as usize + scores.len();
@@ -247,7 +255,7 @@ impl Judge<'_> {
         let last = answers.partition_point(|answer| (*answer as usize) < end);
         for answer in &answers[first..last] {
             if *answer != question.answer && self.candidates.contains(*answer) {
-                add(scores[(answer - panel.first) as usize], -1);
+                add(scores.at((answer - panel.first) as usize), -1);
             }
         }
         // The answer competes as a candidate, but is not as high as itself.
@@ -260,11 +268,26 @@ impl Judge<'_> {
             }
         }
         if *self.candidates == Candidates::All {
-            let [greater, equal] = count_above(self.machine.instruction_set, scores, threshold);
-            counts[0] += i64::from(greater);
-            counts[1] += i64::from(equal);
             counts[2] += scores.len() as i64;
         }
+    }
+}
+
+/// The scores of one query in a panel of scores that stand entity by entity.
+#[derive(Clone, Copy)]
+struct Column<'a> {
+    scores: &'a [f32],
+    query: usize,
+    n_queries: usize,
+}
+
+impl Column<'_> {
+    fn len(self) -> usize {
+        self.scores.len() / self.n_queries
+    }
+
+    fn at(self, place: usize) -> f32 {
+        self.scores[place * self.n_queries + self.query]
     }
 }
 
@@ -292,7 +315,9 @@ mod tests {
             model.entities.copy_row(asked_for, &mut row);
             let mut out = [0.0];
             let isa = gossamer_machine::InstructionSet::detect();
-            model.function.similarity().scores(isa, &query, &row, model.columns(), &mut out);
+            let (similarity, columns) = (model.function.similarity(), model.columns());
+            let packed = similarity.pack(&query, columns);
+            similarity.scores_by_row(isa, (1, &packed), &row, columns, &mut out);
             out[0]
         };
         let own = score(head, tail);

@@ -1,5 +1,6 @@
 //! Scores that are distances: their derivatives are made whole before they are used.
 
+use gossamer_tensor::kernel::product::Right;
 use gossamer_tensor::kernel::similarity::Block;
 
 use super::{Blocks, Questions, Values};
@@ -8,12 +9,14 @@ use crate::table::Panel;
 /// A batch's queries.
 pub struct Distances<'a> {
     questions: &'a Questions<'a>,
+    packed: Right<f32>,
 }
 
 impl<'a> Distances<'a> {
     /// For the queries of a batch.
     pub fn new(questions: &'a Questions<'a>) -> Self {
-        Self { questions }
+        let packed = questions.similarity.pack(&questions.queries, questions.columns);
+        Self { questions, packed }
     }
 
     /// The derivatives of the loss by the scores (rows × queries).
@@ -46,8 +49,9 @@ impl Blocks for Distances<'_> {
     type Room = Vec<f32>;
 
     fn scores(&self, panel: Panel<'_>, _: &mut Vec<f32>, out: &mut [f32]) {
-        let Questions { machine, similarity, columns, queries, .. } = self.questions;
-        similarity.scores(machine.instruction_set, panel.rows, queries, *columns, out);
+        let Questions { machine, similarity, columns, .. } = self.questions;
+        let queries = (self.questions.len(), &self.packed);
+        similarity.scores_by_row(machine.instruction_set, queries, panel.rows, *columns, out);
     }
 
     fn words(&self, rows: usize) -> usize {
