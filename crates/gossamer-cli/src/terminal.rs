@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 use gossamer::{Machine, Observer, Progress};
+use gossamer_machine::InstructionSet;
 use gossamer_machine::ledger::{bytes_in_words, parse_bytes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -30,6 +31,17 @@ pub struct Context {
     started: Instant,
     bar: Option<ProgressBar>,
     plain: Mutex<Plain>,
+}
+
+/// The instruction set that `GOSSAMER_CPU` asks for, one that this processor has.
+fn instruction_set(name: &str) -> Result<InstructionSet, Failure> {
+    let known: Vec<&str> = InstructionSet::all().map(InstructionSet::name).collect();
+    InstructionSet::all().find(|set| set.name() == name).ok_or_else(|| {
+        Failure::input(
+            format!("GOSSAMER_CPU={name} is nothing that this processor has"),
+            &format!("it has {}", known.join(", ")),
+        )
+    })
 }
 
 #[derive(Default)]
@@ -71,7 +83,10 @@ impl Context {
                 "\nstopping at the next step; once more to leave at once"
             );
         });
-        let machine = Machine::new(threads, budget);
+        let mut machine = Machine::new(threads, budget);
+        if let Ok(name) = std::env::var("GOSSAMER_CPU") {
+            machine.instruction_set = instruction_set(&name)?;
+        }
         Ok(Self { machine, json, started: Instant::now(), bar, plain: Mutex::default() })
     }
 
@@ -201,4 +216,15 @@ pub fn peak_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_instruction_set_can_be_asked_for_and_no_other() {
+        assert_eq!(instruction_set("portable").unwrap(), InstructionSet::Portable);
+        assert!(instruction_set("abacus").is_err());
+    }
 }
