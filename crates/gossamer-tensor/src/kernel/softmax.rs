@@ -18,14 +18,17 @@ pub fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5·2²³ rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     let bounded = x.clamp(-87.3, 88.0);
-    let n = bounded.mul_add(LOG2_E, ROUND) - ROUND;
+    let rounded = bounded.mul_add(LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, bounded));
     let mut p = 1.987_569_1e-4;
     for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = r.mul_add(p, coefficient);
     }
     p = (r * r).mul_add(p, r) + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    // n stands in the last bits of `rounded` already: no conversion, which would saturate, is needed.
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let power = f32::from_bits(exponent << 23);
     if x < -87.3 { 0.0 } else { p * power }
 }
 

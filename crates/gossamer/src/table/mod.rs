@@ -195,13 +195,18 @@ impl Table {
                 Some(some) => ids.extend_from_slice(some),
                 None => ids.extend(first..first + (work.rows.len() / width) as u32),
             }
-            present.clear();
-            for id in ids.iter() {
-                present.extend_from_slice(&work.rows[(id - first) as usize * width..][..width]);
-            }
+            let rows = if work.ids.is_none() {
+                &*work.rows
+            } else {
+                present.clear();
+                for id in ids.iter() {
+                    present.extend_from_slice(&work.rows[(id - first) as usize * width..][..width]);
+                }
+                &present[..]
+            };
             out.clear();
             out.resize(ids.len() * width, 0.0);
-            gradient(scratch, &Part { panel: work.panel, ids, rows: present }, out);
+            gradient(scratch, &Part { panel: work.panel, ids, rows }, out);
             for (id, gradient) in ids.iter().zip(out.chunks_exact(width)) {
                 let place = (id - first) as usize;
                 let row = &mut work.rows[place * width..][..width];
