@@ -26,7 +26,7 @@ pub fn exp(x: f32) -> f32 {
         p = r.mul_add(p, coefficient);
     }
     p = (r * r).mul_add(p, r) + 1.0;
-    // n stands in the last bits of `rounded` already: no conversion, which would saturate, is needed.
+    // n stands in the last bits of `rounded` already: no conversion, which saturates, is needed.
     let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
     let power = f32::from_bits(exponent << 23);
     if x < -87.3 { 0.0 } else { p * power }
