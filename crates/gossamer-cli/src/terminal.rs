@@ -143,8 +143,9 @@ impl Observer for Context {
     }
 
     fn progress(&self, progress: &Progress<'_>) {
-        let now = self.now();
         let Ok(mut plain) = self.plain.lock() else { return };
+        // Read once the lock is held: another thread may have waited longer and said it later.
+        let now = self.now();
         if plain.stage != progress.stage {
             progress.stage.clone_into(&mut plain.stage);
             plain.stage_started = now;
@@ -153,8 +154,9 @@ impl Observer for Context {
                 bar.set_message(progress.stage.to_string());
             }
         }
-        let due = plain.said.is_none_or(|said| now - said >= PLAIN_LINES);
-        let redraw = plain.said.is_none_or(|said| now - said >= Duration::from_millis(100));
+        let due = plain.said.is_none_or(|said| now.saturating_sub(said) >= PLAIN_LINES);
+        let redraw =
+            plain.said.is_none_or(|said| now.saturating_sub(said) >= Duration::from_millis(100));
         if if self.bar.is_some() { !redraw } else { !due } {
             return;
         }
