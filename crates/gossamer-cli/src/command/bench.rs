@@ -50,6 +50,9 @@ impl Command for Bench {
             return Err(Failure::input("there is nothing to measure", "all sizes are at least 1"));
         }
         let seconds: f64 = number(arguments, "seconds")?.unwrap_or(2.0);
+        if !seconds.is_finite() {
+            return Err(Failure::input("--seconds never ends", "write a number such as 2"));
+        }
         let figures = Measuring::new(shape, seconds, context).all()?;
         if context.json {
             let line = |figure: &Figure| {

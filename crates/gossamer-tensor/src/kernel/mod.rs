@@ -53,6 +53,7 @@ macro_rules! for_each_instruction_set {
 pub mod vector;
 mod measure;
 pub mod tile;
+pub mod pack;
 pub mod product;
 pub mod softmax;
 pub mod logistic;

@@ -9,7 +9,8 @@
 use gossamer_machine::InstructionSet;
 
 use super::measure::Measure;
-use super::product::{self, Matrix, MatrixMut, Right};
+use super::pack::{Matrix, MatrixMut, Right};
+use super::product;
 use super::{distance, modulus, vector};
 
 /// How alike a query and a row are; higher is more alike.

@@ -111,6 +111,10 @@ mod tests {
         assert!(of(&config).err().unwrap().to_string().contains("not taken over all"));
         config.form = "negative-sampling".into();
         assert!(of(&config).is_ok());
+        config.relation_prediction = 0.5;
+        assert!(of(&config).is_ok());
+        config.model = "rotate".into();
+        assert!(of(&config).err().unwrap().to_string().contains("not linear in the relation"));
         config.form = "one-vs-all".into();
         assert!(of(&config).err().unwrap().to_string().contains("did you mean '1-vs-all'"));
     }

@@ -11,7 +11,8 @@
 //! objective for improving multi-relational graph representations" (AKBC 2021).
 
 use gossamer_machine::{Ledger, Machine};
-use gossamer_tensor::kernel::product::{Matrix, MatrixMut, add_product, rows_by_rows};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
+use gossamer_tensor::kernel::product::{add_product, rows_by_rows};
 use gossamer_tensor::kernel::softmax::exp_row;
 use gossamer_tensor::kernel::vector;
 

@@ -1,6 +1,6 @@
 //! Scores that are distances: their derivatives are made whole before they are used.
 
-use gossamer_tensor::kernel::product::Right;
+use gossamer_tensor::kernel::pack::Right;
 use gossamer_tensor::kernel::similarity::Block;
 
 use super::{Blocks, Questions, Values};

@@ -4,9 +4,10 @@
 //! log Z), is a scale of the second product's result and of the third one's queries. What labels
 //! give is added apart, in f32.
 
-use gossamer_tensor::kernel::product::{
-    Left, Matrix, MatrixMut, Number, Put, Right, multiply, pairs_along_columns, pairs_along_rows,
+use gossamer_tensor::kernel::pack::{
+    Left, Matrix, MatrixMut, Number, Right, pairs_along_columns, pairs_along_rows,
 };
+use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
