@@ -8,12 +8,14 @@ pub mod registry;
 pub mod observer;
 pub mod random;
 pub mod parallel;
+pub mod buffers;
 pub mod machine;
 pub mod ledger;
 pub mod file;
 pub mod column;
 pub mod folder;
 
+pub use buffers::{Buffer, Buffers};
 pub use file::FileError;
 pub use ledger::{Ledger, Line};
 pub use machine::{InstructionSet, Machine};

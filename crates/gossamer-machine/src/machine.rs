@@ -2,6 +2,7 @@
 //!
 //! *Not here:* reading the environment or container limits; the face does that.
 
+use crate::buffers::Buffers;
 use crate::parallel::Workers;
 
 /// Which vector instructions kernels may use. Chosen once, at start.
@@ -62,6 +63,8 @@ impl InstructionSet {
 pub struct Machine {
     /// The threads.
     pub workers: Workers,
+    /// Arrays that are used again and again.
+    pub buffers: Buffers,
     /// The vector instructions of this processor.
     pub instruction_set: InstructionSet,
     /// Bytes that the process may occupy at its peak; none when the user named no budget.
@@ -72,6 +75,7 @@ impl Machine {
     /// A machine with these threads and this budget, and the processor's best instructions.
     pub fn new(n_threads: usize, budget_bytes: Option<u64>) -> Self {
         let instruction_set = InstructionSet::detect();
-        Self { workers: Workers::new(n_threads), instruction_set, budget_bytes }
+        let (workers, buffers) = (Workers::new(n_threads), Buffers::default());
+        Self { workers, buffers, instruction_set, budget_bytes }
     }
 }

@@ -50,6 +50,22 @@ macro_rules! for_each_instruction_set {
     };
 }
 
+/// Asks for the cache lines of a row that will soon be read.
+#[inline(always)]
+#[allow(unsafe_code)]
+fn prefetch(row: &[f32]) {
+    /// Floats of a cache line.
+    const LINE: usize = 16;
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and never faults; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (row, LINE);
+}
+
 pub mod vector;
 mod measure;
 pub mod tile;
@@ -57,8 +73,7 @@ pub mod pack;
 pub mod product;
 pub mod softmax;
 pub mod logistic;
-pub mod distance;
-pub mod modulus;
+pub mod pairs;
 pub mod rows;
 pub mod counting;
 pub mod similarity;

@@ -87,73 +87,6 @@ fn tiles<T: Factor>(
     }
 }
 
-/// Sums in order, as tiles do: a fused step where the instruction set has it.
-#[inline(always)]
-fn dots<const FUSED: bool>(k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    /// Rows side by side: a sum in order waits for itself, several do not wait for each other.
-    const ROWS: usize = 8;
-    for (group, out) in out.chunks_mut(ROWS).enumerate() {
-        let row = |of: Matrix<'_>, i: usize| (group * ROWS + i.min(out.len() - 1)) * of.stride;
-        let (mut left, mut right) = ([&a.values[..0]; ROWS], [&b.values[..0]; ROWS]);
-        for i in 0..ROWS {
-            left[i] = &a.values[row(a, i)..][..k];
-            right[i] = &b.values[row(b, i)..][..k];
-        }
-        let mut sums = [0.0f32; ROWS];
-        for place in 0..k {
-            for i in 0..ROWS {
-                let (one, two) = (left[i][place], right[i][place]);
-                sums[i] = if FUSED { one.mul_add(two, sums[i]) } else { sums[i] + one * two };
-            }
-        }
-        out.copy_from_slice(&sums[..out.len()]);
-    }
-}
-
-for_each_instruction_set! {
-    fn fused_dots(k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-        dots::<true>(k, a, b, out);
-    }
-}
-
-/// The dot of each row of A (out × k) with the same row of B: the same bits as
-/// [`rows_by_rows`] gives.
-pub fn row_by_row(isa: InstructionSet, k: usize, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    match isa {
-        InstructionSet::Portable => dots::<false>(k, a, b, out),
-        _ => fused_dots(isa, k, a, b, out),
-    }
-}
-
-/// Below so many rows it is they that are packed, and the result is written across.
-const FEW: usize = 16;
-
-/// out (m × n) = A (m × k) · Bᵀ, B being (n × k): all dots of the rows of A with those of B.
-pub fn rows_by_rows(
-    isa: InstructionSet,
-    [m, k, n]: [usize; 3],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    out: &mut [f32],
-) {
-    if m * n == 1 {
-        return row_by_row(isa, k, a, b, out);
-    }
-    let mut right = Right::<f32>::default();
-    if m >= FEW || n < m {
-        right.pack_transposed(k, n, b);
-        return multiply(isa, m, a.into(), &right, Put::Set, MatrixMut { values: out, stride: n });
-    }
-    right.pack_transposed(k, m, a);
-    tiles(isa, n, b.into(), &right, f32::tile, |tile, [j, height], [first, columns]| {
-        for (place, sums) in tile[..height].iter().enumerate() {
-            for (i, sum) in sums[..columns].iter().enumerate() {
-                out[(first + i) * n + j + place] = *sum;
-            }
-        }
-    });
-}
-
 /// out (n × m): a measure between each row of B (n × k) and each row of A (m × k), A being packed.
 pub(super) fn measures(
     isa: InstructionSet,
@@ -201,6 +134,19 @@ mod tests {
         Matrix { values, stride }
     }
 
+    /// out (m × n) = A (m × k) · Bᵀ, B being (n × k).
+    fn rows_by_rows(
+        isa: InstructionSet,
+        [m, k, n]: [usize; 3],
+        a: &[f32],
+        b: &[f32],
+        out: &mut [f32],
+    ) {
+        let mut right = Right::<f32>::default();
+        right.pack_transposed(k, n, of(b, k));
+        multiply(isa, m, of(a, k).into(), &right, Put::Set, to(out, n));
+    }
+
     fn to(values: &mut [f32], stride: usize) -> MatrixMut<'_> {
         MatrixMut { values, stride }
     }
@@ -211,7 +157,7 @@ mod tests {
         let b = [1.0, 0.0, 2.0, -1.0, 1.0, 1.0]; // 2 × 3
         for isa in InstructionSet::all() {
             let mut out = [0.0; 4];
-            rows_by_rows(isa, [2, 3, 2], of(&a, 3), of(&b, 3), &mut out);
+            rows_by_rows(isa, [2, 3, 2], &a, &b, &mut out);
             assert_eq!(out, [7.0, 4.0, 16.0, 7.0]);
             let mut sum = [1.0; 6];
             let left = of(&[1.0, 2.0, 0.0, 1.0], 2).into();
@@ -230,18 +176,17 @@ mod tests {
                 let (m, n) = (37, 75);
                 let (a, b) = (filled(m * k, 1), filled(n * k, 9));
                 let mut whole = vec![0.0; m * n];
-                rows_by_rows(isa, [m, k, n], of(&a, k), of(&b, k), &mut whole);
+                rows_by_rows(isa, [m, k, n], &a, &b, &mut whole);
                 for (i, j) in [(0, 0), (3, 70), (36, 74), (17, 33), (31, 64)] {
                     let mut one = [0.0];
-                    rows_by_rows(isa, [1, k, 1], of(&a[i * k..], k), of(&b[j * k..], k), &mut one);
+                    rows_by_rows(isa, [1, k, 1], &a[i * k..], &b[j * k..], &mut one);
                     assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
                     let mut two = [0.0; 2];
                     let at = j.min(n - 2);
-                    rows_by_rows(isa, [1, k, 2], of(&a[i * k..], k), of(&b[at * k..], k), &mut two);
+                    rows_by_rows(isa, [1, k, 2], &a[i * k..], &b[at * k..], &mut two);
                     assert_eq!(two[j - at].to_bits(), one[0].to_bits());
                     let mut few = [0.0; 5];
-                    let near = of(&b[j / 5 * 5 * k..], k);
-                    rows_by_rows(isa, [1, k, 5], of(&a[i * k..], k), near, &mut few);
+                    rows_by_rows(isa, [1, k, 5], &a[i * k..], &b[j / 5 * 5 * k..], &mut few);
                     assert_eq!(few[j % 5].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
                 }
             }

@@ -1,17 +1,19 @@
 //! The closed list of similarities between a query and a row, as blocks forward and backward.
 //!
-//! Shapes as in [`distance`]: queries (m × width), rows (n × width), scores and
-//! coefficients (m × n).
+//! Queries against rows that stand together are taken in tiles ([`Similarity::scores_by_row`]); one
+//! row against others that stand anywhere is taken pair by pair ([`Similarity::scores`]). Shapes of
+//! blocks: queries (m × width), rows (n × width), scores and coefficients (m × n).
 //!
-//! *Invariant:* the score of a pair has the same bits in a block of any size: [`Similarity::scores`]
-//! of one query and one row *is* the score.
+//! *Invariant:* the score of a pair has the same bits in a block of any size. Tiles sum along the
+//! width in order, pairs in lanes: what is ranked or shown comes from tiles alone.
 
 use gossamer_machine::InstructionSet;
 
 use super::measure::Measure;
 use super::pack::{Matrix, MatrixMut, Right};
+use super::pairs::{self, Pairs};
 use super::product;
-use super::{distance, modulus, vector};
+use super::vector;
 
 /// How alike a query and a row are; higher is more alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +59,19 @@ impl Columns {
         MatrixMut { values: &mut values[self.first..], stride: self.width }
     }
 
-    fn slice(self, row: &[f32]) -> &[f32] {
+    /// The floats of a row that count.
+    pub fn slice(self, row: &[f32]) -> &[f32] {
         &row[self.first..][..self.n]
+    }
+
+    /// As [`slice`](Self::slice), to be written.
+    pub fn slice_mut(self, row: &mut [f32]) -> &mut [f32] {
+        &mut row[self.first..][..self.n]
+    }
+
+    /// The rows of a matrix, what counts of each.
+    fn rows(self, values: &[f32]) -> Vec<&[f32]> {
+        values.chunks_exact(self.width).map(|row| self.slice(row)).collect()
     }
 }
 
@@ -71,10 +84,17 @@ pub struct Block<'a> {
     pub rows: &'a [f32],
     /// Their columns.
     pub columns: Columns,
-    /// (m × n), as [`Similarity::scores`] gave them; read only by [`Similarity::NegativeL2`].
+    /// (m × n); read only by [`Similarity::NegativeL2`].
     pub scores: &'a [f32],
     /// (m × n): the derivative of the loss by each score.
     pub coefficients: &'a [f32],
+}
+
+impl Block<'_> {
+    /// Queries and rows.
+    fn size(&self) -> [usize; 2] {
+        [self.queries, self.rows].map(|values| values.len() / self.columns.width)
+    }
 }
 
 impl Similarity {
@@ -87,47 +107,18 @@ impl Similarity {
         self == Self::NegativeL2
     }
 
-    /// Fills `out` (m × n) with the scores of every query against every row.
-    pub fn scores(
-        self,
-        isa: InstructionSet,
-        queries: &[f32],
-        rows: &[f32],
-        columns: impl Into<Columns>,
-        out: &mut [f32],
-    ) {
-        let columns: Columns = columns.into();
-        let width = columns.width;
-        let (m, n) = (queries.len() / width, rows.len() / width);
-        if n == 0 {
-            return;
-        }
-        match self {
-            Self::Dot => {
-                let (queries, rows) = (columns.of(queries), columns.of(rows));
-                product::rows_by_rows(isa, [m, columns.n, n], queries, rows, out);
-            }
-            Self::NegativeL1 => distance::l1_block(isa, queries, rows, width, out),
-            Self::NegativeL2 => distance::l2_block(isa, queries, rows, width, out),
-            Self::NegativeModulus => modulus::modulus_block(isa, queries, rows, width, out),
-        }
-    }
-
-    /// Packs queries for [`scores_by_row`](Self::scores_by_row).
-    pub fn pack(self, queries: &[f32], columns: Columns) -> Right<f32> {
+    /// Packs rows for [`scores_by_row`](Self::scores_by_row).
+    pub fn pack(self, rows: &[f32], columns: Columns) -> Right<f32> {
         let mut packed = Right::default();
-        packed.pack_transposed(columns.n, queries.len() / columns.width, columns.of(queries));
+        packed.pack_transposed(columns.n, rows.len() / columns.width, columns.of(rows));
         packed
     }
 
-    /// Fills `out` (n × m) with the scores of every row against `m` packed queries, in tiles.
-    ///
-    /// Sums run along the width in order, so the bits of a score do not depend on the block around
-    /// it; those of a distance are not those of [`scores`](Self::scores), which sums in lanes.
+    /// Fills `out` (n × m) with the scores of every row against `m` packed ones, in tiles.
     pub fn scores_by_row(
         self,
         isa: InstructionSet,
-        (m, queries): (usize, &Right<f32>),
+        (m, packed): (usize, &Right<f32>),
         rows: &[f32],
         columns: Columns,
         out: &mut [f32],
@@ -140,7 +131,7 @@ impl Similarity {
             Self::NegativeModulus => Measure::Modulus,
         };
         let matrix = MatrixMut { values: out, stride: m };
-        product::measures(isa, measure, (n, columns.of(rows)), queries, matrix);
+        product::measures(isa, measure, (n, columns.of(rows)), packed, matrix);
         match self {
             Self::Dot => {}
             Self::NegativeL2 => out.iter_mut().for_each(|score| *score = -score.sqrt()),
@@ -148,61 +139,23 @@ impl Similarity {
         }
     }
 
-    /// The score of each query with the row at the same place, with the bits of
-    /// [`scores`](Self::scores).
-    pub fn scores_of_pairs(
-        self,
-        isa: InstructionSet,
-        queries: &[f32],
-        rows: &[f32],
-        columns: Columns,
-        out: &mut [f32],
-    ) {
-        if self == Self::Dot {
-            return product::row_by_row(isa, columns.n, columns.of(queries), columns.of(rows), out);
-        }
-        let pairs = queries.chunks_exact(columns.width).zip(rows.chunks_exact(columns.width));
-        for ((query, row), out) in pairs.zip(out.chunks_exact_mut(1)) {
-            self.scores(isa, query, row, columns, out);
+    /// The score of one row with each of the others.
+    pub fn scores(self, isa: InstructionSet, left: &[f32], rights: &[&[f32]], out: &mut [f32]) {
+        match self {
+            Self::Dot => pairs::product_scores(isa, left, rights, out),
+            Self::NegativeL1 => pairs::l1_scores(isa, left, rights, out),
+            Self::NegativeL2 => pairs::l2_scores(isa, left, rights, out),
+            Self::NegativeModulus => pairs::modulus_scores(isa, left, rights, out),
         }
     }
 
-    /// Adds the block's share of ∂loss/∂queries to `out` (m × width).
-    pub fn add_query_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
-        let Block { queries, rows, columns, scores, coefficients } = *block;
-        let width = columns.width;
-        let (m, n) = (queries.len() / width, rows.len() / width);
-        let strides = [n, 1];
+    /// Adds what the pairs say of their left row.
+    pub fn add_gradient(self, isa: InstructionSet, pairs: &Pairs<'_>, out: &mut [f32]) {
         match self {
-            Self::Dot => {
-                let coefficients = Matrix { values: coefficients, stride: n };
-                let (rows, out) = (columns.of(rows), columns.of_mut(out));
-                product::add_product(isa, [m, n, columns.n], coefficients.into(), rows, out);
-            }
-            Self::NegativeL1 => {
-                distance::add_l1_gradient(isa, queries, rows, width, coefficients, strides, out);
-            }
-            Self::NegativeL2 => distance::add_l2_gradient(
-                isa,
-                queries,
-                rows,
-                width,
-                coefficients,
-                scores,
-                strides,
-                out,
-            ),
-            Self::NegativeModulus => {
-                modulus::add_modulus_gradient(
-                    isa,
-                    queries,
-                    rows,
-                    width,
-                    coefficients,
-                    strides,
-                    out,
-                );
-            }
+            Self::Dot => pairs::add_product_gradient(isa, pairs, out),
+            Self::NegativeL1 => pairs::add_l1_gradient(isa, pairs, out),
+            Self::NegativeL2 => pairs::add_l2_gradient(isa, pairs, out),
+            Self::NegativeModulus => pairs::add_modulus_gradient(isa, pairs, out),
         }
     }
 
@@ -214,82 +167,52 @@ impl Similarity {
         dq: &mut [f32],
         de: &mut [f32],
     ) {
-        if self == Self::NegativeModulus {
-            let Block { queries, rows, columns: Columns { width, .. }, coefficients, .. } = *block;
-            modulus::add_modulus_gradients(isa, queries, rows, width, coefficients, dq, de);
-        } else {
-            self.add_query_gradient(isa, block, dq);
-            self.add_row_gradient(isa, block, de);
-        }
+        self.add_query_gradient(isa, block, dq);
+        self.add_row_gradient(isa, block, de);
     }
 
-    /// As [`add_query_gradient`](Self::add_query_gradient) for one query and one row, without the
-    /// cost of a matrix product.
-    pub fn add_query_gradient_of_pair(
-        self,
-        isa: InstructionSet,
-        block: &Block<'_>,
-        out: &mut [f32],
-    ) {
-        match self {
-            Self::Dot => {
-                let Columns { first, n, .. } = block.columns;
-                let row = block.columns.slice(block.rows);
-                vector::add_scaled(isa, &mut out[first..][..n], block.coefficients[0], row);
-            }
-            _ => self.add_query_gradient(isa, block, out),
+    /// Adds the block's share of ∂loss/∂queries to `out` (m × width).
+    pub fn add_query_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
+        let Block { queries, rows, columns, coefficients, .. } = *block;
+        let [m, n] = block.size();
+        if self == Self::Dot {
+            let (rows, out) = (columns.of(rows), columns.of_mut(out));
+            let coefficients = Matrix { values: coefficients, stride: n };
+            return product::add_product(isa, [m, n, columns.n], coefficients.into(), rows, out);
         }
-    }
-
-    /// As [`add_row_gradient`](Self::add_row_gradient) for one query and one row.
-    pub fn add_row_gradient_of_pair(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
-        match self {
-            Self::Dot => {
-                let Columns { first, n, .. } = block.columns;
-                let query = block.columns.slice(block.queries);
-                vector::add_scaled(isa, &mut out[first..][..n], block.coefficients[0], query);
-            }
-            _ => self.add_row_gradient(isa, block, out),
-        }
+        self.add_each(isa, block, [queries, rows], [n, 1], out);
     }
 
     /// Adds the block's share of ∂loss/∂rows to `out` (n × width).
     pub fn add_row_gradient(self, isa: InstructionSet, block: &Block<'_>, out: &mut [f32]) {
-        let Block { queries, rows, columns, scores, coefficients } = *block;
-        let width = columns.width;
-        let (m, n) = (queries.len() / width, rows.len() / width);
-        let strides = [1, n];
-        match self {
-            Self::Dot => {
-                let coefficients = Matrix { values: coefficients, stride: n };
-                let (queries, out) = (columns.of(queries), columns.of_mut(out));
-                let coefficients = coefficients.transposed();
-                product::add_product(isa, [n, m, columns.n], coefficients, queries, out);
-            }
-            Self::NegativeL1 => {
-                distance::add_l1_gradient(isa, rows, queries, width, coefficients, strides, out);
-            }
-            Self::NegativeL2 => distance::add_l2_gradient(
-                isa,
-                rows,
-                queries,
-                width,
-                coefficients,
-                scores,
-                strides,
-                out,
-            ),
-            Self::NegativeModulus => {
-                modulus::add_modulus_gradient(
-                    isa,
-                    rows,
-                    queries,
-                    width,
-                    coefficients,
-                    strides,
-                    out,
-                );
-            }
+        let Block { queries, rows, columns, coefficients, .. } = *block;
+        let [m, n] = block.size();
+        if self == Self::Dot {
+            let (queries, out) = (columns.of(queries), columns.of_mut(out));
+            let coefficients = Matrix { values: coefficients, stride: n }.transposed();
+            return product::add_product(isa, [n, m, columns.n], coefficients, queries, out);
+        }
+        self.add_each(isa, block, [rows, queries], [1, n], out);
+    }
+
+    /// Adds the gradient of every left row; from one of them to the next, coefficients are the
+    /// first stride apart, from one of the others to the next the second.
+    fn add_each(
+        self,
+        isa: InstructionSet,
+        block: &Block<'_>,
+        [lefts, rights]: [&[f32]; 2],
+        [step, stride]: [usize; 2],
+        out: &mut [f32],
+    ) {
+        let Block { columns, coefficients, scores, .. } = *block;
+        let rights = columns.rows(rights);
+        let targets = out.chunks_exact_mut(columns.width);
+        for (i, (left, target)) in lefts.chunks_exact(columns.width).zip(targets).enumerate() {
+            let scores = if self.needs_scores() { &scores[i * step..] } else { &[] };
+            let (left, coefficients) = (columns.slice(left), &coefficients[i * step..]);
+            let pairs = Pairs { left, rights: &rights, coefficients, scores, stride };
+            self.add_gradient(isa, &pairs, columns.slice_mut(target));
         }
     }
 }
@@ -327,15 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn block_scores_are_single_scores_and_near_the_definition() {
+    fn scores_are_near_the_definition_and_the_same_in_any_block() {
         for similarity in Similarity::ALL {
             for width in [2, 6, 38, 200] {
                 let (m, n) = (5, 11);
                 let columns = Columns::from(width);
                 let (queries, rows) = (filled(m * width, 1), filled(n * width, 2));
+                let apart = columns.rows(&rows);
                 for isa in sets() {
-                    let mut out = vec![0.0; m * n];
-                    similarity.scores(isa, &queries, &rows, width, &mut out);
                     let packed = similarity.pack(&queries, columns);
                     let mut by_row = vec![0.0; m * n];
                     similarity.scores_by_row(isa, (m, &packed), &rows, columns, &mut by_row);
@@ -344,17 +266,15 @@ mod tests {
                     let last = &rows[(n - 1) * width..];
                     similarity.scores_by_row(isa, (1, &first), last, columns, &mut alone);
                     assert_eq!(alone[0].to_bits(), by_row[(n - 1) * m].to_bits());
-                    let mut pairs = vec![0.0; m];
-                    similarity.scores_of_pairs(isa, &queries, &rows, columns, &mut pairs);
                     for i in 0..m {
-                        assert_eq!(pairs[i].to_bits(), out[i * n + i].to_bits());
+                        let q = &queries[i * width..][..width];
+                        let mut out = vec![0.0; n];
+                        similarity.scores(isa, q, &apart, &mut out);
                         for j in 0..n {
-                            let (q, e) =
-                                (&queries[i * width..][..width], &rows[j * width..][..width]);
                             let mut one = [0.0];
-                            similarity.scores(isa, q, e, width, &mut one);
-                            assert_eq!(one[0].to_bits(), out[i * n + j].to_bits());
-                            let exact = plain(similarity, q, e);
+                            similarity.scores(isa, apart[j], &[q], &mut one);
+                            assert_eq!(one[0].to_bits(), out[j].to_bits(), "the same both ways");
+                            let exact = plain(similarity, q, apart[j]);
                             let across = f64::from(by_row[j * m + i]);
                             assert!((across - exact).abs() < 2e-5 * (1.0 + exact.abs()));
                             assert!((f64::from(one[0]) - exact).abs() < 2e-5 * (1.0 + exact.abs()));
@@ -367,7 +287,13 @@ mod tests {
 
     #[test]
     fn gradients_agree_with_finite_differences() {
-        let (m, n, width) = (3, 4, 6);
+        for width in [6, 46, 200] {
+            gradients_at(width);
+        }
+    }
+
+    fn gradients_at(width: usize) {
+        let (m, n) = (3, 4);
         let (queries, rows) = (filled(m * width, 3), filled(n * width, 4));
         let coefficients = filled(m * n, 5);
         for similarity in Similarity::ALL {
@@ -382,7 +308,11 @@ mod tests {
             };
             for isa in sets() {
                 let mut scores = vec![0.0; m * n];
-                similarity.scores(isa, &queries, &rows, width, &mut scores);
+                let apart = Columns::from(width).rows(&rows);
+                let queries_apart = queries.chunks_exact(width);
+                for (query, out) in queries_apart.zip(scores.chunks_exact_mut(n)) {
+                    similarity.scores(isa, query, &apart, out);
+                }
                 let block = Block {
                     queries: &queries,
                     rows: &rows,

@@ -120,13 +120,13 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
     let (similarity, columns) = (model.function.similarity(), model.columns());
     let parts: Vec<&Labelled> = triples.chunks(TRIPLES).collect();
     let scores = machine.workers.map(parts.len(), |part| {
-        let (mut query, mut row) =
-            (vec![0.0; model.query_width()], vec![0.0; model.entities.width()]);
+        let mut query = vec![0.0; model.query_width()];
         let mut score = |asked: Asked, answer: u32| {
             model.fold(&[asked], &mut query);
-            model.entities.copy_row(answer, &mut row);
-            let mut out = [0.0];
-            similarity.scores(machine.instruction_set, &query, &row, columns, &mut out);
+            let row = model.entities.row(answer);
+            let (packed, mut out) = (similarity.pack(&query, columns), [0.0]);
+            let isa = machine.instruction_set;
+            similarity.scores_by_row(isa, (1, &packed), row, columns, &mut out);
             out[0]
         };
         let one = |([head, relation, tail], _): &([u32; 3], bool)| {

@@ -186,14 +186,13 @@ impl Judge<'_> {
         let mut queries = vec![0.0; questions.len() * width];
         self.model.fold(&asked, &mut queries);
         let (m, packed) = (questions.len(), similarity.pack(&queries, columns));
-        let mut row = vec![0.0; width];
         let thresholds: Vec<f32> = questions
             .iter()
             .zip(queries.chunks_exact(width))
             .map(|(question, query)| {
-                self.model.entities.copy_row(question.answer, &mut row);
+                let row = self.model.entities.row(question.answer);
                 let (mut score, alone) = ([0.0], similarity.pack(query, columns));
-                similarity.scores_by_row(isa, (1, &alone), &row, columns, &mut score);
+                similarity.scores_by_row(isa, (1, &alone), row, columns, &mut score);
                 score[0]
             })
             .collect();
@@ -311,13 +310,12 @@ mod tests {
             let (given, asked_for) = if side == Side::Tail { (h, t) } else { (t, h) };
             let mut query = vec![0.0; model.query_width()];
             model.fold(&[Asked { side, known: given, relation }], &mut query);
-            let mut row = vec![0.0; model.query_width()];
-            model.entities.copy_row(asked_for, &mut row);
+            let row = model.entities.row(asked_for);
             let mut out = [0.0];
             let isa = gossamer_machine::InstructionSet::detect();
             let (similarity, columns) = (model.function.similarity(), model.columns());
             let packed = similarity.pack(&query, columns);
-            similarity.scores_by_row(isa, (1, &packed), &row, columns, &mut out);
+            similarity.scores_by_row(isa, (1, &packed), row, columns, &mut out);
             out[0]
         };
         let own = score(head, tail);

@@ -62,13 +62,11 @@ impl Vectors<'_> {
         mut visit: impl FnMut(&str, &str, &[f32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let n_names = self.names.len();
-        let mut row = vec![0.0; self.table.width()];
         for id in 0..self.table.n_rows() {
             let owner = (id % n_names.max(1)) as u32;
             let again = if id < n_names { "" } else { " (reciprocal)" };
             let label = self.names.label(owner)?.unwrap_or_default();
-            self.table.copy_row(id as u32, &mut row);
-            visit(&(self.names.name(owner)? + again), &label, &row)?;
+            visit(&(self.names.name(owner)? + again), &label, self.table.row(id as u32))?;
         }
         Ok(())
     }

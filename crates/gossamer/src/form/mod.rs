@@ -13,6 +13,7 @@ use crate::regulariser::{self, Looks};
 use crate::score::Widths;
 
 pub mod batch;
+pub mod met;
 pub mod relation_prediction;
 pub mod step;
 pub mod over_all;

@@ -1,23 +1,28 @@
 //! Negative sampling: an answer against some drawn entities.
 //!
 //! Queries are taken in blocks of 128. *Shared*: a block's queries stand against the same negatives,
-//! so scores and gradients are matrix products. *Own*: each query has its own; their coefficients
-//! are kept, eight bytes a pair, and every row touched gathers its gradient from them.
+//! so scores and gradients are blocks. *Own*: each query has its own; the pairs are kept, sixteen
+//! bytes each, sorted by entity, so that every row touched is read and written once.
 //!
 //! *Invariant:* negatives come from their address and are never stored between steps.
 //! *Paper:* Bordes et al. (2013); shared negatives after Lerer et al. (2019).
 
-use gossamer_machine::{Address, Ledger, Machine, Purpose};
+use gossamer_machine::{Address, Buffer, Ledger, Machine, Purpose};
+use gossamer_tensor::kernel::Similarity;
+use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::similarity::{Block, Columns};
 
+use super::met::{Met, MetByRow};
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
 use crate::form::step::{Learner, Recipe, Scored, StepLoss, finish};
 use crate::table::{Part, SparseRows};
 
-/// Queries that share negatives, and the unit of work.
+/// Queries that share negatives.
 const QUERIES: usize = 128;
+/// Queries with negatives of their own that are one task.
+const TASK: usize = 32;
 
 /// Negative sampling.
 #[derive(Debug)]
@@ -52,39 +57,9 @@ impl TrainingForm for NegativeSampling {
         machine: &Machine,
     ) -> StepLoss {
         let batch = Batch::of_pairs(examples, items);
-        let columns = learner.model.columns();
-        let width = columns.width;
-        let queries = learner.model.folded(&machine.workers, &batch.asked);
-        let address = Address::new(recipe.seed, Purpose::Negative, learner.steps);
-        let work =
-            Work { learner, recipe, machine, batch: &batch, queries: &queries, columns, address };
-        if recipe.shared_negatives {
-            let (loss, query_gradient, rows) = work.shared();
-            let isa = machine.instruction_set;
-            let gradient =
-                |(): &mut (), part: &Part<'_>, out: &mut [f32]| rows.add_to(isa, part.ids, out);
-            let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
-            let queries = &queries;
-            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-            finish(learner, recipe, machine, &batch, scored)
-        } else {
-            let (loss, query_gradient, pairs) = work.own();
-            let (similarity, queries) = (learner.model.function.similarity(), &queries);
-            let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-                let rows = part.rows.chunks_exact(width).zip(out.chunks_exact_mut(width));
-                for (id, (rows, out)) in part.ids.iter().zip(rows) {
-                    for pair in pairs.of(*id) {
-                        let queries = &queries[pair.query as usize * width..][..width];
-                        let (scores, coefficients) = (&[pair.score], &[pair.coefficient]);
-                        let block = Block { queries, rows, columns, scores, coefficients };
-                        similarity.add_row_gradient_of_pair(machine.instruction_set, &block, out);
-                    }
-                }
-            };
-            let (candidates, scratch, gradient) = (Some(pairs.ids.clone()), &|| (), &gradient);
-            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-            finish(learner, recipe, machine, &batch, scored)
-        }
+        let queries = learner.model.folded(machine, &batch.asked);
+        let step = if recipe.shared_negatives { with_shared } else { with_own };
+        step(learner, recipe, machine, &batch, &queries)
     }
 
     fn plan(&self, config: &Config, shape: &StepShape, _: u64, ledger: &mut Ledger) {
@@ -113,6 +88,76 @@ impl TrainingForm for NegativeSampling {
     }
 }
 
+/// A step in which blocks of queries share their negatives.
+fn with_shared(
+    learner: &mut Learner,
+    recipe: &Recipe<'_>,
+    machine: &Machine,
+    batch: &Batch,
+    queries: &[f32],
+) -> StepLoss {
+    let work = Work::new(learner, recipe, machine, batch, queries);
+    let (loss, query_gradient, rows) = work.shared();
+    let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+        rows.add_to(machine.instruction_set, part.ids, out);
+    };
+    let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
+    let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
+    finish(learner, recipe, machine, batch, scored)
+}
+
+/// A step in which every query has negatives of its own.
+fn with_own<'a>(
+    learner: &mut Learner,
+    recipe: &Recipe<'_>,
+    machine: &Machine,
+    batch: &Batch,
+    queries: &'a [f32],
+) -> StepLoss {
+    let work = Work::new(learner, recipe, machine, batch, queries);
+    let (columns, similarity) = (work.columns, work.similarity);
+    let (loss, query_gradient, met) = work.own();
+    let gradient = |room: &mut Room<'a>, part: &Part<'_>, out: &mut [f32]| {
+        let rows = out.chunks_exact_mut(columns.width).enumerate();
+        for ((place, out), met) in rows.zip(met.of(part.ids)) {
+            room.fill(met, queries, columns);
+            let pairs = room.pairs(columns.slice(part.row(place)));
+            similarity.add_gradient(machine.instruction_set, &pairs, columns.slice_mut(out));
+        }
+    };
+    let candidates = Some(met.ids().to_vec());
+    let (scratch, gradient) = (&Room::default, &gradient);
+    let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
+    finish(learner, recipe, machine, batch, scored)
+}
+
+/// What one row meets.
+#[derive(Default)]
+struct Room<'a> {
+    ids: Vec<u32>,
+    rights: Vec<&'a [f32]>,
+    scores: Vec<f32>,
+    coefficients: Vec<f32>,
+}
+
+impl<'a> Room<'a> {
+    /// The queries that met a row, with what they made of it.
+    fn fill(&mut self, met: &[Met], queries: &'a [f32], columns: Columns) {
+        let query = |met: &Met| columns.slice(&queries[met.query as usize * columns.width..]);
+        self.rights.clear();
+        self.rights.extend(met.iter().map(query));
+        self.scores.clear();
+        self.scores.extend(met.iter().map(|met| met.score));
+        self.coefficients.clear();
+        self.coefficients.extend(met.iter().map(|met| met.coefficient));
+    }
+
+    fn pairs<'b>(&'b self, left: &'b [f32]) -> Pairs<'b> {
+        let Self { rights, scores, coefficients, .. } = self;
+        Pairs { left, rights, coefficients, scores, stride: 1 }
+    }
+}
+
 struct Work<'a> {
     learner: &'a Learner,
     recipe: &'a Recipe<'a>,
@@ -120,6 +165,7 @@ struct Work<'a> {
     batch: &'a Batch,
     queries: &'a [f32],
     columns: Columns,
+    similarity: Similarity,
     address: Address,
 }
 
@@ -130,40 +176,32 @@ struct Shared<'a> {
     rows: &'a mut [f32],
 }
 
-/// What a block with own negatives found.
-struct Own {
-    loss: f64,
-    query_gradient: Vec<f32>,
-    pairs: Vec<Pair>,
-}
+impl<'a> Work<'a> {
+    fn new(
+        learner: &'a Learner,
+        recipe: &'a Recipe<'a>,
+        machine: &'a Machine,
+        batch: &'a Batch,
+        queries: &'a [f32],
+    ) -> Self {
+        let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
+        let address = Address::new(recipe.seed, Purpose::Negative, learner.steps);
+        Self { learner, recipe, machine, batch, queries, columns, similarity, address }
+    }
 
-/// A candidate of a query, and how its score should move.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Pair {
-    row: u32,
-    query: u32,
-    score: f32,
-    coefficient: f32,
-}
-
-impl Work<'_> {
-    fn negatives(&self, row: usize) -> Vec<u32> {
+    /// Draws the negatives of a query, or of the queries that share them.
+    fn draw(&self, row: usize, negatives: &mut [u32]) {
         let n_entities = self.learner.model.entities.n_rows() as u32;
-        let mut negatives = vec![0; self.recipe.n_negatives];
-        self.recipe.sampler.draw(self.address, row as u32, n_entities, &mut negatives);
-        negatives
+        self.recipe.sampler.draw(self.address, row as u32, n_entities, negatives);
     }
 
     fn answer(&self, query: usize) -> u32 {
         self.batch.answers(query).0[0]
     }
 
-    fn scores(&self, queries: &[f32], rows: &[f32]) -> Vec<f32> {
-        let mut out =
-            vec![0.0; queries.len() / self.columns.width * (rows.len() / self.columns.width)];
-        let similarity = self.learner.model.function.similarity();
-        similarity.scores(self.machine.instruction_set, queries, rows, self.columns, &mut out);
-        out
+    /// What of an entity's row is compared.
+    fn candidate(&self, id: u32) -> &'a [f32] {
+        self.columns.slice(self.learner.model.entities.row(id))
     }
 
     /// Turns scores into coefficients, weighted; returns the loss and the answer's coefficient.
@@ -176,13 +214,14 @@ impl Work<'_> {
     }
 
     /// The loss, the queries' gradient, and what answers and shared negatives get.
-    fn shared(&self) -> (f64, Vec<f32>, SparseRows) {
+    fn shared(&self) -> (f64, Buffer, SparseRows) {
         let (n, width, n_negatives) =
             (self.batch.len(), self.columns.width, self.recipe.n_negatives);
         let blocks = n.div_ceil(QUERIES);
         let n_rows = n + blocks * n_negatives;
-        let (mut ids, mut rows) = (vec![0; n_rows], vec![0.0; n_rows * width]);
-        let (mut query_gradient, mut losses) = (vec![0.0; n * width], vec![0.0; blocks]);
+        let buffers = &self.machine.buffers;
+        let (mut ids, mut rows) = (vec![0; n_rows], buffers.zeroed(n_rows * width));
+        let (mut query_gradient, mut losses) = (buffers.zeroed(n * width), vec![0.0; blocks]);
         let of_block = QUERIES + n_negatives;
         let tasks = ids.chunks_mut(of_block).zip(rows.chunks_mut(of_block * width));
         let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * width)).zip(&mut losses);
@@ -195,122 +234,95 @@ impl Work<'_> {
         (losses.iter().sum(), query_gradient, SparseRows::new(&ids, rows, width))
     }
 
-    /// The loss, the queries' gradient, and every pair of a query and a candidate.
-    fn own(&self) -> (f64, Vec<f32>, PairsByRow) {
-        let blocks = self.batch.len().div_ceil(QUERIES);
-        let (mut loss, mut query_gradient, mut pairs) = (0.0, Vec::new(), Vec::new());
-        for block in self.machine.workers.map(blocks, |block| self.own_block(block)) {
-            loss += block.loss;
-            query_gradient.extend(block.query_gradient);
-            pairs.extend(block.pairs);
-        }
-        (loss, query_gradient, PairsByRow::new(pairs))
-    }
-
     /// Fills `out` and returns the loss.
     fn shared_block(&self, block: usize, out: Shared<'_>) -> f64 {
+        let Self { columns, similarity, .. } = *self;
+        let (isa, width, n_negatives) =
+            (self.machine.instruction_set, columns.width, self.recipe.n_negatives);
         let first = block * QUERIES;
-        let n = out.query_gradient.len() / self.columns.width;
-        let (isa, columns, width) =
-            (self.machine.instruction_set, self.columns, self.columns.width);
-        let similarity = self.learner.model.function.similarity();
+        let n = out.query_gradient.len() / width;
         let queries = &self.queries[first * width..][..n * width];
         let (answers, negatives) = out.ids.split_at_mut(n);
         answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
-        negatives.copy_from_slice(&self.negatives(block));
-        let mut rows = vec![0.0; out.rows.len()];
-        self.learner.model.entities.gather(out.ids, &mut rows);
-        let (answer_rows, negative_rows) = rows.split_at(n * width);
+        self.draw(block, negatives);
+        let buffers = &self.machine.buffers;
+        let mut rows = buffers.zeroed(n_negatives * width);
+        self.learner.model.entities.gather(negatives, &mut rows);
+        let mut scores = buffers.zeroed(n * n_negatives);
+        let packed = (n_negatives, &similarity.pack(&rows, columns));
+        similarity.scores_by_row(isa, packed, queries, columns, &mut scores);
+        let mut coefficients = buffers.zeroed(scores.len());
+        coefficients.copy_from_slice(&scores);
         let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
-        let mut positives = vec![0.0; n];
-        similarity.scores_of_pairs(isa, queries, answer_rows, columns, &mut positives);
-        let scores = self.scores(queries, negative_rows);
-        let mut coefficients = scores.clone();
+        let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(width));
         let mut loss = 0.0;
-        let n_negatives = self.recipe.n_negatives;
-        for (query, coefficients) in coefficients.chunks_exact_mut(n_negatives).enumerate() {
-            let (part, slope) = self.judge(first + query, positives[query], coefficients);
+        for (query, (coefficients, row)) in of_queries.enumerate() {
+            let (row, answer) = (columns.slice(row), self.candidate(answers[query]));
+            let mut positive = [0.0];
+            similarity.scores(isa, row, &[answer], &mut positive);
+            let (part, slope) = self.judge(first + query, positive[0], coefficients);
             loss += part;
-            let own = query * width..(query + 1) * width;
-            let block = Block {
-                queries: &queries[own.clone()],
-                rows: &answer_rows[own.clone()],
-                columns,
-                scores: &positives[query..=query],
-                coefficients: &[slope],
-            };
-            let gradient = &mut out.query_gradient[own.clone()];
-            similarity.add_query_gradient_of_pair(isa, &block, gradient);
-            similarity.add_row_gradient_of_pair(isa, &block, &mut answer_out[own]);
+            let outs = [&mut *out.query_gradient, &mut *answer_out];
+            for ((left, right), out) in [(row, answer), (answer, row)].into_iter().zip(outs) {
+                let (rights, scores, coefficients) = (&[right][..], &positive[..], &[slope][..]);
+                let pairs = Pairs { left, rights, coefficients, scores, stride: 1 };
+                let out = columns.slice_mut(&mut out[query * width..][..width]);
+                similarity.add_gradient(isa, &pairs, out);
+            }
         }
-        let (scores, coefficients) = (&scores, &coefficients);
-        let whole = Block { queries, rows: negative_rows, columns, scores, coefficients };
+        let (scores, coefficients) = (&scores[..], &coefficients[..]);
+        let whole = Block { queries, rows: &rows, columns, scores, coefficients };
         similarity.add_gradients(isa, &whole, out.query_gradient, negative_out);
         loss
     }
 
-    fn own_block(&self, block: usize) -> Own {
-        let first = block * QUERIES;
-        let n = QUERIES.min(self.batch.len() - first);
-        let width = self.columns.width;
-        let similarity = self.learner.model.function.similarity();
-        let mut own = Own { loss: 0.0, query_gradient: vec![0.0; n * width], pairs: Vec::new() };
-        let mut candidate_rows = Vec::new();
-        for query in first..first + n {
-            let mut candidates = vec![self.answer(query)];
-            candidates.extend(self.negatives(query));
-            candidate_rows.resize(candidates.len() * width, 0.0);
-            self.learner.model.entities.gather(&candidates, &mut candidate_rows);
-            let row = &self.queries[query * width..][..width];
-            let scores = self.scores(row, &candidate_rows);
-            let mut coefficients = scores.clone();
-            let (answer, negatives) = coefficients.split_at_mut(1);
-            let (loss, slope) = self.judge(query, scores[0], negatives);
-            answer[0] = slope;
-            own.loss += loss;
-            let block = Block {
-                queries: row,
-                rows: &candidate_rows,
-                columns: self.columns,
-                scores: &scores,
-                coefficients: &coefficients,
-            };
-            let out = &mut own.query_gradient[(query - first) * width..][..width];
-            similarity.add_query_gradient(self.machine.instruction_set, &block, out);
-            for ((row, score), coefficient) in candidates.into_iter().zip(scores).zip(coefficients)
-            {
-                own.pairs.push(Pair { row, query: query as u32, score, coefficient });
+    /// The loss, the queries' gradient, and which queries met which entities.
+    fn own(&self) -> (f64, Buffer, MetByRow) {
+        let (n, width, of_query) =
+            (self.batch.len(), self.columns.width, self.recipe.n_negatives + 1);
+        let mut query_gradient = self.machine.buffers.zeroed(n * width);
+        let mut losses = vec![0.0; n];
+        let mut met = vec![Met::default(); n * of_query];
+        let tasks = met.chunks_mut(TASK * of_query).zip(query_gradient.chunks_mut(TASK * width));
+        let tasks = tasks.zip(losses.chunks_mut(TASK)).enumerate().collect();
+        self.machine.workers.each_with(tasks, Room::default, |room, (task, (out, losses))| {
+            let (met, gradients) = out;
+            let out = met.chunks_exact_mut(of_query).zip(gradients.chunks_exact_mut(width));
+            for (query, ((met, gradient), loss)) in (task * TASK..).zip(out.zip(losses)) {
+                *loss = self.own_query(query, room, met, gradient);
             }
-        }
-        own
-    }
-}
-
-/// Pairs in the order of their rows; those of a row keep the order of queries.
-struct PairsByRow {
-    ids: Vec<u32>,
-    starts: Vec<usize>,
-    pairs: Vec<Pair>,
-}
-
-impl PairsByRow {
-    fn new(mut pairs: Vec<Pair>) -> Self {
-        pairs.sort_by_key(|pair| pair.row);
-        let (mut ids, mut starts) = (Vec::new(), Vec::new());
-        for (place, pair) in pairs.iter().enumerate() {
-            if ids.last() != Some(&pair.row) {
-                ids.push(pair.row);
-                starts.push(place);
-            }
-        }
-        starts.push(pairs.len());
-        Self { ids, starts, pairs }
+        });
+        let n_entities = self.learner.model.entities.n_rows();
+        (losses.iter().sum(), query_gradient, MetByRow::new(met, n_entities))
     }
 
-    fn of(&self, id: u32) -> &[Pair] {
-        match self.ids.binary_search(&id) {
-            Ok(place) => &self.pairs[self.starts[place]..self.starts[place + 1]],
-            Err(_) => &[],
+    /// Scores a query's candidates; returns its loss.
+    fn own_query(
+        &self,
+        query: usize,
+        room: &mut Room<'a>,
+        met: &mut [Met],
+        gradient: &mut [f32],
+    ) -> f64 {
+        let isa = self.machine.instruction_set;
+        room.ids.resize(met.len(), 0);
+        room.ids[0] = self.answer(query);
+        self.draw(query, &mut room.ids[1..]);
+        room.rights.clear();
+        room.rights.extend(room.ids.iter().map(|id| self.candidate(*id)));
+        room.scores.resize(met.len(), 0.0);
+        let row = self.columns.slice(&self.queries[query * self.columns.width..]);
+        self.similarity.scores(isa, row, &room.rights, &mut room.scores);
+        room.coefficients.clear();
+        room.coefficients.extend_from_slice(&room.scores);
+        let (loss, slope) = self.judge(query, room.scores[0], &mut room.coefficients[1..]);
+        room.coefficients[0] = slope;
+        self.similarity.add_gradient(isa, &room.pairs(row), self.columns.slice_mut(gradient));
+        let found = room.ids.iter().zip(&room.scores).zip(&room.coefficients);
+        for (met, ((row, score), coefficient)) in met.iter_mut().zip(found) {
+            let (row, score, coefficient) = (*row, *score, *coefficient);
+            *met = Met { row, query: query as u32, score, coefficient };
         }
+        loss
     }
 }

@@ -10,9 +10,9 @@
 //! *Paper:* Chen, Minervini, Riedel, Stenetorp, "Relation prediction as an auxiliary training
 //! objective for improving multi-relational graph representations" (AKBC 2021).
 
-use gossamer_machine::{Ledger, Machine};
-use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
-use gossamer_tensor::kernel::product::{add_product, rows_by_rows};
+use gossamer_machine::{Buffer, Ledger, Machine};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
+use gossamer_tensor::kernel::product::{Put, add_product, multiply};
 use gossamer_tensor::kernel::softmax::exp_row;
 use gossamer_tensor::kernel::vector;
 
@@ -49,8 +49,8 @@ struct Pair {
 struct Block {
     loss: f64,
     /// Known rows' gradients, then the answers'.
-    rows: Vec<f32>,
-    relations: Vec<f32>,
+    rows: Buffer,
+    relations: Buffer,
 }
 
 /// The gradients for a weight λ; none for 0.
@@ -69,19 +69,27 @@ pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Fo
     });
     let pairs: Vec<Pair> = pairs.collect();
     let width = model.relations.width();
-    let mut relations = vec![0.0; model.relations.n_rows() * width];
+    let mut relations = machine.buffers.zeroed(model.relations.n_rows() * width);
     let all: Vec<u32> = (0..model.relations.n_rows() as u32).collect();
     model.relations.gather(&all, &mut relations);
-    let work = Work { model, machine, relations: &relations, scale: weight / batch.total };
+    let (n, isa) = (model.relations.n_rows(), machine.instruction_set);
+    let matrix = Matrix { values: &relations, stride: width };
+    let (mut across, mut along) = (Right::default(), Right::default());
+    across.pack_transposed(width, n, matrix);
+    along.pack(isa, n, width, matrix, None);
+    let work = Work { model, machine, across, along, scale: weight / batch.total };
     let blocks: Vec<&[Pair]> = pairs.chunks(PAIRS).collect();
     let done = machine.workers.map(blocks.len(), |block| work.block(blocks[block]));
-    let (mut loss, mut ids, mut rows) = (0.0, Vec::new(), Vec::new());
-    let mut gradient = vec![0.0; relations.len()];
+    let mut rows = machine.buffers.zeroed(2 * pairs.len() * model.entities.width());
+    let (mut loss, mut ids, mut rest) = (0.0, Vec::new(), &mut rows[..]);
+    let mut gradient = machine.buffers.zeroed(relations.len());
     for (pairs, found) in blocks.iter().zip(done) {
         loss += found.loss;
         ids.extend(pairs.iter().map(|pair| pair.asked.known));
         ids.extend(pairs.iter().map(|pair| pair.answer));
-        rows.extend(found.rows);
+        let (own, later) = rest.split_at_mut(found.rows.len());
+        own.copy_from_slice(&found.rows);
+        rest = later;
         vector::add_scaled(machine.instruction_set, &mut gradient, 1.0, &found.relations);
     }
     let entities = SparseRows::new(&ids, rows, model.entities.width());
@@ -96,7 +104,7 @@ pub fn plan(config: &Config, shape: &StepShape, n_relations: u64, ledger: &mut L
     }
     let (entity, relation) = (shape.widths.entity as u64, shape.widths.relation as u64);
     let blocks = shape.answers.div_ceil(PAIRS as u64);
-    let rows = 4 * shape.answers * entity + (blocks + 2) * n_relations * relation;
+    let rows = 4 * shape.answers * entity + (blocks + 4) * n_relations * relation;
     let scratch = PAIRS as u64 * (2 * relation + 2 * n_relations);
     let words = format!("{} answers", shape.answers);
     ledger.add("relation prediction", words, "f32", 4 * (rows + shape.n_threads * scratch));
@@ -105,21 +113,24 @@ pub fn plan(config: &Config, shape: &StepShape, n_relations: u64, ledger: &mut L
 struct Work<'a> {
     model: &'a Model,
     machine: &'a Machine,
-    /// All relation rows.
-    relations: &'a [f32],
+    /// All relation rows, as columns.
+    across: Right<f32>,
+    /// And as rows.
+    along: Right<f32>,
     scale: f32,
 }
 
 impl Work<'_> {
     fn block(&self, pairs: &[Pair]) -> Block {
-        let Self { model, machine, relations, .. } = *self;
-        let isa = machine.instruction_set;
+        let (model, isa) = (self.model, self.machine.instruction_set);
         let width = model.relations.width();
         let (m, n) = (pairs.len(), model.relations.n_rows());
         let queries = self.queries(pairs);
-        let [left, all] = [&queries[..], relations].map(|values| Matrix { values, stride: width });
-        let mut scores = vec![0.0; m * n];
-        rows_by_rows(isa, [m, width, n], left, all, &mut scores);
+        let left = Matrix { values: &queries, stride: width };
+        let buffers = &self.machine.buffers;
+        let mut scores = buffers.zeroed(m * n);
+        let out = MatrixMut { values: &mut scores, stride: n };
+        multiply(isa, m, left.into(), &self.across, Put::Set, out);
         let mut loss = 0.0;
         for (pair, scores) in pairs.iter().zip(scores.chunks_exact_mut(n)) {
             let own = model.condition(pair.asked).1 as usize;
@@ -131,47 +142,41 @@ impl Work<'_> {
             scores[own] -= factor;
         }
         let coefficients = Matrix { values: &scores, stride: n };
-        let mut gradient = vec![0.0; m * width];
+        let mut gradient = buffers.zeroed(m * width);
         let out = MatrixMut { values: &mut gradient, stride: width };
-        add_product(isa, [m, n, width], coefficients.into(), all, out);
-        let mut of_relations = vec![0.0; relations.len()];
+        multiply(isa, m, coefficients.into(), &self.along, Put::Set, out);
+        let mut of_relations = buffers.zeroed(n * width);
         let out = MatrixMut { values: &mut of_relations, stride: width };
         add_product(isa, [n, m, width], coefficients.transposed(), left, out);
         Block { loss, rows: self.rows(pairs, &gradient), relations: of_relations }
     }
 
     /// The queries whose products with relation rows are scores.
-    fn queries(&self, pairs: &[Pair]) -> Vec<f32> {
+    fn queries(&self, pairs: &[Pair]) -> Buffer {
         let (model, width) = (self.model, self.model.relations.width());
-        let mut queries = vec![0.0; pairs.len() * width];
-        let mut rows = [(); 3].map(|()| vec![0.0; model.entities.width()]);
-        let condition = vec![0.0; width];
+        let mut queries = self.machine.buffers.zeroed(pairs.len() * width);
+        let (mut unused, condition) = (vec![0.0; model.entities.width()], vec![0.0; width]);
         for (pair, query) in pairs.iter().zip(queries.chunks_exact_mut(width)) {
-            let [known, answer, unused] = &mut rows;
-            model.entities.copy_row(pair.asked.known, known);
-            model.entities.copy_row(pair.answer, answer);
+            let [known, answer] = [pair.asked.known, pair.answer].map(|id| model.entities.row(id));
             let folded = Folded { known, condition: &condition, gradient: answer };
             let side = model.condition(pair.asked).0;
-            model.function.fold_backward(side, folded, unused, query);
+            model.function.fold_backward(side, folded, &mut unused, query);
         }
         queries
     }
 
     /// The gradients of known rows, then those of the answers' rows.
-    fn rows(&self, pairs: &[Pair], gradient: &[f32]) -> Vec<f32> {
+    fn rows(&self, pairs: &[Pair], gradient: &[f32]) -> Buffer {
         let (model, width) = (self.model, self.model.relations.width());
         let entity = model.entities.width();
-        let mut out = vec![0.0; 2 * pairs.len() * entity];
+        let mut out = self.machine.buffers.zeroed(2 * pairs.len() * entity);
         let (of_known, of_answers) = out.split_at_mut(pairs.len() * entity);
-        let mut rows = [(); 2].map(|()| vec![0.0; entity]);
         let mut unused = vec![0.0; width];
         let both = of_known.chunks_exact_mut(entity).zip(of_answers.chunks_exact_mut(entity));
         for ((pair, gradient), (of_known, of_answer)) in
             pairs.iter().zip(gradient.chunks_exact(width)).zip(both)
         {
-            let [known, answer] = &mut rows;
-            model.entities.copy_row(pair.asked.known, known);
-            model.entities.copy_row(pair.answer, answer);
+            let [known, answer] = [pair.asked.known, pair.answer].map(|id| model.entities.row(id));
             let side = model.condition(pair.asked).0;
             model.function.fold(side, known, gradient, of_answer);
             let folded = Folded { known, condition: gradient, gradient: answer };

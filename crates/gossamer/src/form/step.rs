@@ -7,7 +7,7 @@
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
 use gossamer_machine::parallel::Workers;
-use gossamer_machine::{InstructionSet, Machine};
+use gossamer_machine::{Buffer, InstructionSet, Machine};
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::schedule::{self, Schedule};
 
@@ -141,7 +141,7 @@ pub struct Scored<'a, S> {
     /// The queries (queries × width).
     pub queries: &'a [f32],
     /// ∂loss/∂query (queries × width), already divided by the batch's total weight.
-    pub query_gradient: Vec<f32>,
+    pub query_gradient: Buffer,
     /// Candidate rows that get a gradient; all, or sorted ids.
     pub candidates: Option<Vec<u32>>,
     /// Scratch of a thread for `gradient`.
@@ -274,8 +274,8 @@ fn fold_backward(
         .chunk_by(|one, next| condition(one) == condition(next))
         .flat_map(|same| same.chunks(QUERIES))
         .collect();
-    let mut known = vec![0.0; batch.len() * known_width];
-    let mut conditions = vec![0.0; sums.len() * condition_width];
+    let mut known = machine.buffers.zeroed(batch.len() * known_width);
+    let mut conditions = machine.buffers.zeroed(sums.len() * condition_width);
     let mut rest = &mut known[..];
     let tasks = sums.chunks(SUMS).zip(conditions.chunks_mut(SUMS * condition_width));
     let tasks = tasks.map(|(sums, conditions)| {
@@ -325,11 +325,9 @@ impl<'a> Penalty<'a> {
         const ROWS: usize = 256;
         let parts: Vec<&[(u32, f32)]> = self.uses.chunks(ROWS).collect();
         let sums = workers.map(parts.len(), |part| {
-            let mut row = vec![0.0; table.width()];
             let mut sum = 0.0;
             for (id, mass) in parts[part] {
-                table.copy_row(*id, &mut row);
-                let penalty = self.regulariser.penalty(self.coordinates, &row);
+                let penalty = self.regulariser.penalty(self.coordinates, table.row(*id));
                 sum += f64::from(self.factor * mass * penalty);
             }
             sum
@@ -339,13 +337,12 @@ impl<'a> Penalty<'a> {
 
     fn add_gradient(&self, part: &Part<'_>, out: &mut [f32]) {
         let Some((first, last)) = part.ids.first().zip(part.ids.last()) else { return };
-        let width = part.rows.len() / part.ids.len();
+        let width = out.len() / part.ids.len();
         let start = self.uses.partition_point(|(id, _)| id < first);
         let end = self.uses.partition_point(|(id, _)| id <= last);
         for (id, mass) in &self.uses[start..end] {
             if let Ok(place) = part.ids.binary_search(id) {
-                let (row, out) = (&part.rows[place * width..][..width], &mut out[place * width..]);
-                let out = &mut out[..width];
+                let (row, out) = (part.row(place), &mut out[place * width..][..width]);
                 self.regulariser.add_gradient(self.coordinates, row, self.factor * mass, out);
             }
         }

@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 
 use gossamer_graph::{Side, Snapshot};
 use gossamer_machine::folder::Folder;
-use gossamer_machine::parallel::Workers;
-use gossamer_machine::{Address, FileError, Purpose};
+use gossamer_machine::{Address, Buffer, FileError, Machine, Purpose};
 use gossamer_tensor::kernel::similarity::Columns;
 
 use crate::config::Config;
@@ -119,23 +118,21 @@ impl Model {
     /// Folds queries into `out` (queries × width).
     pub fn fold(&self, asked: &[Asked], out: &mut [f32]) {
         let widths = self.function.widths(self.dim);
-        let (mut known, mut condition) = (vec![0.0; widths.entity], vec![0.0; widths.relation]);
         for (asked, query) in asked.iter().zip(out.chunks_exact_mut(widths.query)) {
             let (side, relation) = self.condition(*asked);
-            self.entities.copy_row(asked.known, &mut known);
-            self.relations.copy_row(relation, &mut condition);
-            self.function.fold(side, &known, &condition, query);
+            let (known, condition) = (self.entities.row(asked.known), self.relations.row(relation));
+            self.function.fold(side, known, condition, query);
         }
     }
 
     /// Queries (queries × width), folded by all threads.
-    pub fn folded(&self, workers: &Workers, asked: &[Asked]) -> Vec<f32> {
+    pub fn folded(&self, machine: &Machine, asked: &[Asked]) -> Buffer {
         /// Queries of a task: enough to be worth a hand-over.
         const QUERIES: usize = 64;
         let width = self.query_width();
-        let mut queries = vec![0.0; asked.len() * width];
+        let mut queries = machine.buffers.zeroed(asked.len() * width);
         let tasks = asked.chunks(QUERIES).zip(queries.chunks_mut(QUERIES * width));
-        workers.each(tasks.collect(), |(asked, queries)| self.fold(asked, queries));
+        machine.workers.each(tasks.collect(), |(asked, queries)| self.fold(asked, queries));
         queries
     }
 
@@ -148,11 +145,8 @@ impl Model {
         condition_gradient: &mut [f32],
     ) {
         let (side, relation) = self.condition(asked);
-        let mut known = vec![0.0; self.entities.width()];
-        let mut condition = vec![0.0; self.relations.width()];
-        self.entities.copy_row(asked.known, &mut known);
-        self.relations.copy_row(relation, &mut condition);
-        let rows = Folded { known: &known, condition: &condition, gradient };
+        let (known, condition) = (self.entities.row(asked.known), self.relations.row(relation));
+        let rows = Folded { known, condition, gradient };
         self.function.fold_backward(side, rows, known_gradient, condition_gradient);
     }
 }

@@ -180,7 +180,7 @@ mod tests {
         function.fold(side, known, r, &mut query);
         let mut out = [0.0];
         let isa = InstructionSet::detect();
-        function.similarity().scores(isa, &query, candidate, h.len(), &mut out);
+        function.similarity().scores(isa, &query, &[candidate], &mut out);
         out[0]
     }
 

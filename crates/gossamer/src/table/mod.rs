@@ -4,7 +4,7 @@
 //! that someone reads costs nothing until its rows change.
 //!
 //! *Invariant:* nothing outside this module sees a table as one slice. Rows are read by
-//! [`Table::gather`], scanned panel by panel ([`Table::for_each_block`], [`Table::panel`]), changed by
+//! [`Table::row`], scanned panel by panel ([`Table::for_each_block`], [`Table::panel`]), changed by
 //! [`Table::apply`], appended by [`Table::grow`] (a test reads the signatures).
 //! *Not here:* what rows mean (`score`), how gradients arise (`train`).
 
@@ -88,17 +88,17 @@ impl Table {
         self.n_rows
     }
 
-    /// Copies one row.
-    pub fn copy_row(&self, id: u32, out: &mut [f32]) {
+    /// One row.
+    pub fn row(&self, id: u32) -> &[f32] {
         let (block, within) = (id as usize / BLOCK_ROWS, id as usize % BLOCK_ROWS);
-        out.copy_from_slice(&self.blocks[block][within * self.width..][..self.width]);
+        &self.blocks[block][within * self.width..][..self.width]
     }
 
     /// Copies the rows of `ids` into `out` (ids × width).
     pub fn gather(&self, ids: &[u32], out: &mut [f32]) {
         if self.width > 0 {
             let rows = out.chunks_exact_mut(self.width);
-            ids.iter().zip(rows).for_each(|(id, row)| self.copy_row(*id, row));
+            ids.iter().zip(rows).for_each(|(id, row)| row.copy_from_slice(self.row(*id)));
         }
     }
 
@@ -145,8 +145,17 @@ pub struct Part<'a> {
     pub panel: usize,
     /// Their ids, ascending.
     pub ids: &'a [u32],
-    /// Their present values (ids × width).
+    /// The present values of the whole panel's rows.
     pub rows: &'a [f32],
+    width: usize,
+}
+
+impl<'a> Part<'a> {
+    /// The present values of the row whose id stands at a place of `ids`.
+    pub fn row(&self, place: usize) -> &'a [f32] {
+        let within = self.ids[place] as usize - self.panel * PANEL_ROWS;
+        &self.rows[within * self.width..][..self.width]
+    }
 }
 
 /// Computes the gradient of some rows into a slice of zeros (ids × width). The scratch is the
@@ -169,7 +178,7 @@ impl Table {
 
     /// Bytes of one thread's scratch in [`apply`](Self::apply).
     pub fn scratch_bytes(width: u64) -> u64 {
-        PANEL_ROWS as u64 * (8 * width + 4)
+        PANEL_ROWS as u64 * (4 * width + 4)
     }
 
     /// Changes the touched rows by their gradients, panel by panel, in parallel. `state` is the
@@ -187,26 +196,18 @@ impl Table {
     ) {
         let (width, state_width) = (self.width, state.width);
         let work = self.work(state, touched);
-        let buffers = || (scratch(), Vec::new(), Vec::new(), Vec::new());
-        workers.each_with(work, buffers, |(scratch, ids, present, out), work| {
+        let buffers = || (scratch(), Vec::new(), Vec::new());
+        workers.each_with(work, buffers, |(scratch, ids, out), work| {
             let first = (work.panel * PANEL_ROWS) as u32;
             ids.clear();
             match work.ids {
                 Some(some) => ids.extend_from_slice(some),
                 None => ids.extend(first..first + (work.rows.len() / width) as u32),
             }
-            let rows = if work.ids.is_none() {
-                &*work.rows
-            } else {
-                present.clear();
-                for id in ids.iter() {
-                    present.extend_from_slice(&work.rows[(id - first) as usize * width..][..width]);
-                }
-                &present[..]
-            };
             out.clear();
             out.resize(ids.len() * width, 0.0);
-            gradient(scratch, &Part { panel: work.panel, ids, rows }, out);
+            let part = Part { panel: work.panel, ids, rows: &*work.rows, width };
+            gradient(scratch, &part, out);
             for (id, gradient) in ids.iter().zip(out.chunks_exact(width)) {
                 let place = (id - first) as usize;
                 let row = &mut work.rows[place * width..][..width];
@@ -304,19 +305,15 @@ mod tests {
                 which,
                 || (),
                 &|(), part, out| {
-                    for ((id, row), out) in
-                        part.ids.iter().zip(part.rows.chunks(2)).zip(out.chunks_mut(2))
-                    {
-                        assert_eq!(row, [*id as f32; 2]);
+                    for (place, (id, out)) in part.ids.iter().zip(out.chunks_mut(2)).enumerate() {
+                        assert_eq!(part.row(place), [*id as f32; 2]);
                         assert_eq!(*id as usize / PANEL_ROWS, part.panel);
                         out.fill(7.0);
                     }
                 },
             );
-            let (mut old, mut new) = ([0.0; 2], [0.0; 2]);
             for id in 0..9000 {
-                before.copy_row(id, &mut old);
-                table.copy_row(id, &mut new);
+                let (old, new) = (before.row(id), table.row(id));
                 assert_eq!(old, [id as f32; 2]);
                 let expected = if touched.contains(&id) { id as f32 - 1.0 } else { id as f32 };
                 assert_eq!(new, [expected; 2]);

@@ -1,10 +1,10 @@
 //! Gradients of some rows.
 
-use gossamer_machine::InstructionSet;
+use gossamer_machine::{Buffer, InstructionSet};
 use gossamer_tensor::kernel::vector;
 
 /// Rows of some ids; an id may have several, which are added in their order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct SparseRows {
     /// Ids, ascending, each once.
     pub ids: Vec<u32>,
@@ -12,14 +12,14 @@ pub struct SparseRows {
     starts: Vec<u32>,
     /// Places in `rows`, by id.
     order: Vec<u32>,
-    rows: Vec<f32>,
+    rows: Buffer,
     width: usize,
 }
 
 impl SparseRows {
     /// Of `rows` (ids × width). What an id gets is added in the order of the input, so the result
     /// does not depend on how the work was split.
-    pub fn new(of: &[u32], rows: Vec<f32>, width: usize) -> Self {
+    pub fn new(of: &[u32], rows: Buffer, width: usize) -> Self {
         let mut keyed: Vec<u64> =
             of.iter().zip(0u64..).map(|(id, place)| u64::from(*id) << 32 | place).collect();
         keyed.sort_unstable();
@@ -66,10 +66,13 @@ pub fn union(lists: &[&[u32]]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gossamer_machine::Buffers;
 
     #[test]
     fn rows_are_summed_by_id_and_added_where_they_belong() {
-        let rows = SparseRows::new(&[5, 2, 5], vec![1.0, 2.0, 3.0, 4.0, 10.0, 20.0], 2);
+        let mut rows = Buffers::default().zeroed(6);
+        rows.copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 10.0, 20.0]);
+        let rows = SparseRows::new(&[5, 2, 5], rows, 2);
         assert_eq!(rows.ids, [2, 5]);
         let mut out = [1.0; 6];
         rows.add_to(InstructionSet::Portable, &[4, 5, 9], &mut out);

@@ -71,7 +71,7 @@ impl Vectors {
         let old = table.clone();
         *table = Table::filled(old.n_rows(), width, |id, row| match place_of[id as usize] {
             Some(place) => row.copy_from_slice(&rows[place * width..][..width]),
-            None => old.copy_row(id, row),
+            None => row.copy_from_slice(old.row(id)),
         });
         if !table.is_finite() {
             return Err(wrong("a value is no number".into(), "replace NaN and infinity"));

@@ -13,11 +13,12 @@
 
 use std::ops::Range;
 
-use gossamer_machine::{Ledger, Machine};
+use gossamer_machine::{Buffer, Ledger, Machine};
 use gossamer_tensor::kernel::logistic::sigmoid_columns;
 use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_columns, raise_to_columns};
 use gossamer_tensor::kernel::tile::Pair;
+use gossamer_tensor::kernel::vector;
 
 use self::distance::Distances;
 use self::product::Products;
@@ -102,7 +103,7 @@ struct Questions<'a> {
     batch: &'a Batch,
     similarity: Similarity,
     columns: Columns,
-    queries: Vec<f32>,
+    queries: Buffer,
     /// Part of each label that is spread over all entities.
     smoothing: f32,
     n_entities: f32,
@@ -111,7 +112,7 @@ struct Questions<'a> {
 impl<'a> Questions<'a> {
     fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
         let columns = model.columns();
-        let queries = model.folded(&machine.workers, &batch.asked);
+        let queries = model.folded(machine, &batch.asked);
         let similarity = model.function.similarity();
         let n_entities = model.entities.n_rows() as f32;
         Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
@@ -389,13 +390,13 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
-    fn query_gradient(&self, table: &Table, kept: &[Kept], log_z: &[f32]) -> Vec<f32> {
+    fn query_gradient(&self, table: &Table, kept: &[Kept], log_z: &[f32]) -> Buffer {
         let n_panels = table.n_panels();
         let panels = |group: usize| n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
-        let mut parts: Vec<Vec<f32>> = vec![Vec::new(); GROUPS];
+        let Questions { machine, queries, .. } = self.questions;
+        let mut parts = [(); GROUPS].map(|()| machine.buffers.zeroed(queries.len()));
         let tasks = parts.iter_mut().enumerate().collect();
-        self.questions.machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
-            sum.resize(self.questions.queries.len(), 0.0);
+        machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
             for index in panels(group) {
                 let panel = table.panel(index);
                 self.use_values(panel, kept.get(index), log_z, room, |values, room| {
@@ -403,11 +404,18 @@ impl<B: Blocks> Pass<'_, B> {
                 });
             }
         });
-        let mut parts = parts.into_iter();
-        let mut total = parts.next().unwrap_or_default();
-        for part in parts {
-            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        }
+        let mut total = machine.buffers.zeroed(queries.len());
+        let width = self.questions.columns.width;
+        machine.workers.each(total.chunks_mut(width).enumerate().collect(), |(query, total)| {
+            for part in &parts {
+                vector::add_scaled(
+                    machine.instruction_set,
+                    total,
+                    1.0,
+                    &part[query * width..][..width],
+                );
+            }
+        });
         total
     }
 }
