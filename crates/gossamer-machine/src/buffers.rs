@@ -4,7 +4,8 @@
 //! their pages would be cleared and mapped again every time, which can cost more than the
 //! arithmetic.
 //!
-//! *Invariant:* an array is taken zeroed; nothing of its last use shows.
+//! *Invariant:* an array is in one hand at a time.
+//! *Not here:* arrays that live as long as a model ([`column`](crate::column), tables).
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
@@ -26,16 +27,23 @@ impl Buffers {
     /// Arrays that may wait; more are given back to the system, the smallest first.
     const MOST: usize = 32;
 
-    /// An array of `n` zeros: the smallest that waits and is large enough, or a new one.
-    pub fn zeroed(&self, n: usize) -> Buffer {
+    /// An array of `n` floats that hold anything, for those who write them all: the smallest that
+    /// waits and is large enough, or a new one.
+    pub fn room(&self, n: usize) -> Buffer {
         let fitting = self.waiting.lock().ok().and_then(|mut waiting| {
             let place = waiting.partition_point(|values| values.capacity() < n);
             (place < waiting.len()).then(|| waiting.remove(place))
         });
         let mut values = fitting.unwrap_or_default();
-        values.clear();
         values.resize(n, 0.0);
         Buffer { values, home: self.clone() }
+    }
+
+    /// An array of `n` zeros.
+    pub fn zeroed(&self, n: usize) -> Buffer {
+        let mut buffer = self.room(n);
+        buffer.fill(0.0);
+        buffer
     }
 }
 

@@ -75,6 +75,7 @@ pub mod softmax;
 pub mod logistic;
 pub mod pairs;
 pub mod rows;
+pub mod cubes;
 pub mod counting;
 pub mod similarity;
 

@@ -220,8 +220,8 @@ impl<'a> Work<'a> {
         let blocks = n.div_ceil(QUERIES);
         let n_rows = n + blocks * n_negatives;
         let buffers = &self.machine.buffers;
-        let (mut ids, mut rows) = (vec![0; n_rows], buffers.zeroed(n_rows * width));
-        let (mut query_gradient, mut losses) = (buffers.zeroed(n * width), vec![0.0; blocks]);
+        let (mut ids, mut rows) = (vec![0; n_rows], buffers.room(n_rows * width));
+        let (mut query_gradient, mut losses) = (buffers.room(n * width), vec![0.0; blocks]);
         let of_block = QUERIES + n_negatives;
         let tasks = ids.chunks_mut(of_block).zip(rows.chunks_mut(of_block * width));
         let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * width)).zip(&mut losses);
@@ -229,6 +229,8 @@ impl<'a> Work<'a> {
             (block, loss, Shared { ids, rows, query_gradient })
         });
         self.machine.workers.each(tasks.collect(), |(block, loss, out)| {
+            out.rows.fill(0.0);
+            out.query_gradient.fill(0.0);
             *loss = self.shared_block(block, out);
         });
         (losses.iter().sum(), query_gradient, SparseRows::new(&ids, rows, width))
@@ -246,12 +248,12 @@ impl<'a> Work<'a> {
         answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
         self.draw(block, negatives);
         let buffers = &self.machine.buffers;
-        let mut rows = buffers.zeroed(n_negatives * width);
+        let mut rows = buffers.room(n_negatives * width);
         self.learner.model.entities.gather(negatives, &mut rows);
-        let mut scores = buffers.zeroed(n * n_negatives);
+        let mut scores = buffers.room(n * n_negatives);
         let packed = (n_negatives, &similarity.pack(&rows, columns));
         similarity.scores_by_row(isa, packed, queries, columns, &mut scores);
-        let mut coefficients = buffers.zeroed(scores.len());
+        let mut coefficients = buffers.room(scores.len());
         coefficients.copy_from_slice(&scores);
         let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
         let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(width));
@@ -280,13 +282,14 @@ impl<'a> Work<'a> {
     fn own(&self) -> (f64, Buffer, MetByRow) {
         let (n, width, of_query) =
             (self.batch.len(), self.columns.width, self.recipe.n_negatives + 1);
-        let mut query_gradient = self.machine.buffers.zeroed(n * width);
+        let mut query_gradient = self.machine.buffers.room(n * width);
         let mut losses = vec![0.0; n];
         let mut met = vec![Met::default(); n * of_query];
         let tasks = met.chunks_mut(TASK * of_query).zip(query_gradient.chunks_mut(TASK * width));
         let tasks = tasks.zip(losses.chunks_mut(TASK)).enumerate().collect();
         self.machine.workers.each_with(tasks, Room::default, |room, (task, (out, losses))| {
             let (met, gradients) = out;
+            gradients.fill(0.0);
             let out = met.chunks_exact_mut(of_query).zip(gradients.chunks_exact_mut(width));
             for (query, ((met, gradient), loss)) in (task * TASK..).zip(out.zip(losses)) {
                 *loss = self.own_query(query, room, met, gradient);

@@ -69,7 +69,7 @@ pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Fo
     });
     let pairs: Vec<Pair> = pairs.collect();
     let width = model.relations.width();
-    let mut relations = machine.buffers.zeroed(model.relations.n_rows() * width);
+    let mut relations = machine.buffers.room(model.relations.n_rows() * width);
     let all: Vec<u32> = (0..model.relations.n_rows() as u32).collect();
     model.relations.gather(&all, &mut relations);
     let (n, isa) = (model.relations.n_rows(), machine.instruction_set);
@@ -80,7 +80,7 @@ pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Fo
     let work = Work { model, machine, across, along, scale: weight / batch.total };
     let blocks: Vec<&[Pair]> = pairs.chunks(PAIRS).collect();
     let done = machine.workers.map(blocks.len(), |block| work.block(blocks[block]));
-    let mut rows = machine.buffers.zeroed(2 * pairs.len() * model.entities.width());
+    let mut rows = machine.buffers.room(2 * pairs.len() * model.entities.width());
     let (mut loss, mut ids, mut rest) = (0.0, Vec::new(), &mut rows[..]);
     let mut gradient = machine.buffers.zeroed(relations.len());
     for (pairs, found) in blocks.iter().zip(done) {
@@ -128,7 +128,7 @@ impl Work<'_> {
         let queries = self.queries(pairs);
         let left = Matrix { values: &queries, stride: width };
         let buffers = &self.machine.buffers;
-        let mut scores = buffers.zeroed(m * n);
+        let mut scores = buffers.room(m * n);
         let out = MatrixMut { values: &mut scores, stride: n };
         multiply(isa, m, left.into(), &self.across, Put::Set, out);
         let mut loss = 0.0;
@@ -142,7 +142,7 @@ impl Work<'_> {
             scores[own] -= factor;
         }
         let coefficients = Matrix { values: &scores, stride: n };
-        let mut gradient = buffers.zeroed(m * width);
+        let mut gradient = buffers.room(m * width);
         let out = MatrixMut { values: &mut gradient, stride: width };
         multiply(isa, m, coefficients.into(), &self.along, Put::Set, out);
         let mut of_relations = buffers.zeroed(n * width);
@@ -169,7 +169,7 @@ impl Work<'_> {
     fn rows(&self, pairs: &[Pair], gradient: &[f32]) -> Buffer {
         let (model, width) = (self.model, self.model.relations.width());
         let entity = model.entities.width();
-        let mut out = self.machine.buffers.zeroed(2 * pairs.len() * entity);
+        let mut out = self.machine.buffers.room(2 * pairs.len() * entity);
         let (of_known, of_answers) = out.split_at_mut(pairs.len() * entity);
         let mut unused = vec![0.0; width];
         let both = of_known.chunks_exact_mut(entity).zip(of_answers.chunks_exact_mut(entity));

@@ -238,15 +238,15 @@ fn regularise_queries(
     queries: &[f32],
     gradient: &mut [f32],
 ) -> f64 {
-    let width = queries.len() / batch.len().max(1);
+    let (isa, width) = (recipe.shape.instruction_set, queries.len() / batch.len().max(1));
     let rows = queries.chunks_exact(width).zip(gradient.chunks_exact_mut(width));
     let mut sum = 0.0;
     for ((query, gradient), mass) in rows.zip(&batch.masses) {
         let weight = recipe.regularisation * recipe.query_regularisation;
         let factor = weight * mass / batch.total;
         // The squares of a complex query's parts add up as those of a real one's.
-        recipe.regulariser.add_gradient(Coordinates::Real, query, factor, gradient);
-        sum += f64::from(factor * recipe.regulariser.penalty(Coordinates::Real, query));
+        recipe.regulariser.add_gradient(isa, Coordinates::Real, query, factor, gradient);
+        sum += f64::from(factor * recipe.regulariser.penalty(isa, Coordinates::Real, query));
     }
     sum
 }
@@ -274,8 +274,8 @@ fn fold_backward(
         .chunk_by(|one, next| condition(one) == condition(next))
         .flat_map(|same| same.chunks(QUERIES))
         .collect();
-    let mut known = machine.buffers.zeroed(batch.len() * known_width);
-    let mut conditions = machine.buffers.zeroed(sums.len() * condition_width);
+    let mut known = machine.buffers.room(batch.len() * known_width);
+    let mut conditions = machine.buffers.room(sums.len() * condition_width);
     let mut rest = &mut known[..];
     let tasks = sums.chunks(SUMS).zip(conditions.chunks_mut(SUMS * condition_width));
     let tasks = tasks.map(|(sums, conditions)| {
@@ -285,6 +285,8 @@ fn fold_backward(
         (sums, conditions, own)
     });
     machine.workers.each(tasks.collect(), |(sums, conditions, known)| {
+        known.fill(0.0);
+        conditions.fill(0.0);
         let mut known = known.chunks_exact_mut(known_width);
         for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
             for (query, known) in queries.iter().zip(&mut known) {
@@ -302,6 +304,7 @@ fn fold_backward(
 /// A regulariser on the rows that a batch used.
 struct Penalty<'a> {
     regulariser: &'a dyn Regulariser,
+    isa: InstructionSet,
     factor: f32,
     coordinates: Coordinates,
     uses: &'a [(u32, f32)],
@@ -317,7 +320,8 @@ impl<'a> Penalty<'a> {
         let used = recipe.regularisation > 0.0 && coordinates != Coordinates::Angles;
         let uses = if used { uses } else { &[] };
         let factor = recipe.regularisation / total;
-        Self { regulariser: recipe.regulariser, factor, coordinates, uses }
+        let isa = recipe.shape.instruction_set;
+        Self { regulariser: recipe.regulariser, isa, factor, coordinates, uses }
     }
 
     fn value(&self, workers: &Workers, table: &Table) -> f64 {
@@ -327,7 +331,8 @@ impl<'a> Penalty<'a> {
         let sums = workers.map(parts.len(), |part| {
             let mut sum = 0.0;
             for (id, mass) in parts[part] {
-                let penalty = self.regulariser.penalty(self.coordinates, table.row(*id));
+                let row = table.row(*id);
+                let penalty = self.regulariser.penalty(self.isa, self.coordinates, row);
                 sum += f64::from(self.factor * mass * penalty);
             }
             sum
@@ -343,7 +348,8 @@ impl<'a> Penalty<'a> {
         for (id, mass) in &self.uses[start..end] {
             if let Ok(place) = part.ids.binary_search(id) {
                 let (row, out) = (part.row(place), &mut out[place * width..][..width]);
-                self.regulariser.add_gradient(self.coordinates, row, self.factor * mass, out);
+                let factor = self.factor * mass;
+                self.regulariser.add_gradient(self.isa, self.coordinates, row, factor, out);
             }
         }
     }

@@ -130,7 +130,7 @@ impl Model {
         /// Queries of a task: enough to be worth a hand-over.
         const QUERIES: usize = 64;
         let width = self.query_width();
-        let mut queries = machine.buffers.zeroed(asked.len() * width);
+        let mut queries = machine.buffers.room(asked.len() * width);
         let tasks = asked.chunks(QUERIES).zip(queries.chunks_mut(QUERIES * width));
         machine.workers.each(tasks.collect(), |(asked, queries)| self.fold(asked, queries));
         queries

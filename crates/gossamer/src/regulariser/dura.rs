@@ -5,6 +5,8 @@
 //! *Paper:* Zhang, Cai, Wang, "Duality-induced regularizer for tensor factorization based knowledge
 //! graph completion" (2020).
 
+use gossamer_machine::InstructionSet;
+
 use super::{Looks, Regulariser};
 use crate::score::Coordinates;
 
@@ -29,10 +31,17 @@ impl Regulariser for Dura {
     fn looks(&self) -> Looks {
         Looks::AtQueries
     }
-    fn penalty(&self, coordinates: Coordinates, row: &[f32]) -> f32 {
-        super::l2::L2.penalty(coordinates, row)
+    fn penalty(&self, isa: InstructionSet, coordinates: Coordinates, row: &[f32]) -> f32 {
+        super::l2::L2.penalty(isa, coordinates, row)
     }
-    fn add_gradient(&self, coordinates: Coordinates, row: &[f32], factor: f32, out: &mut [f32]) {
-        super::l2::L2.add_gradient(coordinates, row, factor, out);
+    fn add_gradient(
+        &self,
+        isa: InstructionSet,
+        coordinates: Coordinates,
+        row: &[f32],
+        factor: f32,
+        out: &mut [f32],
+    ) {
+        super::l2::L2.add_gradient(isa, coordinates, row, factor, out);
     }
 }

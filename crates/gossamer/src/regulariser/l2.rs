@@ -1,5 +1,8 @@
 //! The squared Euclidean norm.
 
+use gossamer_machine::InstructionSet;
+use gossamer_tensor::kernel::vector;
+
 use super::Regulariser;
 use crate::score::Coordinates;
 
@@ -20,15 +23,22 @@ impl Regulariser for L2 {
     fn paper(&self) -> &'static str {
         "Yang et al. (ICLR 2015), Trouillon et al. (ICML 2016)"
     }
-    fn penalty(&self, coordinates: Coordinates, row: &[f32]) -> f32 {
+    fn penalty(&self, _: InstructionSet, coordinates: Coordinates, row: &[f32]) -> f32 {
         match coordinates {
             Coordinates::Angles => 0.0,
             _ => row.iter().map(|x| x * x).sum(),
         }
     }
-    fn add_gradient(&self, coordinates: Coordinates, row: &[f32], factor: f32, out: &mut [f32]) {
+    fn add_gradient(
+        &self,
+        isa: InstructionSet,
+        coordinates: Coordinates,
+        row: &[f32],
+        factor: f32,
+        out: &mut [f32],
+    ) {
         if coordinates != Coordinates::Angles {
-            out.iter_mut().zip(row).for_each(|(out, x)| *out += 2.0 * factor * x);
+            vector::add_scaled(isa, out, 2.0 * factor, row);
         }
     }
 }

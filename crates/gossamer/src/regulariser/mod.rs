@@ -6,6 +6,8 @@
 //! *Invariant:* the gradient depends on the row's present value and on how often it was used, so it
 //! is added where the row is changed and is never stored.
 
+use gossamer_machine::InstructionSet;
+
 use crate::score::Coordinates;
 
 gossamer_machine::registry!("regulariser", Regulariser:
@@ -38,9 +40,16 @@ pub trait Regulariser: Sync {
         Looks::AtRows
     }
     /// R(row).
-    fn penalty(&self, coordinates: Coordinates, row: &[f32]) -> f32;
+    fn penalty(&self, isa: InstructionSet, coordinates: Coordinates, row: &[f32]) -> f32;
     /// Adds factor · ∂R/∂row.
-    fn add_gradient(&self, coordinates: Coordinates, row: &[f32], factor: f32, out: &mut [f32]);
+    fn add_gradient(
+        &self,
+        isa: InstructionSet,
+        coordinates: Coordinates,
+        row: &[f32],
+        factor: f32,
+        out: &mut [f32],
+    );
 }
 
 #[cfg(test)]
@@ -50,17 +59,19 @@ mod tests {
     #[test]
     fn gradients_agree_with_finite_differences_and_angles_are_free() {
         let row = [0.5f32, -0.3, 0.8, 0.1, -0.9, 0.4];
-        for regulariser in ALL {
+        for (regulariser, isa) in
+            ALL.iter().flat_map(|one| InstructionSet::all().map(move |isa| (one, isa)))
+        {
             for coordinates in [Coordinates::Real, Coordinates::Complex, Coordinates::Angles] {
                 let mut out = [0.0; 6];
-                regulariser.add_gradient(coordinates, &row, 2.0, &mut out);
+                regulariser.add_gradient(isa, coordinates, &row, 2.0, &mut out);
                 for i in 0..6 {
                     let (mut up, mut down) = (row, row);
                     up[i] += 1e-2;
                     down[i] -= 1e-2;
                     let slope = 2.0
-                        * (regulariser.penalty(coordinates, &up)
-                            - regulariser.penalty(coordinates, &down))
+                        * (regulariser.penalty(isa, coordinates, &up)
+                            - regulariser.penalty(isa, coordinates, &down))
                         / 2e-2;
                     assert!(
                         (slope - out[i]).abs() < 2e-3,
@@ -68,9 +79,9 @@ mod tests {
                         regulariser.name()
                     );
                 }
-                assert_eq!(regulariser.penalty(coordinates, &[0.0; 6]), 0.0);
+                assert_eq!(regulariser.penalty(isa, coordinates, &[0.0; 6]), 0.0);
             }
-            assert_eq!(regulariser.penalty(Coordinates::Angles, &row), 0.0);
+            assert_eq!(regulariser.penalty(isa, Coordinates::Angles, &row), 0.0);
         }
     }
 }

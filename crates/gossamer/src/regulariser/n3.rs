@@ -2,6 +2,11 @@
 //!
 //! *Paper:* Lacroix et al., "Canonical tensor decomposition for knowledge base completion" (2018).
 
+use gossamer_machine::InstructionSet;
+use gossamer_tensor::kernel::cubes::{
+    add_complex_cubes_gradient, add_cubes_gradient, complex_cubes, cubes,
+};
+
 use super::Regulariser;
 use crate::score::Coordinates;
 
@@ -22,35 +27,24 @@ impl Regulariser for N3 {
     fn paper(&self) -> &'static str {
         "Lacroix, Usunier, Obozinski (ICML 2018)"
     }
-    fn penalty(&self, coordinates: Coordinates, row: &[f32]) -> f32 {
+    fn penalty(&self, isa: InstructionSet, coordinates: Coordinates, row: &[f32]) -> f32 {
         match coordinates {
-            Coordinates::Real => row.iter().map(|x| x.abs() * x * x).sum(),
-            Coordinates::Complex => {
-                let (re, im) = row.split_at(row.len() / 2);
-                let square = |(re, im): (&f32, &f32)| re * re + im * im;
-                re.iter().zip(im).map(square).map(|square| square * square.sqrt()).sum()
-            }
+            Coordinates::Real => cubes(isa, row),
+            Coordinates::Complex => complex_cubes(isa, row),
             Coordinates::Angles => 0.0,
         }
     }
-    fn add_gradient(&self, coordinates: Coordinates, row: &[f32], factor: f32, out: &mut [f32]) {
-        let factor = 3.0 * factor;
+    fn add_gradient(
+        &self,
+        isa: InstructionSet,
+        coordinates: Coordinates,
+        row: &[f32],
+        factor: f32,
+        out: &mut [f32],
+    ) {
         match coordinates {
-            Coordinates::Real => {
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out += factor * x.abs() * x;
-                }
-            }
-            Coordinates::Complex => {
-                let half = row.len() / 2;
-                let (re, im) = row.split_at(half);
-                let (out_re, out_im) = out.split_at_mut(half);
-                for i in 0..half {
-                    let size = factor * (re[i] * re[i] + im[i] * im[i]).sqrt();
-                    out_re[i] += size * re[i];
-                    out_im[i] += size * im[i];
-                }
-            }
+            Coordinates::Real => add_cubes_gradient(isa, row, factor, out),
+            Coordinates::Complex => add_complex_cubes_gradient(isa, row, factor, out),
             Coordinates::Angles => {}
         }
     }
