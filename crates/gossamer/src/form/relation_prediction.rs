@@ -169,7 +169,7 @@ impl Work<'_> {
     fn rows(&self, pairs: &[Pair], gradient: &[f32]) -> Buffer {
         let (model, width) = (self.model, self.model.relations.width());
         let entity = model.entities.width();
-        let mut out = self.machine.buffers.room(2 * pairs.len() * entity);
+        let mut out = self.machine.buffers.zeroed(2 * pairs.len() * entity);
         let (of_known, of_answers) = out.split_at_mut(pairs.len() * entity);
         let mut unused = vec![0.0; width];
         let both = of_known.chunks_exact_mut(entity).zip(of_answers.chunks_exact_mut(entity));
