@@ -18,6 +18,7 @@ pub mod loss;
 pub mod regulariser;
 pub mod sample;
 pub mod config;
+pub mod recipe;
 pub mod model;
 pub mod form;
 pub mod plan;

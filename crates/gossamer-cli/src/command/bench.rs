@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command as Clap};
 use gossamer::config::Precision;
 use gossamer::evaluate::rank::{Candidates, Judge};
 use gossamer::form::batch::{Batch, Examples, Portion, portions};
-use gossamer::form::step::{Learner, Recipe};
+use gossamer::form::step::{Learner, Method};
 use gossamer::{Config, Machine, Model, Silent, form};
 use gossamer_graph::{Adjacency, Triples};
 use gossamer_machine::{Address, Purpose};
@@ -275,9 +275,9 @@ impl<'a> Measuring<'a> {
         const KEPT_BYTES: u64 = 1 << 26;
         let machine = &self.context.machine;
         let form = form::of(config)?;
-        let recipe = Recipe::new(config, KEPT_BYTES, machine.instruction_set)?;
+        let method = Method::new(config, KEPT_BYTES, machine.instruction_set)?;
         let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
-        let mut learner = Learner::new(model, recipe.optimiser);
+        let mut learner = Learner::new(model, method.optimiser);
         let (triples, adjacency, side_weights) = (&self.triples, &self.adjacency, None);
         let examples = Examples { triples, adjacency, portions, side_weights };
         let n_items = form.n_items(examples);
@@ -290,7 +290,7 @@ impl<'a> Measuring<'a> {
         };
         let (_, seconds) = self.repeat(|| {
             let items = items(losses.len() as u64);
-            losses.push(form.step(&mut learner, examples, &items, &recipe, machine));
+            losses.push(form.step(&mut learner, examples, &items, &method, machine));
         });
         // The first step is not timed, and what was joined is counted when time has stopped.
         let answers: f64 = losses[1..].iter().map(|loss| loss.weight).sum();

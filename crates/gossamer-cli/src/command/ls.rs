@@ -1,11 +1,12 @@
 //! `gossamer ls`: everything that can be named.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::config::{ALIASES, SETTINGS};
-use gossamer::{evaluate, form, loss, regulariser, sample, score};
+use gossamer::{evaluate, form, loss, recipe, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ pub struct Entry {
     /// Its name.
     pub name: &'static str,
     /// What it is, in a line.
-    pub summary: &'static str,
+    pub summary: Cow<'static, str>,
     /// Its formula; empty for formats and commands.
     pub formula: &'static str,
     /// Its source; empty for commands.
@@ -38,7 +39,7 @@ macro_rules! entries {
         $all.iter().map(|entry| Entry {
             family: $family,
             name: entry.name(),
-            summary: entry.summary(),
+            summary: entry.summary().into(),
             formula: entry.formula(),
             paper: entry.paper(),
             example: $example(entry.name()),
@@ -62,7 +63,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(super::ALL.iter().map(|command| Entry {
         family: "command",
         name: command.name(),
-        summary: command.summary(),
+        summary: command.summary().into(),
         formula: "",
         paper: "",
         example: command.example().to_string(),
@@ -70,7 +71,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(read::ALL.iter().map(|reader| Entry {
         family: "format",
         name: reader.name(),
-        summary: reader.summary(),
+        summary: reader.summary().into(),
         formula: "",
         paper: reader.paper(),
         example: reader.example().to_string(),
@@ -78,7 +79,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(read::layout::ALL.iter().map(|layout| Entry {
         family: "layout",
         name: layout.name(),
-        summary: layout.summary(),
+        summary: layout.summary().into(),
         formula: "",
         paper: layout.paper(),
         example: layout.example().to_string(),
@@ -90,6 +91,14 @@ pub fn entries() -> Vec<Entry> {
     all.extend(entries!("negative sampler", sample::ALL, sampler));
     all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
     all.extend(entries!("schedule", gossamer::schedule::ALL, setting("schedule")));
+    all.extend(recipe::all().iter().map(|recipe| Entry {
+        family: "recipe",
+        name: &recipe.name,
+        summary: format!("MRR {:.4} on {}: {}", recipe.mrr, recipe.data, recipe.flags).into(),
+        formula: "",
+        paper: "",
+        example: format!("gossamer train graph/ --recipe {} -o run/", recipe.name),
+    }));
     let classified = |_: &str| {
         "gossamer classify run/ --valid-negatives valid_negatives.txt --test-negatives test_negatives.txt"
             .to_string()
@@ -97,7 +106,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(gossamer::export::ALL.iter().map(|format| Entry {
         family: "vector format",
         name: format.name(),
-        summary: format.summary(),
+        summary: format.summary().into(),
         formula: "",
         paper: format.paper(),
         example: format.example().to_string(),
@@ -105,7 +114,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(gossamer_graph::write::ALL.iter().map(|format| Entry {
         family: "output format",
         name: format.name(),
-        summary: format.summary(),
+        summary: format.summary().into(),
         formula: "",
         paper: format.paper(),
         example: format!("gossamer export graph/ --format {} -o facts/", format.name()),
@@ -197,7 +206,7 @@ impl Command for Ls {
         }
         let mut rows = output::table(&["family", "name", "what it is"]);
         for entry in entries() {
-            rows.add_row([entry.family, entry.name, entry.summary]);
+            rows.add_row([entry.family, entry.name, &*entry.summary]);
         }
         context.print(&rows.trim_fmt());
         Ok(())

@@ -8,7 +8,7 @@ use gossamer::config::SETTINGS;
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::vectors::{Vectors, names_beside};
 use gossamer::train::{Outcome, TrainRequest, resume, train};
-use gossamer::{Config, Error, Run, Snapshot};
+use gossamer::{Config, Error, Run, Snapshot, recipe};
 use serde_json::json;
 
 use super::{Command, flag, folder, number, option, output, path, report, text};
@@ -41,6 +41,11 @@ impl Command for Train {
         });
         clap.arg(folder("graph", "A graph folder"))
             .arg(output("The run folder to write"))
+            .arg(option(
+                "recipe",
+                "NAME",
+                "Settings with a known result (gossamer ls); file and flags win over them",
+            ))
             .arg(option("config", "FILE", "Settings from a TOML file; flags win over it"))
             .arg(option(
                 "init",
@@ -177,13 +182,19 @@ pub fn conclude(
     Ok(())
 }
 
-/// The configuration: defaults of the model on this graph, then the file, then flags.
+/// The configuration: defaults of the model on this graph, then the recipe, the file, the flags.
 fn config_of(
     arguments: &ArgMatches,
     shape: &GraphShape,
     context: &Context,
 ) -> Result<Config, Failure> {
     let mut settings = Vec::new();
+    if let Some(name) = text(arguments, "recipe") {
+        let recipe = recipe::find(name).map_err(Error::from)?;
+        let (flags, data, mrr) = (&recipe.flags, &recipe.data, recipe.mrr);
+        context.say(&format!("recipe {name}: {flags}; test MRR {mrr:.4} on {data}"));
+        settings = recipe.settings();
+    }
     if let Some(file) = text(arguments, "config") {
         let words = std::fs::read_to_string(file).map_err(|error| {
             Failure::input(format!("{file}: cannot be read: {error}"), "check the path")

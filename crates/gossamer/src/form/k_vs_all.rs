@@ -10,7 +10,7 @@ use super::over_all;
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
-use crate::form::step::{Learner, Recipe, StepLoss};
+use crate::form::step::{Learner, Method, StepLoss};
 use crate::loss::OverAll;
 
 /// k-vs-all.
@@ -41,11 +41,11 @@ impl TrainingForm for KVsAll {
         learner: &mut Learner,
         examples: Examples<'_>,
         items: &[u64],
-        recipe: &Recipe<'_>,
+        method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let competing = recipe.loss.over_all() == Some(OverAll::Softmax);
-        over_all::step(learner, &Batch::of_queries(examples, items, competing), recipe, machine)
+        let competing = method.loss.over_all() == Some(OverAll::Softmax);
+        over_all::step(learner, &Batch::of_queries(examples, items, competing), method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

@@ -19,7 +19,7 @@ pub mod step;
 pub mod over_all;
 
 use batch::Examples;
-use step::{Learner, Recipe, StepLoss};
+use step::{Learner, Method, StepLoss};
 
 gossamer_machine::registry!("training form", TrainingForm:
     one_vs_all::OneVsAll,
@@ -47,7 +47,7 @@ pub trait TrainingForm: Sync {
         learner: &mut Learner,
         examples: Examples<'_>,
         items: &[u64],
-        recipe: &Recipe<'_>,
+        method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss;
     /// Adds the form's buffers to a plan. `kept_bytes` are those for scores kept between passes.

@@ -16,7 +16,7 @@ use super::met::{Met, MetByRow};
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
-use crate::form::step::{Learner, Recipe, Scored, StepLoss, finish};
+use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
 use crate::table::{Part, SparseRows};
 
 /// Queries that share negatives.
@@ -53,13 +53,13 @@ impl TrainingForm for NegativeSampling {
         learner: &mut Learner,
         examples: Examples<'_>,
         items: &[u64],
-        recipe: &Recipe<'_>,
+        method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
         let batch = Batch::of_pairs(examples, items);
         let queries = learner.model.folded(machine, &batch.asked);
-        let step = if recipe.shared_negatives { with_shared } else { with_own };
-        step(learner, recipe, machine, &batch, &queries)
+        let step = if method.shared_negatives { with_shared } else { with_own };
+        step(learner, method, machine, &batch, &queries)
     }
 
     fn plan(&self, config: &Config, shape: &StepShape, _: u64, ledger: &mut Ledger) {
@@ -91,30 +91,30 @@ impl TrainingForm for NegativeSampling {
 /// A step in which blocks of queries share their negatives.
 fn with_shared(
     learner: &mut Learner,
-    recipe: &Recipe<'_>,
+    method: &Method<'_>,
     machine: &Machine,
     batch: &Batch,
     queries: &[f32],
 ) -> StepLoss {
-    let work = Work::new(learner, recipe, machine, batch, queries);
+    let work = Work::new(learner, method, machine, batch, queries);
     let (loss, query_gradient, rows) = work.shared();
     let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
         rows.add_to(machine.instruction_set, part.ids, out);
     };
     let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
     let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-    finish(learner, recipe, machine, batch, scored)
+    finish(learner, method, machine, batch, scored)
 }
 
 /// A step in which every query has negatives of its own.
 fn with_own<'a>(
     learner: &mut Learner,
-    recipe: &Recipe<'_>,
+    method: &Method<'_>,
     machine: &Machine,
     batch: &Batch,
     queries: &'a [f32],
 ) -> StepLoss {
-    let work = Work::new(learner, recipe, machine, batch, queries);
+    let work = Work::new(learner, method, machine, batch, queries);
     let (columns, similarity) = (work.columns, work.similarity);
     let (loss, query_gradient, met) = work.own();
     let gradient = |room: &mut Room<'a>, part: &Part<'_>, out: &mut [f32]| {
@@ -128,7 +128,7 @@ fn with_own<'a>(
     let candidates = Some(met.ids().to_vec());
     let (scratch, gradient) = (&Room::default, &gradient);
     let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-    finish(learner, recipe, machine, batch, scored)
+    finish(learner, method, machine, batch, scored)
 }
 
 /// What one row meets.
@@ -160,7 +160,7 @@ impl<'a> Room<'a> {
 
 struct Work<'a> {
     learner: &'a Learner,
-    recipe: &'a Recipe<'a>,
+    method: &'a Method<'a>,
     machine: &'a Machine,
     batch: &'a Batch,
     queries: &'a [f32],
@@ -179,20 +179,20 @@ struct Shared<'a> {
 impl<'a> Work<'a> {
     fn new(
         learner: &'a Learner,
-        recipe: &'a Recipe<'a>,
+        method: &'a Method<'a>,
         machine: &'a Machine,
         batch: &'a Batch,
         queries: &'a [f32],
     ) -> Self {
         let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
-        let address = Address::new(recipe.seed, Purpose::Negative, learner.steps);
-        Self { learner, recipe, machine, batch, queries, columns, similarity, address }
+        let address = Address::new(method.seed, Purpose::Negative, learner.steps);
+        Self { learner, method, machine, batch, queries, columns, similarity, address }
     }
 
     /// Draws the negatives of a query, or of the queries that share them.
     fn draw(&self, row: usize, negatives: &mut [u32]) {
         let n_entities = self.learner.model.entities.n_rows() as u32;
-        self.recipe.sampler.draw(self.address, row as u32, n_entities, negatives);
+        self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
     }
 
     fn answer(&self, query: usize) -> u32 {
@@ -206,7 +206,7 @@ impl<'a> Work<'a> {
 
     /// Turns scores into coefficients, weighted; returns the loss and the answer's coefficient.
     fn judge(&self, query: usize, positive: f32, negatives: &mut [f32]) -> (f64, f32) {
-        let (loss, slope) = self.recipe.loss.sampled(&self.recipe.shape, positive, negatives);
+        let (loss, slope) = self.method.loss.sampled(&self.method.shape, positive, negatives);
         let weight = self.batch.masses[query];
         let scale = weight / self.batch.total;
         negatives.iter_mut().for_each(|coefficient| *coefficient *= scale);
@@ -216,7 +216,7 @@ impl<'a> Work<'a> {
     /// The loss, the queries' gradient, and what answers and shared negatives get.
     fn shared(&self) -> (f64, Buffer, SparseRows) {
         let (n, width, n_negatives) =
-            (self.batch.len(), self.columns.width, self.recipe.n_negatives);
+            (self.batch.len(), self.columns.width, self.method.n_negatives);
         let blocks = n.div_ceil(QUERIES);
         let n_rows = n + blocks * n_negatives;
         let buffers = &self.machine.buffers;
@@ -240,7 +240,7 @@ impl<'a> Work<'a> {
     fn shared_block(&self, block: usize, out: Shared<'_>) -> f64 {
         let Self { columns, similarity, .. } = *self;
         let (isa, width, n_negatives) =
-            (self.machine.instruction_set, columns.width, self.recipe.n_negatives);
+            (self.machine.instruction_set, columns.width, self.method.n_negatives);
         let first = block * QUERIES;
         let n = out.query_gradient.len() / width;
         let queries = &self.queries[first * width..][..n * width];
@@ -281,7 +281,7 @@ impl<'a> Work<'a> {
     /// The loss, the queries' gradient, and which queries met which entities.
     fn own(&self) -> (f64, Buffer, MetByRow) {
         let (n, width, of_query) =
-            (self.batch.len(), self.columns.width, self.recipe.n_negatives + 1);
+            (self.batch.len(), self.columns.width, self.method.n_negatives + 1);
         let mut query_gradient = self.machine.buffers.room(n * width);
         let mut losses = vec![0.0; n];
         let mut met = vec![Met::default(); n * of_query];

@@ -10,7 +10,7 @@ use super::over_all;
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
-use crate::form::step::{Learner, Recipe, StepLoss};
+use crate::form::step::{Learner, Method, StepLoss};
 
 /// 1-vs-all.
 #[derive(Debug)]
@@ -40,10 +40,10 @@ impl TrainingForm for OneVsAll {
         learner: &mut Learner,
         examples: Examples<'_>,
         items: &[u64],
-        recipe: &Recipe<'_>,
+        method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        over_all::step(learner, &Batch::of_portions(examples, items), recipe, machine)
+        over_all::step(learner, &Batch::of_portions(examples, items), method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

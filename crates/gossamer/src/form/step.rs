@@ -25,7 +25,7 @@ use super::relation_prediction;
 
 /// The parts of a configuration that a step needs, found in their registries.
 #[derive(Clone, Copy)]
-pub struct Recipe<'a> {
+pub struct Method<'a> {
     /// The loss.
     pub loss: &'a dyn Loss,
     /// Its numbers.
@@ -60,7 +60,7 @@ pub struct Recipe<'a> {
     pub kept_bytes: u64,
 }
 
-impl Recipe<'_> {
+impl Method<'_> {
     /// From a checked configuration.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Recipe<'_> {
         })
     }
 
-    /// The recipe when a part of the run (0 … 1) is done: the learning rate is the schedule's.
+    /// The method when a part of the run (0 … 1) is done: the learning rate is the schedule's.
     pub fn at(&self, done: f32) -> Self {
         Self { learning_rate: self.learning_rate * self.schedule.factor(done), ..*self }
     }
@@ -162,38 +162,38 @@ pub struct StepLoss {
 /// Folds back, regularises and changes the rows.
 pub fn finish<S>(
     learner: &mut Learner,
-    recipe: &Recipe<'_>,
+    method: &Method<'_>,
     machine: &Machine,
     batch: &Batch,
     scored: Scored<'_, S>,
 ) -> StepLoss {
     learner.steps += 1;
     let step = optim::Step {
-        learning_rate: recipe.learning_rate,
+        learning_rate: method.learning_rate,
         number: learner.steps,
         instruction_set: machine.instruction_set,
     };
     let isa = machine.instruction_set;
     let (entity_kind, relation_kind) = learner.model.function.coordinates();
-    let at_queries = recipe.regulariser.looks() == Looks::AtQueries;
+    let at_queries = method.regulariser.looks() == Looks::AtQueries;
     let mut query_gradient = scored.query_gradient;
     let mut query_penalty = 0.0;
     if at_queries {
-        query_penalty = regularise_queries(recipe, batch, scored.queries, &mut query_gradient);
+        query_penalty = regularise_queries(method, batch, scored.queries, &mut query_gradient);
     }
     let (known, condition) = fold_backward(&learner.model, machine, batch, &query_gradient);
     let entity_uses = batch.entity_uses(!at_queries);
     let conditions = batch.asked.iter().map(|asked| learner.model.condition(*asked).1);
     let relation_uses = summed(conditions.zip(batch.masses.iter().copied()).collect());
     let relation_uses = if at_queries { Vec::new() } else { relation_uses };
-    let entity = Penalty::new(recipe, batch.total, entity_kind, &entity_uses);
-    let relation = Penalty::new(recipe, batch.total, relation_kind, &relation_uses);
+    let entity = Penalty::new(method, batch.total, entity_kind, &entity_uses);
+    let relation = Penalty::new(method, batch.total, relation_kind, &relation_uses);
     let penalty = query_penalty
         + entity.value(&machine.workers, &learner.model.entities)
         + relation.value(&machine.workers, &learner.model.relations);
 
     let beside =
-        relation_prediction::learn(&learner.model, machine, batch, recipe.relation_prediction);
+        relation_prediction::learn(&learner.model, machine, batch, method.relation_prediction);
     let used: Vec<u32> = entity_uses.iter().map(|(id, _)| *id).collect();
     let touched =
         scored.candidates.map(|ids| rows::union(&[&ids, &used, &known.ids, &beside.entities.ids]));
@@ -204,7 +204,7 @@ pub fn finish<S>(
         beside.entities.add_to(isa, part.ids, out);
         entity.add_gradient(part, out);
     };
-    let optimiser = (recipe.optimiser, &step);
+    let optimiser = (method.optimiser, &step);
     let Learner { model, entity_state, relation_state, .. } = learner;
     model.entities.apply(
         entity_state,
@@ -233,20 +233,20 @@ pub fn finish<S>(
 
 /// Adds what the penalty on queries says to their gradient; returns the penalty.
 fn regularise_queries(
-    recipe: &Recipe<'_>,
+    method: &Method<'_>,
     batch: &Batch,
     queries: &[f32],
     gradient: &mut [f32],
 ) -> f64 {
-    let (isa, width) = (recipe.shape.instruction_set, queries.len() / batch.len().max(1));
+    let (isa, width) = (method.shape.instruction_set, queries.len() / batch.len().max(1));
     let rows = queries.chunks_exact(width).zip(gradient.chunks_exact_mut(width));
     let mut sum = 0.0;
     for ((query, gradient), mass) in rows.zip(&batch.masses) {
-        let weight = recipe.regularisation * recipe.query_regularisation;
+        let weight = method.regularisation * method.query_regularisation;
         let factor = weight * mass / batch.total;
         // The squares of a complex query's parts add up as those of a real one's.
-        recipe.regulariser.add_gradient(isa, Coordinates::Real, query, factor, gradient);
-        sum += f64::from(factor * recipe.regulariser.penalty(isa, Coordinates::Real, query));
+        method.regulariser.add_gradient(isa, Coordinates::Real, query, factor, gradient);
+        sum += f64::from(factor * method.regulariser.penalty(isa, Coordinates::Real, query));
     }
     sum
 }
@@ -312,16 +312,16 @@ struct Penalty<'a> {
 
 impl<'a> Penalty<'a> {
     fn new(
-        recipe: &Recipe<'a>,
+        method: &Method<'a>,
         total: f32,
         coordinates: Coordinates,
         uses: &'a [(u32, f32)],
     ) -> Self {
-        let used = recipe.regularisation > 0.0 && coordinates != Coordinates::Angles;
+        let used = method.regularisation > 0.0 && coordinates != Coordinates::Angles;
         let uses = if used { uses } else { &[] };
-        let factor = recipe.regularisation / total;
-        let isa = recipe.shape.instruction_set;
-        Self { regulariser: recipe.regulariser, isa, factor, coordinates, uses }
+        let factor = method.regularisation / total;
+        let isa = method.shape.instruction_set;
+        Self { regulariser: method.regulariser, isa, factor, coordinates, uses }
     }
 
     fn value(&self, workers: &Workers, table: &Table) -> f64 {

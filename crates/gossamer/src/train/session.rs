@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::{Candidates, Judge, Scores};
 use crate::form::batch::{Examples, Portion, portions, side_weights};
-use crate::form::step::{Learner, Recipe};
+use crate::form::step::{Learner, Method};
 use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
 use crate::plan::Plan;
@@ -29,7 +29,7 @@ pub struct Session<'a> {
     request: &'a TrainRequest,
     machine: &'a Machine,
     observer: &'a dyn Observer,
-    recipe: Recipe<'a>,
+    method: Method<'a>,
     form: &'static dyn TrainingForm,
     train: Triples,
     adjacency: Adjacency,
@@ -64,15 +64,15 @@ impl<'a> Session<'a> {
             let judged = (0..n as u64).map(|i| valid.get(order.get(i) as usize)).collect();
             (judged, known)
         });
-        let recipe = Recipe::new(config, plan.kept_bytes, machine.instruction_set)?;
+        let method = Method::new(config, plan.kept_bytes, machine.instruction_set)?;
         let n_relations = graph.relations().len();
-        let weighs = recipe.sampler.weighs_sides();
+        let weighs = method.sampler.weighs_sides();
         Ok(Self {
             config,
             request,
             machine,
             observer,
-            recipe,
+            method,
             form: form::of(config)?,
             side_weights: weighs.then(|| side_weights(n_relations, &train)),
             train,
@@ -139,8 +139,8 @@ impl<'a> Session<'a> {
             let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
             let examples = self.examples();
             let epochs_done = standing.epoch as f64 + first as f64 / n_items as f64;
-            let recipe = self.recipe.at((epochs_done / self.config.epochs as f64) as f32);
-            let loss = self.form.step(learner, examples, &items, &recipe, self.machine);
+            let method = self.method.at((epochs_done / self.config.epochs as f64) as f32);
+            let loss = self.form.step(learner, examples, &items, &method, self.machine);
             standing.loss += loss.sum;
             standing.weight += loss.weight;
             standing.step += 1;

@@ -2,7 +2,7 @@
 
 use gossamer::form;
 use gossamer::form::batch::{Examples, portions};
-use gossamer::form::step::{Learner, Recipe};
+use gossamer::form::step::{Learner, Method};
 use gossamer::model::Model;
 use gossamer::optim::{self, Optimiser, Step};
 use gossamer::sample::Sampler;
@@ -127,7 +127,7 @@ fn start(file: &Value, case: &Value) -> (Config, Model) {
 fn step(
     learner: &mut Learner,
     config: &Config,
-    recipe: &mut Recipe<'_>,
+    method: &mut Method<'_>,
     (case, given): (&Value, &Value),
     machine: &Machine,
 ) -> f64 {
@@ -151,9 +151,9 @@ fn step(
         let lists = given["negatives"][side].as_array();
         negatives.extend(lists.into_iter().flatten().map(ids));
     }
-    recipe.n_negatives = negatives.first().map_or(0, Vec::len);
+    method.n_negatives = negatives.first().map_or(0, Vec::len);
     let sampler = Listed(negatives);
-    let recipe = Recipe { sampler: &sampler, ..*recipe };
+    let method = Method { sampler: &sampler, ..*method };
     let form = form::find(&config.form).unwrap();
     // Cut small, so that equal queries meet in a batch.
     let portions = portions(&adjacency, 2);
@@ -164,7 +164,7 @@ fn step(
         Some(queries) => queries.iter().map(|query| place_of(&adjacency, query)).collect(),
         None => (0..form.n_items(examples)).collect(),
     };
-    let loss = form.step(learner, examples, &items, &recipe, machine);
+    let loss = form.step(learner, examples, &items, &method, machine);
     let weight = match &triples.weights {
         Some(weights) => 2.0 * f64::from(weights.iter().sum::<f32>()),
         None => items.len() as f64,
@@ -197,10 +197,10 @@ fn ten_steps_equal_pytorch() {
             let mut ends = Vec::new();
             for kept_bytes in [0, 1 << 20] {
                 let (config, model) = start(&file, case);
-                let mut recipe = Recipe::new(&config, kept_bytes, machine.instruction_set).unwrap();
-                let mut learner = Learner::new(model, recipe.optimiser);
+                let mut method = Method::new(&config, kept_bytes, machine.instruction_set).unwrap();
+                let mut learner = Learner::new(model, method.optimiser);
                 for (number, given) in case["steps"].as_array().unwrap().iter().enumerate() {
-                    let loss = step(&mut learner, &config, &mut recipe, (case, given), &machine);
+                    let loss = step(&mut learner, &config, &mut method, (case, given), &machine);
                     let theirs = given["loss"].as_f64().unwrap();
                     assert!(
                         (loss - theirs).abs() < 2e-5 * (1.0 + theirs.abs()),
@@ -234,12 +234,12 @@ fn first_gradients_equal_pytorch() {
         for case in file["cases"].as_array().unwrap() {
             let name = format!("{} {}", text(&file, "model"), text(case, "name"));
             let (config, model) = start(&file, case);
-            let mut recipe = Recipe {
+            let mut method = Method {
                 optimiser: &Recorder,
-                ..Recipe::new(&config, 0, machine.instruction_set).unwrap()
+                ..Method::new(&config, 0, machine.instruction_set).unwrap()
             };
             let mut learner = Learner::new(model, &Recorder);
-            step(&mut learner, &config, &mut recipe, (case, &case["steps"][0]), &machine);
+            step(&mut learner, &config, &mut method, (case, &case["steps"][0]), &machine);
             assert_close(
                 &contents(&learner.entity_state),
                 &floats(&case["gradient_entity"]),

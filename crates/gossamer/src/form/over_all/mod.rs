@@ -25,7 +25,7 @@ use self::product::Products;
 use super::StepShape;
 use crate::config::{Config, Precision};
 use crate::form::batch::Batch;
-use crate::form::step::{Kept, Learner, Recipe, Scored, StepLoss, finish};
+use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
 use crate::model::Model;
 use crate::table::{PANEL_ROWS, Panel, Part, Table};
@@ -43,23 +43,23 @@ const GROUPS: usize = 16;
 pub fn step(
     learner: &mut Learner,
     batch: &Batch,
-    recipe: &Recipe<'_>,
+    method: &Method<'_>,
     machine: &Machine,
 ) -> StepLoss {
-    let Some(over_all) = recipe.loss.over_all() else { return StepLoss::default() };
-    let questions = Questions::new(&learner.model, machine, batch, recipe.label_smoothing);
-    match (questions.similarity, recipe.precision) {
+    let Some(over_all) = method.loss.over_all() else { return StepLoss::default() };
+    let questions = Questions::new(&learner.model, machine, batch, method.label_smoothing);
+    match (questions.similarity, method.precision) {
         (Similarity::Dot, Precision::F32) => {
             let blocks = Products::<f32>::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+            Pass { questions: &questions, over_all, blocks }.step(learner, method)
         }
         (Similarity::Dot, Precision::Bf16) => {
             let blocks = Products::<Pair>::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+            Pass { questions: &questions, over_all, blocks }.step(learner, method)
         }
         _ => {
             let blocks = Distances::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, recipe)
+            Pass { questions: &questions, over_all, blocks }.step(learner, method)
         }
     }
 }
@@ -202,9 +202,9 @@ struct Pass<'a, B> {
 }
 
 impl<B: Blocks> Pass<'_, B> {
-    fn step(&self, learner: &mut Learner, recipe: &Recipe<'_>) -> StepLoss {
+    fn step(&self, learner: &mut Learner, method: &Method<'_>) -> StepLoss {
         let mut kept = std::mem::take(&mut learner.kept);
-        self.fit(&mut kept, &learner.model.entities, recipe.kept_bytes);
+        self.fit(&mut kept, &learner.model.entities, method.kept_bytes);
         let (loss, log_z) = self.forward(&learner.model.entities, &mut kept);
         let query_gradient = self.query_gradient(&learner.model.entities, &kept, &log_z);
         let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
@@ -216,7 +216,7 @@ impl<B: Blocks> Pass<'_, B> {
         let Questions { machine, batch, queries, .. } = self.questions;
         let (candidates, scratch, gradient) = (None, &Room::default, &gradient);
         let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-        let loss = finish(learner, recipe, machine, batch, scored);
+        let loss = finish(learner, method, machine, batch, scored);
         learner.kept = kept;
         loss
     }
@@ -436,17 +436,17 @@ mod tests {
         (config.label_smoothing, config.form) = (smoothing, "1-vs-all".into());
         config.loss = "softmax-cross-entropy".into();
         let machine = Machine::new(2, None);
-        let recipe = Recipe::new(&config, kept, machine.instruction_set).unwrap();
+        let method = Method::new(&config, kept, machine.instruction_set).unwrap();
         let model = Model::initial(&config, n_entities as usize, 3).unwrap();
-        let mut learner = Learner::new(model, recipe.optimiser);
+        let mut learner = Learner::new(model, method.optimiser);
         let adjacency = Adjacency::build(n_entities as usize, &[&triples]);
         let portions = portions(&adjacency, 4);
         let (adjacency, portions, side_weights) = (&adjacency, &portions[..], None);
         let examples = Examples { triples: &triples, adjacency, portions, side_weights };
         let items: Vec<u64> = (0..37).collect();
         let batch = Batch::of_portions(examples, &items);
-        let first = step(&mut learner, &batch, &recipe, &machine);
-        let second = step(&mut learner, &batch, &recipe, &machine);
+        let first = step(&mut learner, &batch, &method, &machine);
+        let second = step(&mut learner, &batch, &method, &machine);
         let mut rows = Vec::new();
         learner.model.entities.for_each_block(|block| rows.extend_from_slice(block.rows));
         (first.sum + second.sum, rows)
