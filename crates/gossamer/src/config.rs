@@ -136,6 +136,7 @@ macro_rules! settings {
 settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
+    blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
     form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
     label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
@@ -214,6 +215,7 @@ impl Config {
         Self {
             model: function.name().to_string(),
             dim,
+            blocks: score::autosf::DEFAULT.into(),
             form: habits.form.into(),
             loss: habits.loss.into(),
             label_smoothing: 0.0,
@@ -265,7 +267,13 @@ impl Config {
     /// # Errors
     /// [`Error::Unknown`].
     pub fn score_function(&self) -> Result<&'static dyn ScoreFunction, Error> {
-        Ok(score::find(&self.model)?)
+        let function = score::find(&self.model)?;
+        let shaped = function.of_blocks(&self.blocks).unwrap_or(Ok(function));
+        shaped.map_err(|what| Error::Setting {
+            key: "blocks".into(),
+            what,
+            hint: format!("write terms such as {}", score::autosf::DEFAULT),
+        })
     }
 
     /// First values of entity rows and relation rows.

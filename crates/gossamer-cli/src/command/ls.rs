@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::config::{ALIASES, SETTINGS};
+use gossamer::recipe::Recipe;
 use gossamer::{evaluate, form, loss, recipe, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
@@ -45,6 +46,17 @@ macro_rules! entries {
             example: $example(entry.name()),
         })
     };
+}
+
+fn of_recipe(recipe: &'static Recipe) -> Entry {
+    Entry {
+        family: "recipe",
+        name: &recipe.name,
+        summary: format!("MRR {:.4} on {}: {}", recipe.mrr, recipe.data, recipe.flags).into(),
+        formula: "",
+        paper: "Measured by bench/quality; docs/benchmarks.md has the whole row.",
+        example: format!("gossamer train graph/ --recipe {} -o run/", recipe.name),
+    }
 }
 
 /// Every entry of every registry, in order.
@@ -91,14 +103,7 @@ pub fn entries() -> Vec<Entry> {
     all.extend(entries!("negative sampler", sample::ALL, sampler));
     all.extend(entries!("optimiser", gossamer::optim::ALL, setting("optimiser")));
     all.extend(entries!("schedule", gossamer::schedule::ALL, setting("schedule")));
-    all.extend(recipe::all().iter().map(|recipe| Entry {
-        family: "recipe",
-        name: &recipe.name,
-        summary: format!("MRR {:.4} on {}: {}", recipe.mrr, recipe.data, recipe.flags).into(),
-        formula: "",
-        paper: "",
-        example: format!("gossamer train graph/ --recipe {} -o run/", recipe.name),
-    }));
+    all.extend(recipe::all().iter().map(of_recipe));
     let classified = |_: &str| {
         "gossamer classify run/ --valid-negatives valid_negatives.txt --test-negatives test_negatives.txt"
             .to_string()

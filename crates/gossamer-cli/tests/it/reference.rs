@@ -36,7 +36,8 @@ fn every_entry_has_a_summary_and_where_it_applies_a_formula_and_a_source() {
         assert!(has("summary") && has("example"), "{entry}");
         let (family, name) = (entry["family"].as_str().unwrap(), &entry["name"]);
         assert!(family == "command" || has("paper"), "{name}");
-        let no_formula = ["command", "format", "layout", "vector format", "output format"];
+        let no_formula =
+            ["command", "format", "layout", "vector format", "output format", "recipe"];
         assert!(no_formula.contains(&family) || has("formula"), "{name}");
     }
 }

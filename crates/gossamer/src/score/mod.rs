@@ -21,6 +21,8 @@ gossamer_machine::registry!("score function", ScoreFunction:
     simple::SimplE,
     cp::Cp,
     rescal::Rescal,
+    quate::QuatE,
+    autosf::AUTO_SF,
 );
 
 /// Floats of the rows that a score function needs at a dim.
@@ -114,6 +116,11 @@ pub trait ScoreFunction: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
+    /// The same with another structure of blocks, or what is wrong with that; none if it has no
+    /// blocks.
+    fn of_blocks(&self, _blocks: &str) -> Option<Result<&'static dyn ScoreFunction, String>> {
+        None
+    }
     /// Widths of the rows at this dim.
     fn widths(&self, dim: usize) -> Widths;
     /// How a query is compared with a candidate.
@@ -281,6 +288,9 @@ mod tests {
         let simple = of("simple", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]);
         assert_eq!(simple, 0.5 * (3.0 * 6.0 + 5.0 * 4.0 * 2.0));
         assert_eq!(of("rescal", &[1.0, 2.0], &[1.0, 10.0, 100.0, 1000.0], &[3.0, 4.0]), 8643.0);
+        // (1 + 2i + 3j + 4k) ⊗ k = −4 + 3i − 2j + k; the relation is taken at length 1.
+        let (h, r) = (&[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 0.0, 2.0]);
+        assert_eq!(of("quate", h, r, &[1.0, 10.0, 100.0, 1000.0]), -4.0 + 30.0 - 200.0 + 1000.0);
         assert_eq!(of("transe", &[1.0, 2.0], &[0.5, -1.0], &[1.0, 3.0]), -2.5);
         assert_eq!(of("transe-l2", &[1.0, 2.0], &[3.0, 2.0], &[1.0, 0.0]), -5.0);
         assert_eq!(of("distmult", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 63.0);

@@ -12,7 +12,9 @@ use gossamer_graph::{Adjacency, Side, Triples};
 use gossamer_machine::Address;
 use serde_json::Value;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
+    include_str!("../golden/quate.json"),
+    include_str!("../golden/autosf.json"),
     include_str!("../golden/simple.json"),
     include_str!("../golden/cp.json"),
     include_str!("../golden/rescal.json"),
