@@ -27,6 +27,7 @@ pub mod attributes;
 pub mod schema;
 pub mod builder;
 pub mod import;
+pub mod core;
 
 pub use adjacency::{Adjacency, Answers};
 pub use error::{GraphError, Mistake};
