@@ -27,7 +27,7 @@ pub mod attributes;
 pub mod schema;
 pub mod builder;
 pub mod import;
-pub mod core;
+pub mod k_core;
 
 pub use adjacency::{Adjacency, Answers};
 pub use error::{GraphError, Mistake};

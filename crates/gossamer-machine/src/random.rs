@@ -22,6 +22,8 @@ pub enum Purpose {
     Synthetic = 6,
     /// Resamples of a bootstrap.
     Resample = 7,
+    /// Settings of a trial.
+    Trial = 8,
 }
 
 /// Where random numbers are used.

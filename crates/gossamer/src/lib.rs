@@ -24,6 +24,7 @@ pub mod form;
 pub mod plan;
 pub mod evaluate;
 pub mod train;
+pub mod tune;
 pub mod query;
 pub mod export;
 

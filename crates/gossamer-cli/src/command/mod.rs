@@ -17,6 +17,7 @@ gossamer_machine::registry!("command", Command:
     synth::Synth,
     train::Train,
     resume::Resume,
+    tune::Tune,
     evaluate::Evaluate,
     compare::Compare,
     classify::Classify,

@@ -17,6 +17,7 @@ use crate::words::{degrees_in_words, mirrors_in_words, warts};
 
 pub mod chart;
 pub mod example;
+pub mod tuned;
 
 use example::Example;
 

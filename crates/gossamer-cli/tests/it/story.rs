@@ -281,3 +281,37 @@ fn force_replaces_nothing_that_is_not_ours() {
     assert!(folder.join("photos/1.jpg").exists());
     succeed(&folder, "gossamer import source -o graph --force");
 }
+
+#[test]
+fn a_search_goes_on_where_it_was_and_leaves_a_run_and_a_recipe_for_it() {
+    let (_root, folder) = numbers(80);
+    succeed(&folder, "gossamer import source -o graph --split 80/10/10");
+    let trials = |text: &str| -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(text).unwrap()["trials"].clone()
+    };
+    // No time: one trial on each rung, all of the default.
+    let first = trials(&succeed(&folder, "gossamer tune graph --time 0s -o tuned --json"));
+    let rungs: Vec<u64> =
+        first.as_array().unwrap().iter().map(|trial| trial["rung"].as_u64().unwrap()).collect();
+    assert_eq!(rungs, [1, 2, 3]);
+    assert_eq!(trials(&succeed(&folder, "gossamer tune graph --time 0s -o tuned --json")), first);
+    let more = trials(&succeed(&folder, "gossamer tune graph --time 4s -o tuned --json"));
+    assert!(more.as_array().unwrap().len() > 3);
+    assert_eq!(more.as_array().unwrap()[..3], first.as_array().unwrap()[..]);
+    succeed(&folder, "gossamer evaluate tuned/trial-0");
+    succeed(&folder, "gossamer train graph --config tuned/best.toml -o again");
+    assert!(folder.join("tuned/report.html").exists());
+    fail(
+        &folder,
+        "gossamer tune graph --time 9s --seed 1 -o tuned",
+        2,
+        &["another graph, or seed"],
+    );
+    fail(&folder, "gossamer tune graph --time soon -o other", 2, &["no time", "30m"]);
+    fail(&folder, "gossamer train graph --recipe complex-umlz -o x", 3, &["did you mean"]);
+    let said = crate::run(
+        &folder,
+        "gossamer train graph --recipe complex-umls --epochs 1 --dim 4 -o recipe",
+    );
+    assert!(crate::said(&said).1.contains("test MRR 0.95"), "{said:?}");
+}

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gossamer_machine::folder::Draft;
 use gossamer_machine::Observer;
+use gossamer_machine::folder::Draft;
 
 use crate::builder::Builder;
 use crate::error::GraphError;
@@ -44,7 +44,10 @@ pub fn core_numbers(n_entities: usize, triples: &Triples) -> Vec<u32> {
         }
         waiting[degree].push(entity);
     };
-    degrees.iter().enumerate().for_each(|(entity, degree)| put(&mut waiting, entity as u32, *degree));
+    degrees
+        .iter()
+        .enumerate()
+        .for_each(|(entity, degree)| put(&mut waiting, entity as u32, *degree));
     let (mut cores, mut gone) = (vec![0u32; n_entities], vec![false; n_entities]);
     let (mut core, mut degree) = (0, 0);
     while degree < waiting.len() {
@@ -152,7 +155,8 @@ mod tests {
                 let part = address.unit(i, column);
                 (part * part * f64::from(n)) as u32
             };
-            let rows: Vec<[u32; 3]> = (0..n_triples).map(|i| [drawn(i, 0), 0, drawn(i, 1)]).collect();
+            let rows: Vec<[u32; 3]> =
+                (0..n_triples).map(|i| [drawn(i, 0), 0, drawn(i, 1)]).collect();
             let triples = Triples::from_rows(rows.clone());
             let rows: Vec<[u32; 3]> = triples.iter().collect();
             let cores = core_numbers(n as usize, &triples);
