@@ -226,7 +226,7 @@ impl Config {
             schedule: habits.schedule.into(),
             regulariser: "n3".into(),
             regularisation: habits.regularisation,
-            relation_prediction: 0.0,
+            relation_prediction: habits.relation_prediction,
             query_regularisation: 1.0,
             batch: habits.batch,
             answers: 16,
@@ -244,21 +244,34 @@ impl Config {
         }
     }
 
-    /// Defaults that suit a graph of this size, found on four graphs (WN18RR, FB15k-237, UMLS,
-    /// Kinship): few facts per entity want a stronger penalty, few entities a weaker one; a small
-    /// graph wants small batches.
+    /// Defaults that suit a graph of this size, found on five graphs (WN18RR, FB15k-237, CoDEx-S,
+    /// UMLS, Kinship): few facts per entity want a stronger penalty, few entities a weaker one; a
+    /// tiny graph wants small batches and many epochs, and has nothing to gain from predicting
+    /// relations.
     pub fn suited_to(mut self, n_entities: u64, n_triples: u64) -> Self {
         /// Ends of triples per entity below which a graph counts as sparse.
         const SPARSE: u64 = 10;
         /// Entities below which a graph counts as small.
-        const SMALL: u64 = 1000;
-        if 2 * n_triples < SPARSE * n_entities {
+        const SMALL: u64 = 5000;
+        /// Entities below which it counts as tiny.
+        const TINY: u64 = 1000;
+        let sparse = 2 * n_triples < SPARSE * n_entities;
+        if sparse {
             self.regularisation *= 2.0;
         }
         if n_entities < SMALL {
             self.regularisation /= 5.0;
         }
-        self.batch = self.batch.min((n_triples / 64).max(16) as usize);
+        let mut batches = 64;
+        if n_entities < TINY {
+            // An epoch takes a moment, and a judgement by few triples misleads.
+            (self.epochs, self.validate_every, self.patience) = (200, 100, 0);
+            batches = 320;
+        }
+        if sparse || n_entities < TINY {
+            self.relation_prediction = 0.0;
+        }
+        self.batch = self.batch.min((n_triples / batches).max(16) as usize);
         self
     }
 
@@ -417,7 +430,12 @@ impl Config {
         for (key, value) in settings {
             config.set(key, value)?;
         }
-        if !settings.iter().any(|(key, _)| key == "initial") {
+        let said = |wanted: &str| settings.iter().any(|(key, _)| key == wanted);
+        if config.form != config.score_function()?.habits().form && !said("relation_prediction") {
+            // It was found to help beside the habitual form; elsewhere it can cost more than that.
+            config.relation_prediction = 0.0;
+        }
+        if !said("initial") {
             let habits = config.score_function()?.habits();
             config.initial = habits.first_scale(config.dim, config.margin);
         }

@@ -69,7 +69,8 @@ impl ScoreFunction for ComplEx {
     fn coordinates(&self) -> (Coordinates, Coordinates) {
         (Coordinates::Complex, Coordinates::Complex)
     }
+    /// Chen et al. (2021), "Relation prediction as an auxiliary training objective".
     fn habits(&self) -> Habits {
-        BILINEAR
+        Habits { relation_prediction: 0.125, ..BILINEAR }
     }
 }

@@ -73,6 +73,8 @@ pub struct Habits {
     pub reciprocal: bool,
     /// Weight of the regulariser; zero for none.
     pub regularisation: f32,
+    /// Weight of predicting relations; zero for none.
+    pub relation_prediction: f32,
     /// Queries per batch.
     pub batch: usize,
     /// First values of entity rows.
@@ -101,6 +103,7 @@ pub const BILINEAR: Habits = Habits {
     schedule: "constant",
     reciprocal: true,
     regularisation: 0.05,
+    relation_prediction: 0.0,
     batch: 256,
     initial: Initial::Normal(1e-3),
     within_margin: false,

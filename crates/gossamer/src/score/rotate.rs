@@ -74,6 +74,7 @@ impl ScoreFunction for RotatE {
             schedule: "linear",
             reciprocal: false,
             regularisation: 0.0,
+            relation_prediction: 0.0,
             batch: 1024,
             initial: Initial::Uniform(0.11),
             within_margin: true,

@@ -24,6 +24,7 @@ const L1: Habits = Habits {
     schedule: "linear",
     reciprocal: true,
     regularisation: 0.0,
+    relation_prediction: 0.0,
     batch: 1024,
     initial: Initial::Uniform(0.11),
     within_margin: true,

@@ -63,6 +63,7 @@ pub fn trial(seed: u64, trial: u32, graph: (u64, u64)) -> Result<Config, Error> 
         config.precision = Precision::Bf16;
         config.regulariser = draw.one_of(4, &["n3", "n3", "dura"]).into();
         config.regularisation = draw.between(5, 0.002, 0.3);
+        config.relation_prediction = 0.0;
         config.label_smoothing = draw.one_of(6, &[0.0, 0.0, 0.1]);
         if function.linear_in_relation() && draw.one_of(7, &[true, false]) {
             config.relation_prediction = draw.between(8, 0.03, 4.0);
