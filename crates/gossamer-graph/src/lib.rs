@@ -14,6 +14,7 @@ pub mod adjacency;
 pub mod sampling;
 pub mod cardinality;
 pub mod mirror;
+pub mod likeness;
 pub mod snapshot;
 pub mod inspect;
 pub mod write;

@@ -23,6 +23,7 @@ gossamer_machine::registry!("command", Command:
     classify::Classify,
     predict::Predict,
     similar::Similar,
+    relations::Relations,
     export::Export,
     report::Report,
     check::Check,

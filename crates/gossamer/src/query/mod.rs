@@ -64,7 +64,7 @@ impl Answerer {
     /// # Errors
     /// [`Error::UnknownName`] with the nearest names, [`Error::Ambiguous`].
     pub fn entity(&self, name: &str) -> Result<u32, Error> {
-        find(self.run.graph.entities(), "entity", name)
+        id_of(self.run.graph.entities(), "entity", name)
     }
 
     /// The id of a relation by name or label.
@@ -72,7 +72,7 @@ impl Answerer {
     /// # Errors
     /// As [`entity`](Self::entity).
     pub fn relation(&self, name: &str) -> Result<u32, Error> {
-        find(self.run.graph.relations(), "relation", name)
+        id_of(self.run.graph.relations(), "relation", name)
     }
 
     /// The `k` most plausible answers. An entity is no answer to a question about itself, unless
@@ -189,7 +189,11 @@ fn keep_best(mut scored: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
     scored
 }
 
-fn find(names: &Names, kind: &'static str, name: &str) -> Result<u32, Error> {
+/// The id of what carries a name or a label.
+///
+/// # Errors
+/// [`Error::UnknownName`] with the nearest names, [`Error::Ambiguous`].
+pub fn id_of(names: &Names, kind: &'static str, name: &str) -> Result<u32, Error> {
     if let Some(id) = names.find(name)? {
         return Ok(id);
     }
