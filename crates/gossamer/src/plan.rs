@@ -13,7 +13,9 @@ use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::form::ranges::Ranges;
 use crate::form::{self, StepShape, relation_prediction};
+use crate::sample;
 use crate::score::Widths;
 use crate::table::{PANEL_ROWS, Table};
 
@@ -129,6 +131,10 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
     add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
     let most = if form.over_all() { 2 * n_train } else { 0 };
+    if sample::find(&config.negative_sampler)?.constrains() {
+        let bytes = Ranges::bytes_for(shape.n_relations, n_train);
+        ledger.add("ranges of relations", count_in_words(2 * n_train), "u32", bytes);
+    }
     ledger.add("portions of answers", count_in_words(most), "u32", 12 * most);
     let sorting = 16 * (n_train + n_valid);
     if n_valid > 0 {

@@ -68,7 +68,9 @@ pub fn entries() -> Vec<Entry> {
         format!("gossamer train graph/ --form negative-sampling --loss {name} -o run/")
     };
     let sampler = |name: &str| {
-        format!("gossamer train graph/ --form negative-sampling --negative-sampler {name} -o run/")
+        format!(
+            "gossamer train graph/ --form negative-sampling --negative-sampler {name} --shared-negatives false -o run/"
+        )
     };
     let judged = |_: &str| "gossamer evaluate run/".to_string();
     let mut all = Vec::new();

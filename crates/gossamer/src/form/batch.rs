@@ -5,6 +5,7 @@ use gossamer_graph::cardinality::AnswerCounts;
 use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Adjacency, Side, Triples};
 
+use super::ranges::Ranges;
 use crate::model::Asked;
 
 /// What is learned from.
@@ -19,6 +20,8 @@ pub struct Examples<'a> {
     /// What the queries for heads and for tails of each relation weigh in negative sampling; none:
     /// the same.
     pub side_weights: Option<&'a [[f32; 2]]>,
+    /// What negatives are drawn from; none: all entities.
+    pub ranges: Option<&'a Ranges>,
 }
 
 /// The weights of a relation's queries for heads and for tails, from its answers per query: the
@@ -221,7 +224,7 @@ mod tests {
         adjacency: &'a Adjacency,
         portions: &'a [Portion],
     ) -> Examples<'a> {
-        Examples { triples, adjacency, portions, side_weights: None }
+        Examples { triples, adjacency, portions, side_weights: None, ranges: None }
     }
 
     #[test]

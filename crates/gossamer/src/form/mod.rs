@@ -8,12 +8,13 @@ use gossamer_tensor::kernel::Similarity;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::loss;
 use crate::regulariser::{self, Looks};
 use crate::score::Widths;
+use crate::{loss, sample};
 
 pub mod batch;
 pub mod met;
+pub mod ranges;
 pub mod relation_prediction;
 pub mod step;
 pub mod over_all;
@@ -82,6 +83,14 @@ pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
             hint: "use softmax-cross-entropy, or form negative-sampling".into(),
         });
     }
+    let constrains = sample::find(&config.negative_sampler)?.constrains();
+    if !form.over_all() && constrains && config.shared_negatives {
+        return Err(Error::Setting {
+            key: "negative_sampler".into(),
+            what: format!("{} draws for each query apart", config.negative_sampler),
+            hint: "use it with --shared-negatives false".into(),
+        });
+    }
     let function = config.score_function()?;
     let at_queries = regulariser::find(&config.regulariser)?.looks() == Looks::AtQueries;
     if at_queries && config.regularisation > 0.0 && function.similarity() != Similarity::Dot {
@@ -113,6 +122,10 @@ mod tests {
         config.form = "negative-sampling".into();
         assert!(of(&config).is_ok());
         config.relation_prediction = 0.5;
+        assert!(of(&config).is_ok());
+        config.negative_sampler = "type-constrained".into();
+        assert!(of(&config).err().unwrap().to_string().contains("--shared-negatives false"));
+        config.shared_negatives = false;
         assert!(of(&config).is_ok());
         config.model = "rotate".into();
         assert!(of(&config).err().unwrap().to_string().contains("not linear in the relation"));

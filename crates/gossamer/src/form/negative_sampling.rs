@@ -13,6 +13,7 @@ use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::similarity::{Block, Columns};
 
 use super::met::{Met, MetByRow};
+use super::ranges::Ranges;
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
@@ -59,7 +60,12 @@ impl TrainingForm for NegativeSampling {
         let batch = Batch::of_pairs(examples, items);
         let queries = learner.model.folded(machine, &batch.asked);
         let step = if method.shared_negatives { with_shared } else { with_own };
-        step(learner, method, machine, &batch, &queries)
+        step(
+            learner,
+            method,
+            machine,
+            Asking { batch: &batch, ranges: examples.ranges, queries: &queries },
+        )
     }
 
     fn plan(&self, config: &Config, shape: &StepShape, _: u64, ledger: &mut Ledger) {
@@ -88,15 +94,23 @@ impl TrainingForm for NegativeSampling {
     }
 }
 
+/// The queries of a step, and what their negatives are drawn from.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    batch: &'a Batch,
+    queries: &'a [f32],
+    ranges: Option<&'a Ranges>,
+}
+
 /// A step in which blocks of queries share their negatives.
 fn with_shared(
     learner: &mut Learner,
     method: &Method<'_>,
     machine: &Machine,
-    batch: &Batch,
-    queries: &[f32],
+    asking: Asking<'_>,
 ) -> StepLoss {
-    let work = Work::new(learner, method, machine, batch, queries);
+    let Asking { batch, queries, .. } = asking;
+    let work = Work::new(learner, method, machine, asking);
     let (loss, query_gradient, rows) = work.shared();
     let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
         rows.add_to(machine.instruction_set, part.ids, out);
@@ -111,10 +125,10 @@ fn with_own<'a>(
     learner: &mut Learner,
     method: &Method<'_>,
     machine: &Machine,
-    batch: &Batch,
-    queries: &'a [f32],
+    asking: Asking<'a>,
 ) -> StepLoss {
-    let work = Work::new(learner, method, machine, batch, queries);
+    let Asking { batch, queries, .. } = asking;
+    let work = Work::new(learner, method, machine, asking);
     let (columns, similarity) = (work.columns, work.similarity);
     let (loss, query_gradient, met) = work.own();
     let gradient = |room: &mut Room<'a>, part: &Part<'_>, out: &mut [f32]| {
@@ -164,6 +178,7 @@ struct Work<'a> {
     machine: &'a Machine,
     batch: &'a Batch,
     queries: &'a [f32],
+    ranges: Option<&'a Ranges>,
     columns: Columns,
     similarity: Similarity,
     address: Address,
@@ -181,18 +196,31 @@ impl<'a> Work<'a> {
         learner: &'a Learner,
         method: &'a Method<'a>,
         machine: &'a Machine,
-        batch: &'a Batch,
-        queries: &'a [f32],
+        Asking { batch, queries, ranges }: Asking<'a>,
     ) -> Self {
         let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
         let address = Address::new(method.seed, Purpose::Negative, learner.steps);
-        Self { learner, method, machine, batch, queries, columns, similarity, address }
+        Self { learner, method, machine, batch, queries, ranges, columns, similarity, address }
     }
 
     /// Draws the negatives of a query, or of the queries that share them.
     fn draw(&self, row: usize, negatives: &mut [u32]) {
         let n_entities = self.learner.model.entities.n_rows() as u32;
         self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
+    }
+
+    /// Draws the negatives of one query, from its relation's range where there are ranges.
+    fn draw_own(&self, query: usize, negatives: &mut [u32]) {
+        let asked = self.batch.asked[query];
+        match self.ranges.map(|ranges| ranges.of(asked.relation, asked.side)) {
+            // One that holds the answer alone has nothing to tell it from.
+            Some(range) if range.len() > 1 => {
+                let n = range.len() as u32;
+                self.method.sampler.draw(self.address, query as u32, n, negatives);
+                negatives.iter_mut().for_each(|place| *place = range[*place as usize]);
+            }
+            _ => self.draw(query, negatives),
+        }
     }
 
     fn answer(&self, query: usize) -> u32 {
@@ -310,7 +338,7 @@ impl<'a> Work<'a> {
         let isa = self.machine.instruction_set;
         room.ids.resize(met.len(), 0);
         room.ids[0] = self.answer(query);
-        self.draw(query, &mut room.ids[1..]);
+        self.draw_own(query, &mut room.ids[1..]);
         room.rights.clear();
         room.rights.extend(room.ids.iter().map(|id| self.candidate(*id)));
         room.scores.resize(met.len(), 0.0);
@@ -327,5 +355,57 @@ impl<'a> Work<'a> {
             *met = Met { row, query: query as u32, score, coefficient };
         }
         loss
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_graph::{Adjacency, Triples};
+
+    /// The entities whose rows a step changed.
+    fn changed(sampler: &str, triples: &Triples) -> Vec<u32> {
+        const N_ENTITIES: usize = 40;
+        let mut config = Config::for_model("distmult").unwrap();
+        for (key, value) in [
+            ("dim", "4"),
+            ("form", "negative-sampling"),
+            ("negative_sampler", sampler),
+            ("shared_negatives", "false"),
+            ("negatives", "64"),
+            ("optimiser", "sgd"),
+            ("initial", "0.5"),
+        ] {
+            config.set(key, value).unwrap();
+        }
+        let machine = Machine::new(2, None);
+        let method = Method::new(&config, 0, machine.instruction_set).unwrap();
+        let model = crate::Model::initial(&config, N_ENTITIES, 2).unwrap();
+        let before = model.entities.clone();
+        let mut learner = Learner::new(model, method.optimiser);
+        let adjacency = Adjacency::build(N_ENTITIES, &[triples]);
+        let ranges = Ranges::new(2, triples);
+        let examples = Examples {
+            triples,
+            adjacency: &adjacency,
+            portions: &[],
+            side_weights: None,
+            ranges: method.sampler.constrains().then_some(&ranges),
+        };
+        let items: Vec<u64> = (0..2 * triples.len() as u64).collect();
+        NegativeSampling.step(&mut learner, examples, &items, &method, &machine);
+        let entities = 0..N_ENTITIES as u32;
+        entities.filter(|id| learner.model.entities.row(*id) != before.row(*id)).collect()
+    }
+
+    #[test]
+    fn constrained_negatives_stay_among_those_of_the_relation_and_side() {
+        // Relation 0 leads from below 10 to 10 … 19; entities from 20 on stand nowhere.
+        let triples = Triples::from_rows((0..10).map(|i| [i, 0, 10 + i]).collect());
+        assert_eq!(changed("type-constrained", &triples), (0..20).collect::<Vec<u32>>());
+        assert!(changed("uniform", &triples).iter().any(|id| *id >= 20));
+        // A range of one entity: negatives come from all.
+        let triples = Triples::from_rows(vec![[0, 0, 1]]);
+        assert!(changed("type-constrained", &triples).len() > 2);
     }
 }

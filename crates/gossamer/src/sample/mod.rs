@@ -7,6 +7,7 @@ use gossamer_machine::Address;
 gossamer_machine::registry!("negative sampler", Sampler:
     uniform::Uniform,
     bernoulli::Bernoulli,
+    type_constrained::TypeConstrained,
 );
 
 /// Draws negatives.
@@ -23,9 +24,13 @@ pub trait Sampler: Sync {
     fn weighs_sides(&self) -> bool {
         false
     }
-    /// Fills `out` with entities below `n_entities`, with replacement. `row` is the query, or the
-    /// block of queries that shares them.
-    fn draw(&self, address: Address, row: u32, n_entities: u32, out: &mut [u32]);
+    /// True if it draws among the entities of the asked side of the relation alone.
+    fn constrains(&self) -> bool {
+        false
+    }
+    /// Fills `out` with numbers below `n`, with replacement: places among the entities to draw
+    /// from. `row` is the query, or the block of queries that shares them.
+    fn draw(&self, address: Address, row: u32, n: u32, out: &mut [u32]);
 }
 
 #[cfg(test)]

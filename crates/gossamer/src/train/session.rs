@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::{Candidates, Judge, Scores};
 use crate::form::batch::{Examples, Portion, portions, side_weights};
+use crate::form::ranges::Ranges;
 use crate::form::step::{Learner, Method};
 use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
@@ -35,6 +36,7 @@ pub struct Session<'a> {
     adjacency: Adjacency,
     portions: Vec<Portion>,
     side_weights: Option<Vec<[f32; 2]>>,
+    ranges: Option<Ranges>,
     /// Validation triples, and what the filter knows while choosing: train and valid.
     valid: Option<(Vec<[u32; 3]>, Adjacency)>,
 }
@@ -66,7 +68,7 @@ impl<'a> Session<'a> {
         });
         let method = Method::new(config, plan.kept_bytes, machine.instruction_set)?;
         let n_relations = graph.relations().len();
-        let weighs = method.sampler.weighs_sides();
+        let (weighs, constrains) = (method.sampler.weighs_sides(), method.sampler.constrains());
         Ok(Self {
             config,
             request,
@@ -75,6 +77,7 @@ impl<'a> Session<'a> {
             method,
             form: form::of(config)?,
             side_weights: weighs.then(|| side_weights(n_relations, &train)),
+            ranges: constrains.then(|| Ranges::new(n_relations, &train)),
             train,
             portions: portions(&adjacency, config.answers),
             adjacency,
@@ -88,6 +91,7 @@ impl<'a> Session<'a> {
             adjacency: &self.adjacency,
             portions: &self.portions,
             side_weights: self.side_weights.as_deref(),
+            ranges: self.ranges.as_ref(),
         }
     }
 

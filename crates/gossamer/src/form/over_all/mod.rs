@@ -442,7 +442,8 @@ mod tests {
         let adjacency = Adjacency::build(n_entities as usize, &[&triples]);
         let portions = portions(&adjacency, 4);
         let (adjacency, portions, side_weights) = (&adjacency, &portions[..], None);
-        let examples = Examples { triples: &triples, adjacency, portions, side_weights };
+        let (triples, ranges) = (&triples, None);
+        let examples = Examples { triples, adjacency, portions, side_weights, ranges };
         let items: Vec<u64> = (0..37).collect();
         let batch = Batch::of_portions(examples, &items);
         let first = step(&mut learner, &batch, &method, &machine);
