@@ -245,9 +245,9 @@ impl Config {
     }
 
     /// Defaults that suit a graph of this size, found on five graphs (WN18RR, FB15k-237, CoDEx-S,
-    /// UMLS, Kinship): few facts per entity want a stronger penalty, few entities a weaker one; a
-    /// tiny graph wants small batches and many epochs, and has nothing to gain from predicting
-    /// relations.
+    /// UMLS, Kinship): few facts per entity want a stronger penalty, few entities a weaker one, and
+    /// there predicting relations helps; a tiny graph wants small batches and many epochs, and has
+    /// nothing to gain from it.
     pub fn suited_to(mut self, n_entities: u64, n_triples: u64) -> Self {
         /// Ends of triples per entity below which a graph counts as sparse.
         const SPARSE: u64 = 10;
@@ -268,7 +268,7 @@ impl Config {
             (self.epochs, self.validate_every, self.patience) = (200, 100, 0);
             batches = 320;
         }
-        if sparse || n_entities < TINY {
+        if sparse || !(TINY..SMALL).contains(&n_entities) {
             self.relation_prediction = 0.0;
         }
         self.batch = self.batch.min((n_triples / batches).max(16) as usize);
