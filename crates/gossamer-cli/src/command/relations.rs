@@ -60,7 +60,8 @@ impl Command for Relations {
             context.print(&value.to_string());
             return Ok(());
         }
-        let mut rows = output::table(&["likeness", "relation", "and", "shared pairs", "of its", "and its"]);
+        let mut rows =
+            output::table(&["likeness", "relation", "and", "shared pairs", "of its", "and its"]);
         for both in &found {
             rows.add_row([
                 format!("{:.3}", both.likeness),
