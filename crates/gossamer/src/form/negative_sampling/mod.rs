@@ -1,0 +1,203 @@
+//! Negative sampling: an answer against some drawn entities.
+//!
+//! Queries are taken in blocks of 128. *Shared*: a block's queries stand against the same negatives,
+//! so scores and gradients are blocks (`shared`). *Own*: each query has its own; the pairs are kept,
+//! sixteen bytes each, sorted by entity, so that every row touched is read and written once (`own`).
+//!
+//! *Invariant:* negatives come from their address and are never stored between steps.
+//! *Paper:* Bordes et al. (2013); shared negatives after Lerer et al. (2019).
+
+use gossamer_machine::{Address, Ledger, Machine, Purpose};
+use gossamer_tensor::kernel::Similarity;
+use gossamer_tensor::kernel::similarity::Columns;
+
+use super::ranges::Ranges;
+use super::{StepShape, TrainingForm};
+use crate::config::Config;
+use crate::form::batch::{Batch, Examples};
+use crate::form::step::{Learner, Method, StepLoss};
+
+mod shared;
+mod own;
+
+/// Queries that share negatives.
+const QUERIES: usize = 128;
+
+/// Negative sampling.
+#[derive(Debug)]
+pub struct NegativeSampling;
+
+impl TrainingForm for NegativeSampling {
+    fn name(&self) -> &'static str {
+        "negative-sampling"
+    }
+    fn summary(&self) -> &'static str {
+        "every answer against drawn entities; cost independent of the number of entities"
+    }
+    fn formula(&self) -> &'static str {
+        "Σ w·loss(score of the answer, scores of its negatives), over Σ w"
+    }
+    fn paper(&self) -> &'static str {
+        "Bordes et al. (NeurIPS 2013); Lerer et al.: PyTorch-BigGraph (SysML 2019)"
+    }
+    fn over_all(&self) -> bool {
+        false
+    }
+    fn n_items(&self, examples: Examples<'_>) -> u64 {
+        2 * examples.triples.len() as u64
+    }
+
+    fn step(
+        &self,
+        learner: &mut Learner,
+        examples: Examples<'_>,
+        items: &[u64],
+        method: &Method<'_>,
+        machine: &Machine,
+    ) -> StepLoss {
+        let batch = Batch::of_pairs(examples, items);
+        let queries = learner.model.folded(machine, &batch.asked);
+        let step = if method.shared_negatives { shared::step } else { own::step };
+        step(
+            learner,
+            method,
+            machine,
+            Asking { batch: &batch, ranges: examples.ranges, queries: &queries },
+        )
+    }
+
+    fn plan(&self, config: &Config, shape: &StepShape, _: u64, ledger: &mut Ledger) {
+        let (batch, width) = (config.batch as u64, shape.widths.query as u64);
+        let words = format!("{} × {}", config.batch, shape.widths.query);
+        let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
+        ledger.add("queries", words, "f32", 4 * batch * rows + 24 * batch);
+        let negatives = config.negatives as u64;
+        let words = format!("{} × {}", config.batch, config.negatives);
+        let gathered = 4 * width * (negatives + QUERIES as u64);
+        let scores = 8 * (negatives + 1) * QUERIES as u64;
+        if config.shared_negatives {
+            let rows = batch + batch.div_ceil(QUERIES as u64) * negatives;
+            ledger.add("candidate gradients", words, "f32", 12 * width * rows);
+        } else {
+            // A pair while it is made, sorted, and kept.
+            ledger.add("pairs", words, "f32", 3 * 16 * batch * (negatives + 1));
+        }
+        let scratch = gathered + scores;
+        let words = format!("{} × {} × {}", shape.n_threads, config.negatives, shape.widths.query);
+        ledger.add("negatives", words, "f32", shape.n_threads * 2 * scratch);
+    }
+
+    fn most_kept_bytes(&self, _: &Config, _: &StepShape) -> u64 {
+        0
+    }
+}
+
+/// The queries of a step, and what their negatives are drawn from.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    batch: &'a Batch,
+    queries: &'a [f32],
+    ranges: Option<&'a Ranges>,
+}
+
+/// What both ways to sample look at.
+struct Work<'a> {
+    learner: &'a Learner,
+    method: &'a Method<'a>,
+    machine: &'a Machine,
+    batch: &'a Batch,
+    queries: &'a [f32],
+    ranges: Option<&'a Ranges>,
+    columns: Columns,
+    similarity: Similarity,
+    address: Address,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        learner: &'a Learner,
+        method: &'a Method<'a>,
+        machine: &'a Machine,
+        Asking { batch, queries, ranges }: Asking<'a>,
+    ) -> Self {
+        let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
+        let address = Address::new(method.seed, Purpose::Negative, learner.steps);
+        Self { learner, method, machine, batch, queries, ranges, columns, similarity, address }
+    }
+
+    /// Draws the negatives of a query, or of the queries that share them.
+    fn draw(&self, row: usize, negatives: &mut [u32]) {
+        let n_entities = self.learner.model.entities.n_rows() as u32;
+        self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
+    }
+
+    fn answer(&self, query: usize) -> u32 {
+        self.batch.answers(query).0[0]
+    }
+
+    /// What of an entity's row is compared.
+    fn candidate(&self, id: u32) -> &'a [f32] {
+        self.columns.slice(self.learner.model.entities.row(id))
+    }
+
+    /// Turns scores into coefficients, weighted; returns the loss and the answer's coefficient.
+    fn judge(&self, query: usize, positive: f32, negatives: &mut [f32]) -> (f64, f32) {
+        let (loss, slope) = self.method.loss.sampled(&self.method.shape, positive, negatives);
+        let weight = self.batch.masses[query];
+        let scale = weight / self.batch.total;
+        negatives.iter_mut().for_each(|coefficient| *coefficient *= scale);
+        (f64::from(weight) * f64::from(loss), slope * scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_graph::{Adjacency, Triples};
+
+    /// The entities whose rows a step changed.
+    fn changed(sampler: &str, triples: &Triples) -> Vec<u32> {
+        const N_ENTITIES: usize = 40;
+        let mut config = Config::for_model("distmult").unwrap();
+        for (key, value) in [
+            ("dim", "4"),
+            ("form", "negative-sampling"),
+            ("negative_sampler", sampler),
+            ("shared_negatives", "false"),
+            ("negatives", "64"),
+            ("optimiser", "sgd"),
+            ("initial", "0.5"),
+        ] {
+            config.set(key, value).unwrap();
+        }
+        let machine = Machine::new(2, None);
+        let method = Method::new(&config, 0, machine.instruction_set).unwrap();
+        let model = crate::Model::initial(&config, N_ENTITIES, 2).unwrap();
+        let before = model.entities.clone();
+        let mut learner = Learner::new(model, method.optimiser);
+        let adjacency = Adjacency::build(N_ENTITIES, &[triples]);
+        let ranges = Ranges::new(2, triples);
+        let examples = Examples {
+            triples,
+            adjacency: &adjacency,
+            portions: &[],
+            side_weights: None,
+            ranges: method.sampler.constrains().then_some(&ranges),
+        };
+        let items: Vec<u64> = (0..2 * triples.len() as u64).collect();
+        NegativeSampling.step(&mut learner, examples, &items, &method, &machine);
+        let entities = 0..N_ENTITIES as u32;
+        entities.filter(|id| learner.model.entities.row(*id) != before.row(*id)).collect()
+    }
+
+    #[test]
+    fn constrained_negatives_stay_among_those_of_the_relation_and_side() {
+        // Relation 0 leads from below 10 to 10 … 19; entities from 20 on stand nowhere.
+        let triples = Triples::from_rows((0..10).map(|i| [i, 0, 10 + i]).collect());
+        assert_eq!(changed("type-constrained", &triples), (0..20).collect::<Vec<u32>>());
+        assert!(changed("uniform", &triples).iter().any(|id| *id >= 20));
+        // A range of one entity: negatives come from all.
+        let triples = Triples::from_rows(vec![[0, 0, 1]]);
+        assert!(changed("type-constrained", &triples).len() > 2);
+    }
+}
