@@ -245,9 +245,9 @@ impl Config {
     }
 
     /// Defaults that suit a graph of this size, found on five graphs (WN18RR, FB15k-237, CoDEx-S,
-    /// UMLS, Kinship): few facts per entity want a stronger penalty, few entities a weaker one, and
-    /// there predicting relations helps; a tiny graph wants small batches and many epochs, and has
-    /// nothing to gain from it.
+    /// UMLS, Kinship) and the demo's: few facts per entity want a stronger penalty; where there are
+    /// enough, few entities want a weaker one, and predicting relations helps; a tiny dense graph
+    /// wants small batches and many epochs, and has nothing to gain from predicting relations.
     pub fn suited_to(mut self, n_entities: u64, n_triples: u64) -> Self {
         /// Ends of triples per entity below which a graph counts as sparse.
         const SPARSE: u64 = 10;
@@ -255,15 +255,16 @@ impl Config {
         const SMALL: u64 = 5000;
         /// Entities below which it counts as tiny.
         const TINY: u64 = 1000;
+        /// Ends of triples per entity above which a tiny graph is worth many epochs.
+        const DENSE: u64 = 40;
         let sparse = 2 * n_triples < SPARSE * n_entities;
         if sparse {
             self.regularisation *= 2.0;
-        }
-        if n_entities < SMALL {
+        } else if n_entities < SMALL {
             self.regularisation /= 5.0;
         }
         let mut batches = 64;
-        if n_entities < TINY {
+        if n_entities < TINY && 2 * n_triples > DENSE * n_entities {
             // An epoch takes a moment, and a judgement by few triples misleads.
             (self.epochs, self.validate_every, self.patience) = (200, 100, 0);
             batches = 320;
@@ -458,6 +459,22 @@ mod tests {
             let (settings, notes) = Config::read_toml(&config.to_toml()).unwrap();
             assert!(notes.is_empty());
             assert_eq!(Config::from_settings(&settings, None).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn defaults_suit_the_graphs_they_were_found_on() {
+        for (name, graph, expected) in [
+            ("fb15k-237", (14_541, 272_115), (0.05, 0.0, 40, 256)),
+            ("wn18rr", (40_943, 86_835), (0.1, 0.0, 40, 256)),
+            ("codex-s", (2034, 32_888), (0.01, 0.125, 40, 256)),
+            ("umls", (135, 5216), (0.01, 0.0, 200, 16)),
+            ("kinship", (104, 8544), (0.01, 0.0, 200, 26)),
+            ("the demo's", (1183, 5094), (0.1, 0.0, 40, 79)),
+        ] {
+            let config = Config::from_settings(&[], Some(graph)).unwrap();
+            let Config { regularisation, relation_prediction, epochs, batch, .. } = config;
+            assert_eq!((regularisation, relation_prediction, epochs, batch), expected, "{name}");
         }
     }
 

@@ -248,7 +248,7 @@ impl<'a> Search<'a> {
         let stage = format!("trial {number}, rung {}/{}", rung + 1, EPOCHS.len());
         let watch = Watch { observer: self.observer, deadline, stage: &stage };
         let save_every = Duration::from_secs(300);
-        let begun = out.join("config.toml").exists() || out.exists();
+        let begun = out.exists();
         let request = TrainRequest {
             config: config.clone(),
             out: out.clone(),
@@ -271,10 +271,10 @@ impl<'a> Search<'a> {
         let seconds = self.observer.now().saturating_sub(start).as_secs_f64();
         let bytes = table_bytes(&config, self.graph)?;
         let trial = Trial { number, rung, config, mrr, bytes, seconds };
-        self.observer.log(&format!(
-            "{stage}: MRR {mrr:.4}, {} dim {}, {seconds:.0} s",
-            trial.config.model, trial.config.dim
-        ));
+        let (model, dim) = (&trial.config.model, trial.config.dim);
+        let said =
+            if mrr > 0.0 { format!("MRR {mrr:.4}") } else { "did not fit, or diverged".into() };
+        self.observer.log(&format!("{stage}: {said}, {model} dim {dim}, {seconds:.0} s"));
         self.note(&trial)?;
         if !trial.in_full() || mrr == 0.0 {
             remove_folder(&out)?;
