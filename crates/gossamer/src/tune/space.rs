@@ -57,7 +57,8 @@ pub fn trial(seed: u64, trial: u32, graph: (u64, u64)) -> Result<Config, Error> 
     }
     config.schedule = "linear".into();
     config.batch = 1 << draw.one_of(2, &[5, 6, 7, 8, 9, 10]);
-    config.learning_rate *= draw.between(3, 0.3, 3.0);
+    let rate = config.learning_rate;
+    config.learning_rate = draw.between(3, 0.3 * rate, 3.0 * rate);
     config.initial = function.habits().first_scale(config.dim, config.margin);
     if function.similarity() == Similarity::Dot {
         config.precision = Precision::Bf16;
