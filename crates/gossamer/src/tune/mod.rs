@@ -1,12 +1,13 @@
 //! Tuning: a search for settings, in the time that the user gives.
 //!
 //! Successive halving over fidelities: many trials learn a little (a core of the graph where the
-//! graph is large, few epochs), the best third of them learn more, the best third of those learn in
-//! full. Each rung has an equal share of the time. All that was tried is on disk; a search that is
+//! graph is large, few epochs), the best third of them learn more, and of those, the best first, as
+//! many learn in full as there is time for. Each rung has an equal share of the time. All that was tried is on disk; a search that is
 //! stopped goes on where it was, and one that is given more time uses what is known.
 //!
 //! | file | what |
 //! |---|---|
+//! | `search` | the graph's fingerprint and the seed, so that no other search goes on here |
 //! | `trials.jsonl` | a line per trial that ended: settings, rung, validation MRR, bytes, seconds |
 //! | `core/` | the part of a large graph that the first rung learns |
 //! | `trial-N/` | the run of a trial that learned in full |

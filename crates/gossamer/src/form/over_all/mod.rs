@@ -15,21 +15,22 @@ use std::ops::Range;
 
 use gossamer_machine::{Buffer, Ledger, Machine};
 use gossamer_tensor::kernel::logistic::sigmoid_columns;
-use gossamer_tensor::kernel::similarity::{Columns, Similarity};
+use gossamer_tensor::kernel::similarity::Similarity;
 use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_columns, raise_to_columns};
 use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
 use self::distance::Distances;
 use self::product::Products;
+use self::questions::Questions;
 use super::StepShape;
 use crate::config::{Config, Precision};
 use crate::form::batch::Batch;
 use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
-use crate::model::Model;
 use crate::table::{PANEL_ROWS, Panel, Part, Table};
 
+mod questions;
 mod distance;
 mod product;
 
@@ -94,54 +95,6 @@ fn words_of(precision: Precision, rows: usize) -> usize {
     match precision {
         Precision::F32 => rows,
         Precision::Bf16 => rows.div_ceil(2),
-    }
-}
-
-/// The queries of a batch, and what a label means.
-struct Questions<'a> {
-    machine: &'a Machine,
-    batch: &'a Batch,
-    similarity: Similarity,
-    columns: Columns,
-    queries: Buffer,
-    /// Part of each label that is spread over all entities.
-    smoothing: f32,
-    n_entities: f32,
-}
-
-impl<'a> Questions<'a> {
-    fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
-        let columns = model.columns();
-        let queries = model.folded(machine, &batch.asked);
-        let similarity = model.function.similarity();
-        let n_entities = model.entities.n_rows() as f32;
-        Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
-    }
-
-    fn len(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// Rows of a panel.
-    fn rows(&self, panel: Panel<'_>) -> usize {
-        panel.rows.len() / self.columns.width
-    }
-
-    /// What every entity's label gives to the derivative by its score.
-    fn spread(&self, query: usize) -> f32 {
-        self.batch.masses[query] / self.batch.total * self.smoothing / self.n_entities
-    }
-
-    /// The answers in a panel: query, place in the panel, and what the label gives to the
-    /// derivative by the score.
-    fn answers(&self, panel: Panel<'_>) -> impl Iterator<Item = (usize, usize, f32)> {
-        let (n, scale) = (self.rows(panel), (1.0 - self.smoothing) / self.batch.total);
-        (0..self.len()).flat_map(move |query| {
-            let answers = self.batch.answers_in(query, panel.first, n);
-            answers.map(move |(answer, weight)| {
-                (query, (answer - panel.first) as usize, scale * weight)
-            })
-        })
     }
 }
 
@@ -424,6 +377,7 @@ impl<B: Blocks> Pass<'_, B> {
 mod tests {
     use super::*;
     use crate::form::batch::{Examples, portions};
+    use crate::model::Model;
     use gossamer_graph::{Adjacency, Triples};
 
     /// The loss and the entity rows after two steps.

@@ -1,0 +1,56 @@
+//! The questions of a batch: what is compared with every entity, and what a label means.
+
+use gossamer_machine::{Buffer, Machine};
+use gossamer_tensor::kernel::similarity::{Columns, Similarity};
+
+use crate::form::batch::Batch;
+use crate::model::Model;
+use crate::table::Panel;
+
+/// The queries of a batch, and what a label means.
+pub struct Questions<'a> {
+    pub machine: &'a Machine,
+    pub batch: &'a Batch,
+    pub similarity: Similarity,
+    pub columns: Columns,
+    pub queries: Buffer,
+    /// Part of each label that is spread over all entities.
+    pub smoothing: f32,
+    pub n_entities: f32,
+}
+
+impl<'a> Questions<'a> {
+    pub fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
+        let columns = model.columns();
+        let queries = model.folded(machine, &batch.asked);
+        let similarity = model.function.similarity();
+        let n_entities = model.entities.n_rows() as f32;
+        Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Rows of a panel.
+    pub fn rows(&self, panel: Panel<'_>) -> usize {
+        panel.rows.len() / self.columns.width
+    }
+
+    /// What every entity's label gives to the derivative by its score.
+    pub fn spread(&self, query: usize) -> f32 {
+        self.batch.masses[query] / self.batch.total * self.smoothing / self.n_entities
+    }
+
+    /// The answers in a panel: query, place in the panel, and what the label gives to the
+    /// derivative by the score.
+    pub fn answers(&self, panel: Panel<'_>) -> impl Iterator<Item = (usize, usize, f32)> {
+        let (n, scale) = (self.rows(panel), (1.0 - self.smoothing) / self.batch.total);
+        (0..self.len()).flat_map(move |query| {
+            let answers = self.batch.answers_in(query, panel.first, n);
+            answers.map(move |(answer, weight)| {
+                (query, (answer - panel.first) as usize, scale * weight)
+            })
+        })
+    }
+}
