@@ -1,14 +1,17 @@
 //! One row against some others, wherever they stand: scores, and sums of their gradients.
 //!
-//! Every measure is the same both ways, so one kernel serves a query against its candidates and a
-//! candidate against the queries that met it. Sums stay in registers: coordinates are taken 64 at a
-//! time, then 16, 4 and 1, and all other rows are met before the next ones are.
+//! A kernel for each [`kind`](super::kind) serves a query against its candidates, and the same one or
+//! its converse a candidate against the queries that met it. Sums stay in registers: coordinates are
+//! taken 64 at a time, then 16, 4 and 1, and all other rows are met before the next ones are.
 //!
-//! *Invariant:* a score depends on its two rows alone. Where a distance is zero and has no
-//! derivative, its gradient is zero.
+//! *Invariant:* a score depends on its two rows alone, and a converse gives the same bits. Where a
+//! distance is zero and has no derivative, its gradient is zero.
 
 use gossamer_machine::InstructionSet;
 
+use super::kind::{
+    Apart, Fused, Kind, L1, L2, Modulus, Product, Root, Scaled, Scaling, Sine, Size, Square, Steps,
+};
 use super::prefetch;
 use super::vector::{LANES, sum_lanes};
 
@@ -20,8 +23,10 @@ const AHEAD: usize = 4;
 pub struct Pairs<'a> {
     /// The one row.
     pub left: &'a [f32],
-    /// The others, as wide.
+    /// The others; at least as wide where they have as many parts.
     pub rights: &'a [&'a [f32]],
+    /// The float of the others with which their coordinates begin.
+    pub from: usize,
     /// The derivative of the loss by each score; that of row j at j · stride.
     pub coefficients: &'a [f32],
     /// The scores, lying as the coefficients do; read only by the Euclidean distance.
@@ -30,150 +35,19 @@ pub struct Pairs<'a> {
     pub stride: usize,
 }
 
-/// A float of a row and, where coordinates are complex, the imaginary part that belongs to it.
-type Coordinate = [f32; 2];
-
-/// How a·b + c is made: fused where the instruction set has it, as it would be a call elsewhere.
-trait Steps {
-    fn mul_add(a: f32, b: f32, c: f32) -> f32;
-}
-
-struct Fused;
-
-impl Steps for Fused {
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
+impl<'a> Pairs<'a> {
+    /// The pairs of the left row at a place. From one left row's coefficients and scores to the
+    /// next it is the first stride, from one of the others to the next the second.
+    pub fn new(
+        left: &'a [f32],
+        rights: &'a [&'a [f32]],
+        [coefficients, scores]: [&'a [f32]; 2],
+        place: usize,
+        [step, stride]: [usize; 2],
+    ) -> Self {
+        let scores = scores.get(place * step..).unwrap_or_default();
+        Self { left, rights, from: 0, coefficients: &coefficients[place * step..], scores, stride }
     }
-}
-
-struct Apart;
-
-impl Steps for Apart {
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a * b + c
-    }
-}
-
-/// A similarity as the sum of its coordinates' terms.
-///
-/// A trait with inlined functions, not closures: a closure is compiled on its own, and without its
-/// caller's instruction set.
-trait Kind {
-    /// 2 where rows are [real parts | imaginary parts], else 1.
-    const PARTS: usize;
-    /// The sum with one term more.
-    fn add<S: Steps>(sum: f32, a: Coordinate, b: Coordinate) -> f32;
-    /// The score of a sum of terms.
-    fn score(sum: f32) -> f32;
-    /// ∂term/∂a, but for a factor that all coordinates share.
-    fn slope<S: Steps>(a: Coordinate, b: Coordinate) -> Coordinate;
-    /// That factor times the coefficient.
-    fn factor(coefficient: f32, score: f32) -> f32;
-}
-
-struct Product;
-
-impl Kind for Product {
-    const PARTS: usize = 1;
-    #[inline(always)]
-    fn add<S: Steps>(sum: f32, [a, _]: Coordinate, [b, _]: Coordinate) -> f32 {
-        S::mul_add(a, b, sum)
-    }
-    #[inline(always)]
-    fn score(sum: f32) -> f32 {
-        sum
-    }
-    #[inline(always)]
-    fn slope<S: Steps>(_: Coordinate, b: Coordinate) -> Coordinate {
-        b
-    }
-    #[inline(always)]
-    fn factor(coefficient: f32, _: f32) -> f32 {
-        coefficient
-    }
-}
-
-struct L1;
-
-impl Kind for L1 {
-    const PARTS: usize = 1;
-    #[inline(always)]
-    fn add<S: Steps>(sum: f32, [a, _]: Coordinate, [b, _]: Coordinate) -> f32 {
-        sum + (a - b).abs()
-    }
-    #[inline(always)]
-    fn score(sum: f32) -> f32 {
-        -sum
-    }
-    #[inline(always)]
-    fn slope<S: Steps>([a, _]: Coordinate, [b, _]: Coordinate) -> Coordinate {
-        let x = a - b;
-        [if x == 0.0 { 0.0 } else { 1f32.copysign(x) }, 0.0]
-    }
-    #[inline(always)]
-    fn factor(coefficient: f32, _: f32) -> f32 {
-        -coefficient
-    }
-}
-
-struct L2;
-
-impl Kind for L2 {
-    const PARTS: usize = 1;
-    #[inline(always)]
-    fn add<S: Steps>(sum: f32, [a, _]: Coordinate, [b, _]: Coordinate) -> f32 {
-        S::mul_add(a - b, a - b, sum)
-    }
-    #[inline(always)]
-    fn score(sum: f32) -> f32 {
-        -sum.sqrt()
-    }
-    #[inline(always)]
-    fn slope<S: Steps>([a, _]: Coordinate, [b, _]: Coordinate) -> Coordinate {
-        [a - b, 0.0]
-    }
-    #[inline(always)]
-    fn factor(coefficient: f32, score: f32) -> f32 {
-        if score == 0.0 { 0.0 } else { coefficient / score }
-    }
-}
-
-struct Modulus;
-
-impl Kind for Modulus {
-    const PARTS: usize = 2;
-    #[inline(always)]
-    fn add<S: Steps>(sum: f32, a: Coordinate, b: Coordinate) -> f32 {
-        let (re, im) = (a[0] - b[0], a[1] - b[1]);
-        sum + S::mul_add(re, re, im * im).sqrt()
-    }
-    #[inline(always)]
-    fn score(sum: f32) -> f32 {
-        -sum
-    }
-    #[inline(always)]
-    fn slope<S: Steps>(a: Coordinate, b: Coordinate) -> Coordinate {
-        let (re, im) = (a[0] - b[0], a[1] - b[1]);
-        let factor = inverse_root::<S>(S::mul_add(re, re, im * im));
-        [factor * re, factor * im]
-    }
-    #[inline(always)]
-    fn factor(coefficient: f32, _: f32) -> f32 {
-        -coefficient
-    }
-}
-
-/// 1/√x for x > 0 that is no subnormal, to a relative error below 1e-6; something finite at zero.
-///
-/// A guess from the exponent's bits with two steps of Newton's method, the first with constants
-/// that halve its largest error (Kadlec 2010): a quarter of the cost of a root and a division.
-#[inline(always)]
-fn inverse_root<S: Steps>(x: f32) -> f32 {
-    let y = f32::from_bits(0x5f1f_fff9u32.wrapping_sub(x.to_bits() >> 1));
-    let y = 0.703_952_25 * y * S::mul_add(-x * y, y, 2.389_244_6);
-    y * S::mul_add(-0.5 * x * y, y, 1.5)
 }
 
 /// `N` floats from a place on.
@@ -182,34 +56,36 @@ fn lanes<const N: usize>(row: &[f32], place: usize) -> &[f32; N] {
     &row[place..place + N].as_chunks().0[0]
 }
 
-/// Both parts of `N` coordinates from a place on; of real ones, the same part twice.
+/// `N` of `n` coordinates from a place on; of those with one part, the same part twice.
 #[inline(always)]
-fn parts<K: Kind, const N: usize>(row: &[f32], place: usize) -> [&[f32; N]; 2] {
-    let imaginary = if K::PARTS == 2 { row.len() / 2 } else { 0 };
-    [lanes(row, place), lanes(row, imaginary + place)]
+fn parts<const N: usize>(row: &[f32], parts: usize, n: usize, place: usize) -> [&[f32; N]; 2] {
+    let second = if parts == 2 { n } else { 0 };
+    [lanes(row, place), lanes(row, second + place)]
 }
 
-/// Adds the terms of `N` coordinates.
+/// Adds the terms of `N` of `n` coordinates.
 #[inline(always)]
 fn add_terms<K: Kind, S: Steps, const N: usize>(
     sums: &mut [f32; N],
-    a: &[f32],
-    b: &[f32],
+    [a, b]: [&[f32]; 2],
+    n: usize,
     place: usize,
 ) {
-    let ([a, c], [b, d]) = (parts::<K, N>(a, place), parts::<K, N>(b, place));
+    let [a, c] = parts::<N>(a, K::PARTS[0], n, place);
+    let [b, d] = parts::<N>(b, K::PARTS[1], n, place);
+    let scale = K::scale(n);
     for i in 0..N {
-        sums[i] = K::add::<S>(sums[i], [a[i], c[i]], [b[i], d[i]]);
+        sums[i] = K::add::<S>(sums[i], [a[i], c[i]], [b[i], d[i]], scale);
     }
 }
 
 #[inline(always)]
 fn score<K: Kind, S: Steps>(left: &[f32], right: &[f32]) -> f32 {
-    let n = left.len() / K::PARTS;
+    let (n, rows) = (left.len() / K::PARTS[0], [left, right]);
     let mut place = 0;
     let mut wide = [0.0; 4 * LANES];
     while place + 4 * LANES <= n {
-        add_terms::<K, S, { 4 * LANES }>(&mut wide, left, right, place);
+        add_terms::<K, S, { 4 * LANES }>(&mut wide, rows, n, place);
         place += 4 * LANES;
     }
     let mut sums = [0.0; LANES];
@@ -218,96 +94,102 @@ fn score<K: Kind, S: Steps>(left: &[f32], right: &[f32]) -> f32 {
         sums[i] = low + high;
     }
     while place + LANES <= n {
-        add_terms::<K, S, LANES>(&mut sums, left, right, place);
+        add_terms::<K, S, LANES>(&mut sums, rows, n, place);
         place += LANES;
     }
     let mut few = [0.0; 4];
     while place + 4 <= n {
-        add_terms::<K, S, 4>(&mut few, left, right, place);
+        add_terms::<K, S, 4>(&mut few, rows, n, place);
         place += 4;
     }
     let mut rest = [0.0];
     while place < n {
-        add_terms::<K, S, 1>(&mut rest, left, right, place);
+        add_terms::<K, S, 1>(&mut rest, rows, n, place);
         place += 1;
     }
     K::score(sum_lanes(&sums) + (few[0] + few[1]) + (few[2] + few[3]) + rest[0])
 }
 
-/// Adds the gradient of `N` coordinates of the left row.
+/// Adds the gradient of `N` of `n` coordinates of the left row.
 #[inline(always)]
 fn add_slopes<K: Kind, S: Steps, const N: usize>(
     pairs: &Pairs<'_>,
+    n: usize,
     place: usize,
     target: &mut [f32],
 ) {
-    let [a, c] = parts::<K, N>(pairs.left, place);
+    let [a, c] = parts::<N>(pairs.left, K::PARTS[0], n, place);
+    let scale = K::scale(n);
     let mut sums = [[0.0; N]; 2];
     for (j, right) in pairs.rights.iter().enumerate() {
         let at = j * pairs.stride;
         let score = if pairs.scores.is_empty() { 0.0 } else { pairs.scores[at] };
         let factor = K::factor(pairs.coefficients[at], score);
-        let [b, d] = parts::<K, N>(right, place);
+        let [b, d] = parts::<N>(&right[pairs.from..], K::PARTS[1], n, place);
         for i in 0..N {
-            let [re, im] = K::slope::<S>([a[i], c[i]], [b[i], d[i]]);
-            sums[0][i] = S::mul_add(factor, re, sums[0][i]);
-            if K::PARTS == 2 {
-                sums[1][i] = S::mul_add(factor, im, sums[1][i]);
+            let [one, two] = K::slope::<S>([a[i], c[i]], [b[i], d[i]], scale);
+            sums[0][i] = S::mul_add(factor, one, sums[0][i]);
+            if K::PARTS[0] == 2 {
+                sums[1][i] = S::mul_add(factor, two, sums[1][i]);
             }
         }
     }
-    let half = target.len() / 2;
-    for (part, sums) in sums.iter().enumerate().take(K::PARTS) {
-        let target = &mut target[part * half + place..][..N];
+    for (part, sums) in sums.iter().enumerate().take(K::PARTS[0]) {
+        let target = &mut target[part * n + place..][..N];
         target.iter_mut().zip(sums).for_each(|(target, sum)| *target += sum);
     }
 }
 
 #[inline(always)]
 fn add_gradient<K: Kind, S: Steps>(pairs: &Pairs<'_>, target: &mut [f32]) {
-    let n = pairs.left.len() / K::PARTS;
+    let n = pairs.left.len() / K::PARTS[0];
     let mut place = 0;
     while place + 4 * LANES <= n {
-        add_slopes::<K, S, { 4 * LANES }>(pairs, place, target);
+        add_slopes::<K, S, { 4 * LANES }>(pairs, n, place, target);
         place += 4 * LANES;
     }
     while place + LANES <= n {
-        add_slopes::<K, S, LANES>(pairs, place, target);
+        add_slopes::<K, S, LANES>(pairs, n, place, target);
         place += LANES;
     }
     while place + 4 <= n {
-        add_slopes::<K, S, 4>(pairs, place, target);
+        add_slopes::<K, S, 4>(pairs, n, place, target);
         place += 4;
     }
     while place < n {
-        add_slopes::<K, S, 1>(pairs, place, target);
+        add_slopes::<K, S, 1>(pairs, n, place, target);
         place += 1;
     }
 }
 
 #[inline(always)]
-fn scores<K: Kind, S: Steps>(left: &[f32], rights: &[&[f32]], out: &mut [f32]) {
+fn scores<K: Kind, S: Steps>(left: &[f32], rights: &[&[f32]], from: usize, out: &mut [f32]) {
     for (j, (out, right)) in out.iter_mut().zip(rights).enumerate() {
         if let Some(later) = rights.get(j + AHEAD) {
             prefetch(later);
         }
-        *out = score::<K, S>(left, right);
+        *out = score::<K, S>(left, &right[from..]);
     }
 }
 
 /// The two kernels of a kind.
 macro_rules! kernels {
-    ($($kind:ident [$scores:ident $fused_scores:ident] [$add:ident $fused_add:ident];)*) => {$(
+    ($($kind:ty, [$scores:ident $fused_scores:ident] [$add:ident $fused_add:ident];)*) => {$(
         for_each_instruction_set! {
-            fn $fused_scores(left: &[f32], rights: &[&[f32]], out: &mut [f32]) {
-                scores::<$kind, Fused>(left, rights, out);
+            fn $fused_scores(left: &[f32], rights: &[&[f32]], from: usize, out: &mut [f32]) {
+                scores::<$kind, Fused>(left, rights, from, out);
             }
         }
-        /// The score of a row with each of the others.
-        pub fn $scores(isa: InstructionSet, left: &[f32], rights: &[&[f32]], out: &mut [f32]) {
+        /// The score of a row with each of the others, whose coordinates begin `from` floats on.
+        pub fn $scores(
+            isa: InstructionSet,
+            left: &[f32],
+            (rights, from): (&[&[f32]], usize),
+            out: &mut [f32],
+        ) {
             match isa {
-                InstructionSet::Portable => scores::<$kind, Apart>(left, rights, out),
-                _ => $fused_scores(isa, left, rights, out),
+                InstructionSet::Portable => scores::<$kind, Apart>(left, rights, from, out),
+                _ => $fused_scores(isa, left, rights, from, out),
             }
         }
         for_each_instruction_set! {
@@ -326,26 +208,17 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Product [product_scores fused_product_scores] [add_product_gradient fused_product_gradient];
-    L1 [l1_scores fused_l1_scores] [add_l1_gradient fused_l1_gradient];
-    L2 [l2_scores fused_l2_scores] [add_l2_gradient fused_l2_gradient];
-    Modulus [modulus_scores fused_modulus_scores] [add_modulus_gradient fused_modulus_gradient];
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_inverse_root_is_near_and_finite_at_zero() {
-        assert!(inverse_root::<Apart>(0.0).is_finite());
-        for exponent in -30..30 {
-            for part in [1.0, 1.3, 1.7, 1.99, 3.1] {
-                let x = part * 2f32.powi(exponent);
-                let exact = 1.0 / f64::from(x).sqrt();
-                let error = (f64::from(inverse_root::<Apart>(x)) / exact - 1.0).abs();
-                assert!(error < 1e-6, "{x}: {error}");
-            }
-        }
-    }
+    Product, [product_scores fused_product_scores] [add_product_gradient fused_product_gradient];
+    L1, [l1_scores fused_l1_scores] [add_l1_gradient fused_l1_gradient];
+    L2, [l2_scores fused_l2_scores] [add_l2_gradient fused_l2_gradient];
+    Modulus, [modulus_scores fused_modulus_scores] [add_modulus_gradient fused_modulus_gradient];
+    Scaled<Size>, [scaled_l1_scores fused_scaled_l1] [add_scaled_l1 fused_add_scaled_l1];
+    Scaling<Size>, [scaling_l1_scores fused_scaling_l1] [add_scaling_l1 fused_add_scaling_l1];
+    Scaled<Square>, [scaled_square_scores fused_scaled_square]
+        [add_scaled_square fused_add_scaled_square];
+    Scaling<Square>, [scaling_square_scores fused_scaling_square]
+        [add_scaling_square fused_add_scaling_square];
+    Scaled<Root>, [scaled_l2_scores fused_scaled_l2] [add_scaled_l2 fused_add_scaled_l2];
+    Scaling<Root>, [scaling_l2_scores fused_scaling_l2] [add_scaling_l2 fused_add_scaling_l2];
+    Sine, [sine_scores fused_sine_scores] [add_sine_gradient fused_sine_gradient];
 }

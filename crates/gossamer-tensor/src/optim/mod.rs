@@ -4,6 +4,8 @@
 
 use gossamer_machine::InstructionSet;
 
+pub mod on_sphere;
+
 gossamer_machine::registry!("optimiser", Optimiser:
     adagrad::Adagrad,
     rowwise_adagrad::RowwiseAdagrad,
@@ -59,6 +61,17 @@ mod tests {
             let left: f32 = row.iter().map(|x| x * x).sum();
             assert!(left < 2.0, "{}: {left}", optimiser.name());
         }
+    }
+
+    #[test]
+    fn on_the_sphere_a_step_moves_along_it() {
+        let (mut row, mut state) = ([0.6, 0.8], [0.0; 2]);
+        let onto = on_sphere::OnSphere(&sgd::Sgd);
+        onto.update(&step(1), &mut row, &mut state, &[0.0, 8.0]);
+        assert!((row[0] - 1.0).abs() < 1e-6 && row[1].abs() < 1e-6, "{row:?}");
+        let mut zero = [0.0; 2];
+        onto.update(&step(1), &mut zero, &mut state, &[0.0; 2]);
+        assert_eq!(zero, [0.0; 2]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
             let row = model.entities.row(answer);
             let (packed, mut out) = (similarity.pack(&query, columns), [0.0]);
             let isa = machine.instruction_set;
-            similarity.scores_by_row(isa, (1, &packed), row, columns, &mut out);
+            similarity.scores_by_row(isa, &packed, row, columns, &mut out);
             out[0]
         };
         let one = |([head, relation, tail], _): &([u32; 3], bool)| {

@@ -181,7 +181,7 @@ impl Judge<'_> {
         let isa = self.machine.instruction_set;
         let similarity = self.model.function.similarity();
         let columns = self.model.columns();
-        let width = columns.width;
+        let (width, row_width) = (columns.queries.width, columns.rows.width);
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
         let mut queries = vec![0.0; questions.len() * width];
         self.model.fold(&asked, &mut queries);
@@ -192,7 +192,7 @@ impl Judge<'_> {
             .map(|(question, query)| {
                 let row = self.model.entities.row(question.answer);
                 let (mut score, alone) = ([0.0], similarity.pack(query, columns));
-                similarity.scores_by_row(isa, (1, &alone), row, columns, &mut score);
+                similarity.scores_by_row(isa, &alone, row, columns, &mut score);
                 score[0]
             })
             .collect();
@@ -201,8 +201,8 @@ impl Judge<'_> {
         let mut scores = vec![0.0; m * PANEL_ROWS];
         for index in 0..self.model.entities.n_panels() {
             let panel = self.model.entities.panel(index);
-            let scores = &mut scores[..m * (panel.rows.len() / width)];
-            similarity.scores_by_row(isa, (m, &packed), panel.rows, columns, scores);
+            let scores = &mut scores[..m * (panel.rows.len() / row_width)];
+            similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
             if *self.candidates == Candidates::All {
                 count_columns(isa, scores, &thresholds, &mut above, &mut equal);
             }
@@ -239,7 +239,7 @@ impl Judge<'_> {
         counts: &mut [i64; 3],
     ) {
         let Asked { side, known, relation } = question.asked;
-        let width = self.model.query_width();
+        let width = self.model.entities.width();
         let mut add = |score: f32, sign: i64| {
             counts[0] += sign * i64::from(score > threshold);
             counts[1] += sign * i64::from(score == threshold);
@@ -315,7 +315,7 @@ mod tests {
             let isa = gossamer_machine::InstructionSet::detect();
             let (similarity, columns) = (model.function.similarity(), model.columns());
             let packed = similarity.pack(&query, columns);
-            similarity.scores_by_row(isa, (1, &packed), row, columns, &mut out);
+            similarity.scores_by_row(isa, &packed, row, columns, &mut out);
             out[0]
         };
         let own = score(head, tail);

@@ -8,6 +8,7 @@
 
 use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Buffer, InstructionSet, Machine};
+use gossamer_tensor::optim::on_sphere::OnSphere;
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::schedule::{self, Schedule};
 
@@ -183,9 +184,7 @@ pub fn finish<S>(
     }
     let (known, condition) = fold_backward(&learner.model, machine, batch, &query_gradient);
     let entity_uses = batch.entity_uses(!at_queries);
-    let conditions = batch.asked.iter().map(|asked| learner.model.condition(*asked).1);
-    let relation_uses = summed(conditions.zip(batch.masses.iter().copied()).collect());
-    let relation_uses = if at_queries { Vec::new() } else { relation_uses };
+    let relation_uses = if at_queries { Vec::new() } else { relation_uses(&learner.model, batch) };
     let entity = Penalty::new(method, batch.total, entity_kind, &entity_uses);
     let relation = Penalty::new(method, batch.total, relation_kind, &relation_uses);
     let penalty = query_penalty
@@ -204,12 +203,14 @@ pub fn finish<S>(
         beside.entities.add_to(isa, part.ids, out);
         entity.add_gradient(part, out);
     };
-    let optimiser = (method.optimiser, &step);
+    let onto_sphere = OnSphere(method.optimiser);
+    let unit = learner.model.function.unit_entities();
+    let of_entities: &dyn Optimiser = if unit { &onto_sphere } else { method.optimiser };
     let Learner { model, entity_state, relation_state, .. } = learner;
     model.entities.apply(
         entity_state,
         &machine.workers,
-        optimiser,
+        (of_entities, &step),
         touched,
         scored.scratch,
         &gradient,
@@ -222,13 +223,19 @@ pub fn finish<S>(
     model.relations.apply(
         relation_state,
         &machine.workers,
-        optimiser,
+        (method.optimiser, &step),
         Touched::Some(&rows::union(&[&condition.ids, &beside.relations.ids])),
         || (),
         &relation_gradient,
     );
     let sum = scored.loss + beside.loss + penalty * f64::from(batch.total);
     StepLoss { sum, weight: f64::from(batch.total) }
+}
+
+/// How much each relation row is used, by id.
+fn relation_uses(model: &Model, batch: &Batch) -> Vec<(u32, f32)> {
+    let conditions = batch.asked.iter().map(|asked| model.condition(*asked).1);
+    summed(conditions.zip(batch.masses.iter().copied()).collect())
 }
 
 /// Adds what the penalty on queries says to their gradient; returns the penalty.

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use gossamer_graph::{Side, Snapshot};
 use gossamer_machine::folder::Folder;
 use gossamer_machine::{Address, Buffer, FileError, Machine, Purpose};
-use gossamer_tensor::kernel::similarity::Columns;
+use gossamer_tensor::kernel::similarity::{Columns, Span};
+use gossamer_tensor::optim::on_sphere::to_unit;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -71,21 +72,29 @@ impl Model {
     /// # Errors
     /// [`Error::Unknown`].
     pub fn initial(config: &Config, n_entities: usize, n_relations: usize) -> Result<Self, Error> {
+        /// The number under which first values of entities are drawn.
+        const ENTITIES: u64 = 0;
         let function = config.score_function()?;
         let widths = function.widths(config.dim);
         let (entity, relation) = config.initial_values()?;
         let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
+        let unit = function.unit_entities();
         let table = |n_rows, width, values, table| {
             let address = Address::new(config.seed, Purpose::Initial, table);
-            Table::filled(n_rows, width, |id, row| fill(values, address, id, row))
+            Table::filled(n_rows, width, |id, row| {
+                fill(values, address, id, row);
+                if unit && table == ENTITIES {
+                    to_unit(row);
+                }
+            })
         };
         Ok(Self {
             function,
             dim: config.dim,
             reciprocal: config.reciprocal,
             n_relations,
-            entities: table(n_entities, widths.entity, entity, 0),
-            relations: table(rows, widths.relation, relation, 1),
+            entities: table(n_entities, widths.entity, entity, ENTITIES),
+            relations: table(rows, widths.relation, relation, 1 + ENTITIES),
         })
     }
 
@@ -106,13 +115,13 @@ impl Model {
     /// The floats in which queries and rows are compared. With reciprocal relations all questions
     /// are for tails.
     pub fn columns(&self) -> Columns {
-        let width = self.query_width();
-        let all = Columns::from(width);
+        let (queries, rows) = (self.query_width().into(), self.entities.width().into());
         let answering = self.function.answering(self.dim);
-        if !self.reciprocal {
-            return all;
+        if !self.reciprocal || answering.len() == self.query_width() {
+            return Columns { queries, rows };
         }
-        Columns { first: answering.start, n: answering.len(), ..all }
+        let part = |all: Span| Span { first: answering.start, n: answering.len(), ..all };
+        Columns { queries: part(queries), rows: part(rows) }
     }
 
     /// Folds queries into `out` (queries × width).

@@ -129,7 +129,7 @@ impl Answerer {
         let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
         let packed = similarity.pack(query, columns);
         let scores = |rows: &[f32], out: &mut [f32]| {
-            similarity.scores_by_row(machine.instruction_set, (1, &packed), rows, columns, out);
+            similarity.scores_by_row(machine.instruction_set, &packed, rows, columns, out);
         };
         self.best(&scores, candidates, allowed, k, machine)
     }
@@ -139,12 +139,12 @@ impl Answerer {
     pub fn similar(&self, entity: u32, k: usize, machine: &Machine) -> Vec<(u32, f32)> {
         let width = self.model.entities.width();
         let row = self.model.entities.row(entity);
-        let similarity = self.model.function.similarity();
+        let similarity = self.model.function.similarity().between_rows();
         let size = dot(row, row).sqrt();
         let packed = similarity.pack(row, width.into());
         let scores = |rows: &[f32], out: &mut [f32]| {
             let isa = machine.instruction_set;
-            similarity.scores_by_row(isa, (1, &packed), rows, width.into(), out);
+            similarity.scores_by_row(isa, &packed, rows, width.into(), out);
             if similarity == Similarity::Dot {
                 for (score, other) in out.iter_mut().zip(rows.chunks_exact(width)) {
                     let sizes = size * dot(other, other).sqrt();

@@ -23,6 +23,9 @@ gossamer_machine::registry!("score function", ScoreFunction:
     rescal::Rescal,
     quate::QuatE,
     autosf::AUTO_SF,
+    pairre::PairRE,
+    mure::MuRE,
+    hake::Hake,
 );
 
 /// Floats of the rows that a score function needs at a dim.
@@ -32,7 +35,7 @@ pub struct Widths {
     pub entity: usize,
     /// Of a relation.
     pub relation: usize,
-    /// Of a query; an entity's row is compared with it, so the two are equal today.
+    /// Of a query: an entity's, unless it brings weights for an entity's coordinates.
     pub query: usize,
 }
 
@@ -52,7 +55,7 @@ pub enum Coordinates {
     Real,
     /// Halves hold real and imaginary parts; a coordinate's size is its modulus.
     Complex,
-    /// Angles: size means nothing, so they are not regularised.
+    /// Angles, or angles among others: size means nothing, so they are not regularised.
     Angles,
 }
 
@@ -151,6 +154,10 @@ pub trait ScoreFunction: Sync {
     fn linear_in_relation(&self) -> bool {
         self.similarity() == Similarity::Dot
     }
+    /// True if entity rows keep length 1.
+    fn unit_entities(&self) -> bool {
+        false
+    }
     /// True if score(h, r, t) = score(t, r, h) for all rows.
     fn symmetric(&self) -> bool {
         false
@@ -186,11 +193,12 @@ mod tests {
 
     fn score(function: &dyn ScoreFunction, side: Side, h: &[f32], r: &[f32], t: &[f32]) -> f32 {
         let (known, candidate) = if side == Side::Tail { (h, t) } else { (t, h) };
-        let mut query = vec![0.0; h.len()];
+        let similarity = function.similarity();
+        let mut query = vec![0.0; similarity.query_width(h.len())];
         function.fold(side, known, r, &mut query);
         let mut out = [0.0];
         let isa = InstructionSet::detect();
-        function.similarity().scores(isa, &query, &[candidate], &mut out);
+        similarity.scores(isa, &query, &[candidate], &mut out);
         out[0]
     }
 
@@ -215,6 +223,7 @@ mod tests {
     fn a_query_for_tails_is_zero_outside_of_what_answers() {
         for function in ALL {
             let widths = function.widths(5);
+            assert_eq!(widths.query, function.similarity().query_width(widths.entity));
             let (known, condition) = (row(widths.entity, 1), row(widths.relation, 2));
             let mut query = vec![9.0; widths.query];
             function.fold(Side::Tail, &known, &condition, &mut query);
@@ -296,6 +305,14 @@ mod tests {
         assert_eq!(of("quate", h, r, &[1.0, 10.0, 100.0, 1000.0]), -4.0 + 30.0 - 200.0 + 1000.0);
         assert_eq!(of("transe", &[1.0, 2.0], &[0.5, -1.0], &[1.0, 3.0]), -2.5);
         assert_eq!(of("transe-l2", &[1.0, 2.0], &[3.0, 2.0], &[1.0, 0.0]), -5.0);
+        // (1·2 − 0.5·3) and (1·4 − 2·5).
+        assert_eq!(of("pairre", &[1.0, 1.0], &[2.0, 4.0, 3.0, 5.0], &[0.5, 2.0]), -6.5);
+        // (3·1 − 4 − 0.5)², biases 10 and 20.
+        assert_eq!(of("mure", &[1.0, 10.0], &[2.0, 0.5], &[4.0, 20.0]), 27.75);
+        // Moduli: 2·(1.5 + 0.5) − 3·(1 − 0.5), weight 2. Phases: 8 is half a circle; weight 4 − 3.
+        let relation = &[0.5, 0.5, 1.0, 1.0, -3.0];
+        let hake = of("hake", &[2.0, 1.0], relation, &[3.0, 6.0]);
+        assert!((hake + 5.0 + std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-5, "{hake}");
         assert_eq!(of("distmult", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 63.0);
         // h = 1 + 2i, r = 3 + 4i, t = 5 + 6i: Re(h·r·conj(t)) = Re((−5 + 10i)(5 − 6i)) = 35.
         assert_eq!(of("complex", &[1.0, 2.0], &[3.0, 4.0], &[5.0, 6.0]), 35.0);

@@ -1,7 +1,7 @@
 """Golden training runs for gossamer, computed independently with PyTorch.
 
 What it proves: one JSON per model (transe, transe-l2, distmult, complex,
-rotate, cp, simple, rescal, quate, autosf) holds, for every combination of objective, loss,
+rotate, cp, simple, rescal, quate, autosf, pairre, mure, hake) holds, for every combination of objective, loss,
 regulariser and optimiser listed in `cases`, the initial tables, the training
 steps with their losses, the gradient of the first step and the tables after the
 last step. The gradients come from automatic differentiation in float64, and are
@@ -53,12 +53,16 @@ N_STEPS = 10
 N_NEGATIVES = 5
 FLOAT32_TOLERANCE = 2e-5
 MODELS = ["transe", "transe-l2", "distmult", "complex", "rotate", "cp", "simple", "rescal", "quate", "autosf"]
+MODELS += ["pairre", "mure", "hake"]
 OLD_MODELS = MODELS[:8]  # the others have fewer first cases, for shorter files
 FIRST_MODELS = MODELS[:5]  # their first cases have no field "label_smoothing"
-DISTANCE_MODELS = ("transe", "transe-l2", "rotate")
+DISTANCE_MODELS = ("transe", "transe-l2", "rotate", "pairre", "mure", "hake")
 # Models with long rows, and how many k-vs-all cases their files have room for.
 LONG_MODELS = {"complex": 4, "cp": 6, "simple": 4, "rescal": 2, "quate": 2, "autosf": 2}
-FREE_RELATIONS = ("rotate", "quate")  # no penalty on relation rows
+LONG_MODELS |= {"pairre": 2, "mure": 2, "hake": 2}
+FREE_RELATIONS = ("rotate", "quate", "hake")  # no penalty on relation rows
+FREE_ENTITIES = ("hake",)  # nor on entity rows
+UNIT_ENTITIES = ("pairre",)  # entity rows of length 1, after each step again
 AUTOSF = [(0, 0, 2), (1, 1, 1), (2, 2, 3), (3, 3, 0)]  # blocks of head, relation, tail
 
 
@@ -68,7 +72,9 @@ AUTOSF = [(0, 0, 2), (1, 1, 1), (2, 2, 3), (3, 3, 0)]  # blocks of head, relatio
 def entity_width(model):
     if model in ("quate", "autosf"):
         return 4 * DIM
-    return 2 * DIM if model in ("complex", "rotate", "cp", "simple") else DIM
+    if model == "mure":
+        return DIM + 1
+    return 2 * DIM if model in ("complex", "rotate", "cp", "simple", "hake") else DIM
 
 
 def relation_width(model):
@@ -76,7 +82,9 @@ def relation_width(model):
         return DIM * DIM
     if model in ("quate", "autosf"):
         return 4 * DIM
-    return 2 * DIM if model in ("complex", "simple") else DIM
+    if model == "hake":
+        return 3 * DIM + 2
+    return 2 * DIM if model in ("complex", "simple", "pairre", "mure") else DIM
 
 
 def halves(rows):
@@ -131,6 +139,22 @@ def score(model, h, r, t):
     if model == "autosf":
         h, r, t = quarters(h), quarters(r), quarters(t)
         return sum((h[i] * r[j] * t[k]).sum(-1) for i, j, k in AUTOSF)
+    if model == "pairre":
+        of_heads, of_tails = halves(r)
+        return -(h * of_heads - t * of_tails).abs().sum(-1)
+    if model == "mure":
+        stretch, shift = halves(r)
+        away = (1 + stretch) * h[..., :DIM] - t[..., :DIM] - shift
+        return h[..., DIM] + t[..., DIM] - (away**2).sum(-1)
+    if model == "hake":
+        modulus, mixture, phase = ((1 + r[..., :DIM]).abs(), r[..., DIM : 2 * DIM], r[..., 2 * DIM : 3 * DIM])
+        mixture = torch.minimum(torch.maximum(mixture, -modulus), torch.ones_like(mixture))
+        (h_modulus, h_phase), (t_modulus, t_phase) = halves(h), halves(t)
+        away = h_modulus * (modulus + mixture) - t_modulus * (1 - mixture)
+        turn = math.pi * DIM / 8 * (h_phase + phase - t_phase)
+        of_moduli, of_phases = 1 + r[..., 3 * DIM], 4 / DIM + r[..., 3 * DIM + 1]
+        moduli = of_moduli.abs() * root((away**2).sum(-1))
+        return -moduli - of_phases * (turn / 2).sin().abs().sum(-1)
     h_re, h_im = halves(h)
     t_re, t_im = halves(t)
     if model == "complex":
@@ -199,6 +223,11 @@ def row_penalty(rows, is_complex, regulariser):
         square = rows**2
     # |x|^3 as square^1.5, whose derivative at zero is zero and not NaN.
     return (square**1.5).sum(-1)
+
+
+def entity_penalty(model, rows, regulariser):
+    penalty = row_penalty(rows, model in ("complex", "rotate"), regulariser)
+    return 0 * penalty if model in FREE_ENTITIES else penalty
 
 
 # ---------------------------------------------------------------- one step
@@ -289,9 +318,8 @@ def k_vs_all_step_loss(model, case, step, entity, relation):
     for side, known, rel, answers in k_vs_all_queries(step, reciprocal):
         scores = candidate_scores(model, side, reciprocal, entity[known], relation[rel], entity)
         value, share = k_vs_all_loss(case["loss"], scores, answers, case["label_smoothing"])
-        complex_entity = model in ("complex", "rotate")
-        penalty = row_penalty(entity[known], complex_entity, regulariser)
-        penalty = penalty + share * row_penalty(entity[answers], complex_entity, regulariser).sum()
+        penalty = entity_penalty(model, entity[known], regulariser)
+        penalty = penalty + share * entity_penalty(model, entity[answers], regulariser).sum()
         if model not in FREE_RELATIONS:
             penalty = penalty + row_penalty(relation[rel], model == "complex", regulariser)
         total = total + value + lam * penalty
@@ -338,9 +366,8 @@ def step_loss(model, case, step, entity, relation, shares=None):
             query = query_vector(model, side, case["reciprocal"], known_row, relation_row)
             penalty = case["query_regularisation"] * (query**2).sum() + (target_row**2).sum()
         else:
-            complex_entity = model in ("complex", "rotate")
-            penalty = row_penalty(known_row, complex_entity, regulariser)
-            penalty = penalty + row_penalty(target_row, complex_entity, regulariser)
+            penalty = entity_penalty(model, known_row, regulariser)
+            penalty = penalty + entity_penalty(model, target_row, regulariser)
             if model not in FREE_RELATIONS:
                 penalty = penalty + row_penalty(relation_row, model == "complex", regulariser)
         total = total + weight * (value + lam * penalty)
@@ -819,6 +846,8 @@ def train(model, case, entity, relation, steps, jitter=None, backwards=False):
             assert torch.isfinite(grad).all()
             assert not grad[[i for i in range(len(grad)) if i not in used]].any()
             optimiser.step(table, grad, used)
+            if table is entity and model in UNIT_ENTITIES:
+                table /= table.norm(dim=-1, keepdim=True)
             if jitter is not None:
                 noise = torch.rand(table[used].shape, generator=jitter) * 2 - 1
                 table[used] *= 1 + 6e-8 * noise
@@ -851,6 +880,8 @@ def run_case(model, case, rng, triples):
     n_relation_rows = N_RELATIONS * (2 if case["reciprocal"] else 1)
     for draw in range(1, 201):
         entity = sixty_fourths(rng, N_ENTITIES, entity_width(model), 0.5)
+        if model in UNIT_ENTITIES:
+            entity /= entity.norm(dim=-1, keepdim=True)
         relation = sixty_fourths(
             rng, n_relation_rows, relation_width(model), 3.0 if model == "rotate" else 0.5
         )

@@ -12,7 +12,10 @@ use gossamer_graph::{Adjacency, Side, Triples};
 use gossamer_machine::Address;
 use serde_json::Value;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 13] = [
+    include_str!("../golden/pairre.json"),
+    include_str!("../golden/mure.json"),
+    include_str!("../golden/hake.json"),
     include_str!("../golden/quate.json"),
     include_str!("../golden/autosf.json"),
     include_str!("../golden/simple.json"),

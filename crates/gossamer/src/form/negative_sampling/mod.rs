@@ -137,7 +137,7 @@ impl<'a> Work<'a> {
 
     /// What of an entity's row is compared.
     fn candidate(&self, id: u32) -> &'a [f32] {
-        self.columns.slice(self.learner.model.entities.row(id))
+        self.columns.rows.slice(self.learner.model.entities.row(id))
     }
 
     /// Turns scores into coefficients, weighted; returns the loss and the answer's coefficient.

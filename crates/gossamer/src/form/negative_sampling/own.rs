@@ -2,7 +2,7 @@
 
 use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::pairs::Pairs;
-use gossamer_tensor::kernel::similarity::Columns;
+use gossamer_tensor::kernel::similarity::Span;
 
 use super::{Asking, Work};
 use crate::form::met::{Met, MetByRow};
@@ -24,11 +24,11 @@ pub fn step<'a>(
     let (columns, similarity) = (work.columns, work.similarity);
     let (loss, query_gradient, met) = work.own();
     let gradient = |room: &mut Room<'a>, part: &Part<'_>, out: &mut [f32]| {
-        let rows = out.chunks_exact_mut(columns.width).enumerate();
+        let rows = out.chunks_exact_mut(columns.rows.width).enumerate();
         for ((place, out), met) in rows.zip(met.of(part.ids)) {
-            room.fill(met, queries, columns);
-            let pairs = room.pairs(columns.slice(part.row(place)));
-            similarity.add_gradient(machine.instruction_set, &pairs, columns.slice_mut(out));
+            room.fill(met, queries, columns.queries);
+            let pairs = room.pairs(columns.rows.slice(part.row(place)));
+            similarity.add_to_row(machine.instruction_set, &pairs, columns.rows.slice_mut(out));
         }
     };
     let candidates = Some(met.ids().to_vec());
@@ -48,8 +48,8 @@ struct Room<'a> {
 
 impl<'a> Room<'a> {
     /// The queries that met a row, with what they made of it.
-    fn fill(&mut self, met: &[Met], queries: &'a [f32], columns: Columns) {
-        let query = |met: &Met| columns.slice(&queries[met.query as usize * columns.width..]);
+    fn fill(&mut self, met: &[Met], queries: &'a [f32], span: Span) {
+        let query = |met: &Met| span.slice(&queries[met.query as usize * span.width..]);
         self.rights.clear();
         self.rights.extend(met.iter().map(query));
         self.scores.clear();
@@ -60,7 +60,7 @@ impl<'a> Room<'a> {
 
     fn pairs<'b>(&'b self, left: &'b [f32]) -> Pairs<'b> {
         let Self { rights, scores, coefficients, .. } = self;
-        Pairs { left, rights, coefficients, scores, stride: 1 }
+        Pairs { left, rights, from: 0, coefficients, scores, stride: 1 }
     }
 }
 
@@ -82,7 +82,7 @@ impl<'a> Work<'a> {
     /// The loss, the queries' gradient, and which queries met which entities.
     fn own(&self) -> (f64, Buffer, MetByRow) {
         let (n, width, of_query) =
-            (self.batch.len(), self.columns.width, self.method.n_negatives + 1);
+            (self.batch.len(), self.columns.queries.width, self.method.n_negatives + 1);
         let mut query_gradient = self.machine.buffers.room(n * width);
         let mut losses = vec![0.0; n];
         let mut met = vec![Met::default(); n * of_query];
@@ -115,13 +115,14 @@ impl<'a> Work<'a> {
         room.rights.clear();
         room.rights.extend(room.ids.iter().map(|id| self.candidate(*id)));
         room.scores.resize(met.len(), 0.0);
-        let row = self.columns.slice(&self.queries[query * self.columns.width..]);
+        let span = self.columns.queries;
+        let row = span.slice(&self.queries[query * span.width..]);
         self.similarity.scores(isa, row, &room.rights, &mut room.scores);
         room.coefficients.clear();
         room.coefficients.extend_from_slice(&room.scores);
         let (loss, slope) = self.judge(query, room.scores[0], &mut room.coefficients[1..]);
         room.coefficients[0] = slope;
-        self.similarity.add_gradient(isa, &room.pairs(row), self.columns.slice_mut(gradient));
+        self.similarity.add_to_query(isa, &room.pairs(row), span.slice_mut(gradient));
         let found = room.ids.iter().zip(&room.scores).zip(&room.coefficients);
         for (met, ((row, score), coefficient)) in met.iter_mut().zip(found) {
             let (row, score, coefficient) = (*row, *score, *coefficient);

@@ -36,16 +36,16 @@ struct Shared<'a> {
 impl Work<'_> {
     /// The loss, the queries' gradient, and what answers and shared negatives get.
     fn shared(&self) -> (f64, Buffer, SparseRows) {
-        let (n, width, n_negatives) =
-            (self.batch.len(), self.columns.width, self.method.n_negatives);
+        let (n, n_negatives) = (self.batch.len(), self.method.n_negatives);
+        let (of_query, width) = (self.columns.queries.width, self.columns.rows.width);
         let blocks = n.div_ceil(QUERIES);
         let n_rows = n + blocks * n_negatives;
         let buffers = &self.machine.buffers;
         let (mut ids, mut rows) = (vec![0; n_rows], buffers.room(n_rows * width));
-        let (mut query_gradient, mut losses) = (buffers.room(n * width), vec![0.0; blocks]);
+        let (mut query_gradient, mut losses) = (buffers.room(n * of_query), vec![0.0; blocks]);
         let of_block = QUERIES + n_negatives;
         let tasks = ids.chunks_mut(of_block).zip(rows.chunks_mut(of_block * width));
-        let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * width)).zip(&mut losses);
+        let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * of_query)).zip(&mut losses);
         let tasks = tasks.enumerate().map(|(block, (((ids, rows), query_gradient), loss))| {
             (block, loss, Shared { ids, rows, query_gradient })
         });
@@ -60,11 +60,11 @@ impl Work<'_> {
     /// Fills `out` and returns the loss.
     fn shared_block(&self, block: usize, out: Shared<'_>) -> f64 {
         let Self { columns, similarity, .. } = *self;
-        let (isa, width, n_negatives) =
-            (self.machine.instruction_set, columns.width, self.method.n_negatives);
+        let (isa, n_negatives) = (self.machine.instruction_set, self.method.n_negatives);
+        let (of_query, width) = (columns.queries.width, columns.rows.width);
         let first = block * QUERIES;
-        let n = out.query_gradient.len() / width;
-        let queries = &self.queries[first * width..][..n * width];
+        let n = out.query_gradient.len() / of_query;
+        let queries = &self.queries[first * of_query..][..n * of_query];
         let (answers, negatives) = out.ids.split_at_mut(n);
         answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
         self.draw(block, negatives);
@@ -72,30 +72,32 @@ impl Work<'_> {
         let mut rows = buffers.room(n_negatives * width);
         self.learner.model.entities.gather(negatives, &mut rows);
         let mut scores = buffers.room(n * n_negatives);
-        let packed = (n_negatives, &similarity.pack(&rows, columns));
-        similarity.scores_by_row(isa, packed, queries, columns, &mut scores);
+        similarity.scores_by_query(isa, (queries, &rows), columns, &mut scores);
         let mut coefficients = buffers.room(scores.len());
         coefficients.copy_from_slice(&scores);
         let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
-        let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(width));
+        let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(of_query));
         let mut loss = 0.0;
         for (query, (coefficients, row)) in of_queries.enumerate() {
-            let (row, answer) = (columns.slice(row), self.candidate(answers[query]));
+            let (row, answer) = (columns.queries.slice(row), self.candidate(answers[query]));
             let mut positive = [0.0];
             similarity.scores(isa, row, &[answer], &mut positive);
             let (part, slope) = self.judge(first + query, positive[0], coefficients);
             loss += part;
-            let outs = [&mut *out.query_gradient, &mut *answer_out];
-            for ((left, right), out) in [(row, answer), (answer, row)].into_iter().zip(outs) {
-                let (rights, scores, coefficients) = (&[right][..], &positive[..], &[slope][..]);
-                let pairs = Pairs { left, rights, coefficients, scores, stride: 1 };
-                let out = columns.slice_mut(&mut out[query * width..][..width]);
-                similarity.add_gradient(isa, &pairs, out);
-            }
+            let found = [&[slope][..], &positive[..]];
+            let out = &mut out.query_gradient[query * of_query..][..of_query];
+            let (answers, rows) = ([answer], [row]);
+            let pairs = Pairs::new(row, &answers, found, 0, [1, 1]);
+            similarity.add_to_query(isa, &pairs, columns.queries.slice_mut(out));
+            let out = &mut answer_out[query * width..][..width];
+            let pairs = Pairs::new(answer, &rows, found, 0, [1, 1]);
+            similarity.add_to_row(isa, &pairs, columns.rows.slice_mut(out));
         }
         let (scores, coefficients) = (&scores[..], &coefficients[..]);
-        let whole = Block { queries, rows: &rows, columns, scores, coefficients };
-        similarity.add_gradients(isa, &whole, out.query_gradient, negative_out);
+        let strides = [n_negatives, 1];
+        let whole = Block { queries, rows: &rows, columns, scores, coefficients, strides };
+        similarity.add_query_gradient(isa, &whole, out.query_gradient);
+        similarity.add_row_gradient(isa, &whole, negative_out);
         loss
     }
 }

@@ -1,7 +1,6 @@
 //! Scores that are distances: their derivatives are made whole before they are used.
 
-use gossamer_tensor::kernel::pack::Right;
-use gossamer_tensor::kernel::similarity::Block;
+use gossamer_tensor::kernel::similarity::{Block, Packed};
 
 use super::{Blocks, Questions, Values};
 use crate::table::Panel;
@@ -9,7 +8,7 @@ use crate::table::Panel;
 /// A batch's queries.
 pub struct Distances<'a> {
     questions: &'a Questions<'a>,
-    packed: Right<f32>,
+    packed: Packed,
 }
 
 impl<'a> Distances<'a> {
@@ -35,12 +34,11 @@ impl<'a> Distances<'a> {
         }
     }
 
-    /// Distances are the same both ways, so rows and queries change places: scores and derivatives
-    /// stand entity by entity.
+    /// Scores and derivatives stand entity by entity.
     fn block<'b>(&'b self, values: &Values<'b>, coefficients: &'b [f32]) -> Block<'b> {
-        let Questions { queries: rows, columns, .. } = self.questions;
-        let (queries, scores, columns) = (values.panel.rows, values.scores, *columns);
-        Block { queries, rows, columns, scores, coefficients }
+        let Questions { queries, columns, .. } = self.questions;
+        let (rows, scores, columns) = (values.panel.rows, values.scores, *columns);
+        Block { queries, rows, columns, scores, coefficients, strides: [1, self.questions.len()] }
     }
 }
 
@@ -50,8 +48,8 @@ impl Blocks for Distances<'_> {
 
     fn scores(&self, panel: Panel<'_>, _: &mut Vec<f32>, out: &mut [f32]) {
         let Questions { machine, similarity, columns, .. } = self.questions;
-        let queries = (self.questions.len(), &self.packed);
-        similarity.scores_by_row(machine.instruction_set, queries, panel.rows, *columns, out);
+        let isa = machine.instruction_set;
+        similarity.scores_by_row(isa, &self.packed, panel.rows, *columns, out);
     }
 
     fn words(&self, rows: usize) -> usize {
@@ -65,12 +63,12 @@ impl Blocks for Distances<'_> {
     fn add_query_gradient(&self, values: &Values<'_>, room: &mut Vec<f32>, out: &mut [f32]) {
         self.fill(values, room);
         let isa = self.questions.machine.instruction_set;
-        self.questions.similarity.add_row_gradient(isa, &self.block(values, room), out);
+        self.questions.similarity.add_query_gradient(isa, &self.block(values, room), out);
     }
 
     fn add_row_gradient(&self, values: &Values<'_>, room: &mut Vec<f32>, out: &mut [f32]) {
         self.fill(values, room);
         let isa = self.questions.machine.instruction_set;
-        self.questions.similarity.add_query_gradient(isa, &self.block(values, room), out);
+        self.questions.similarity.add_row_gradient(isa, &self.block(values, room), out);
     }
 }

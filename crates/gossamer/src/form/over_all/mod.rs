@@ -358,7 +358,7 @@ impl<B: Blocks> Pass<'_, B> {
             }
         });
         let mut total = machine.buffers.zeroed(queries.len());
-        let width = self.questions.columns.width;
+        let width = self.questions.columns.queries.width;
         machine.workers.each(total.chunks_mut(width).enumerate().collect(), |(query, total)| {
             for part in &parts {
                 vector::add_scaled(

@@ -100,7 +100,7 @@ impl<'a, T: Value> Products<'a, T> {
     /// For the queries of a batch.
     pub fn new(questions: &'a Questions<'a>) -> Self {
         let mut scoring = Right::default();
-        let columns = questions.columns;
+        let columns = questions.columns.queries;
         scoring.pack_transposed(columns.n, questions.len(), columns.of(&questions.queries));
         let mut spread = Vec::new();
         if questions.smoothing > 0.0 {
@@ -118,7 +118,7 @@ impl<T: Value> Blocks for Products<'_, T> {
     type Room = Room<T>;
 
     fn scores(&self, panel: Panel<'_>, room: &mut Room<T>, out: &mut [f32]) {
-        let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns);
+        let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns.rows);
         let (n, stride) = (self.questions.rows(panel), self.questions.len());
         let rows = T::left(isa, [n, columns.n], columns.of(panel.rows), &mut room.left);
         multiply(isa, n, rows, &self.scoring, Put::Set, MatrixMut { values: out, stride });
@@ -134,7 +134,7 @@ impl<T: Value> Blocks for Products<'_, T> {
 
     fn add_query_gradient(&self, values: &Values<'_>, room: &mut Room<T>, out: &mut [f32]) {
         let Values { panel, stored, factors, .. } = *values;
-        let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns);
+        let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns.rows);
         let (n, width) = (self.questions.rows(panel), columns.width);
         room.right.pack(isa, n, columns.n, columns.of(panel.rows), None);
         let by_query = T::by_query(stored, self.questions.len());
@@ -157,7 +157,7 @@ impl<T: Value> Blocks for Products<'_, T> {
 
     fn add_row_gradient(&self, values: &Values<'_>, room: &mut Room<T>, out: &mut [f32]) {
         let Values { panel, stored, factors, .. } = *values;
-        let Questions { queries, columns, .. } = self.questions;
+        let (queries, columns) = (&self.questions.queries, self.questions.columns.rows);
         let (isa, n_queries) = (self.questions.machine.instruction_set, self.questions.len());
         let (n, width) = (self.questions.rows(panel), columns.width);
         room.right.pack(isa, n_queries, columns.n, columns.of(queries), Some(factors));

@@ -34,7 +34,7 @@ impl<'a> Questions<'a> {
 
     /// Rows of a panel.
     pub fn rows(&self, panel: Panel<'_>) -> usize {
-        panel.rows.len() / self.columns.width
+        panel.rows.len() / self.columns.rows.width
     }
 
     /// What every entity's label gives to the derivative by its score.
