@@ -24,6 +24,10 @@ pub enum Purpose {
     Resample = 7,
     /// Settings of a trial.
     Trial = 8,
+    /// What dropout drops.
+    Dropout = 9,
+    /// What stands in the place of something else.
+    Alternative = 10,
 }
 
 /// Where random numbers are used.

@@ -13,9 +13,11 @@ use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::form::ranges::Ranges;
+use crate::form::alternatives::Alternatives;
+use crate::form::pools::Pools;
 use crate::form::{self, StepShape, relation_prediction};
 use crate::sample;
+use crate::sample::Source;
 use crate::score::Widths;
 use crate::table::{PANEL_ROWS, Table};
 
@@ -97,6 +99,27 @@ fn relation_rows(config: &Config, shape: &GraphShape) -> u64 {
     if config.reciprocal { 2 * shape.n_relations } else { shape.n_relations }
 }
 
+/// Adds what negatives come from.
+fn add_sources(config: &Config, shape: &GraphShape, ledger: &mut Ledger) -> Result<(), Error> {
+    let (sampler, n_train) = (sample::find(&config.negative_sampler)?, shape.n_triples[0]);
+    match sampler.source() {
+        Source::Everywhere => {}
+        Source::Range => {
+            let bytes = Pools::bytes_of_relations(shape.n_relations, n_train);
+            ledger.add("ranges of relations", count_in_words(2 * n_train), "u32", bytes);
+        }
+        Source::Neighbourhood => {
+            let bytes = Pools::bytes_of_neighbourhoods(shape.n_entities);
+            ledger.add("neighbourhoods", count_in_words(shape.n_entities), "u32", bytes);
+        }
+    }
+    if sampler.n_relations() > 0 {
+        let bytes = Alternatives::bytes_for(shape.n_relations, n_train);
+        ledger.add("like relations", count_in_words(shape.n_relations), "f64", bytes);
+    }
+    Ok(())
+}
+
 /// Adds known answers: while they are built, the sorted rows stand beside one side.
 fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64, weighted: bool) {
     let bytes = Adjacency::bytes_for(n_entities, n, weighted);
@@ -131,10 +154,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
     add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
     let most = if form.over_all() { 2 * n_train } else { 0 };
-    if sample::find(&config.negative_sampler)?.constrains() {
-        let bytes = Ranges::bytes_for(shape.n_relations, n_train);
-        ledger.add("ranges of relations", count_in_words(2 * n_train), "u32", bytes);
-    }
+    add_sources(config, shape, &mut ledger)?;
     ledger.add("portions of answers", count_in_words(most), "u32", 12 * most);
     let sorting = 16 * (n_train + n_valid);
     if n_valid > 0 {

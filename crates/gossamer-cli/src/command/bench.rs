@@ -280,7 +280,14 @@ impl<'a> Measuring<'a> {
         let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
         let mut learner = Learner::new(model, method.optimiser);
         let (triples, adjacency, side_weights) = (&self.triples, &self.adjacency, None);
-        let examples = Examples { triples, adjacency, portions, side_weights, ranges: None };
+        let examples = Examples {
+            triples,
+            adjacency,
+            portions,
+            side_weights,
+            pools: None,
+            alternatives: None,
+        };
         let n_items = form.n_items(examples);
         let mut losses = Vec::new();
         // Items far from each other, so that a batch is as mixed as a shuffled one.

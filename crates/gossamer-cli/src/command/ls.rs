@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::{ArgMatches, Command as Clap};
 use gossamer::config::{ALIASES, SETTINGS};
 use gossamer::recipe::Recipe;
+use gossamer::sample::Source;
 use gossamer::{evaluate, form, loss, recipe, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
@@ -59,6 +60,14 @@ fn of_recipe(recipe: &'static Recipe) -> Entry {
     }
 }
 
+/// Trains with a negative sampler.
+fn sampler(name: &str) -> String {
+    let near = sample::find(name).is_ok_and(|found| found.source() == Source::Neighbourhood);
+    let vectors = if near { " --neighbours descriptions/entity.npy" } else { "" };
+    let form = "--form negative-sampling --shared-negatives false";
+    format!("gossamer train graph/ {form} --negative-sampler {name}{vectors} -o run/")
+}
+
 /// Every entry of every registry, in order.
 pub fn entries() -> Vec<Entry> {
     let setting = |key: &'static str| {
@@ -66,11 +75,6 @@ pub fn entries() -> Vec<Entry> {
     };
     let with_sampling = |name: &str| {
         format!("gossamer train graph/ --form negative-sampling --loss {name} -o run/")
-    };
-    let sampler = |name: &str| {
-        format!(
-            "gossamer train graph/ --form negative-sampling --negative-sampler {name} --shared-negatives false -o run/"
-        )
     };
     let judged = |_: &str| "gossamer evaluate run/".to_string();
     let mut all = Vec::new();

@@ -58,6 +58,11 @@ impl Command for Train {
                 "Relation rows to start from, in the same way",
             ))
             .arg(option(
+                "neighbours",
+                "FILE.npy",
+                "Vectors of entities, such as of their descriptions, for --negative-sampler near",
+            ))
+            .arg(option(
                 "seeds",
                 "N",
                 "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
@@ -77,18 +82,20 @@ impl Command for Train {
         let plan = train_plan(&config, &shape, &context.machine)?;
         context.say(&output::ledger(&plan.ledger));
         let out = path(arguments, "output");
-        let vectors = [("init", false), ("init-relations", true)].into_iter().filter_map(
-            |(name, relations)| {
-                let array = PathBuf::from(text(arguments, name)?);
-                Some(Vectors { names: names_beside(&array), array, relations })
-            },
-        );
+        let vectors = |(name, relations)| {
+            let array = PathBuf::from(text(arguments, name)?);
+            Some(Vectors { names: names_beside(&array), array, relations })
+        };
         let mut request = TrainRequest {
             config,
             out: out.clone(),
             replace: arguments.get_flag("force"),
             save_every: saving(arguments)?,
-            vectors: vectors.collect(),
+            vectors: [("init", false), ("init-relations", true)]
+                .into_iter()
+                .filter_map(vectors)
+                .collect(),
+            neighbours: vectors(("neighbours", false)),
         };
         let tensorboard = arguments.get_flag("tensorboard");
         let Some(seeds) = number::<u64>(arguments, "seeds")? else {

@@ -333,7 +333,7 @@ fn past_half_turns(z: f32) -> f32 {
 fn sine_of_turn<S: Steps>(z: f32) -> f32 {
     let square = z * z;
     let mut sum = -0.007_370_43;
-    for factor in [0.082_145_89, -0.599_264_53, 2.550_164, -5.167_712_7, std::f32::consts::PI] {
+    for factor in [0.082_145_89, -0.599_264_5, 2.550_164, -5.167_712_7, std::f32::consts::PI] {
         sum = S::mul_add(sum, square, factor);
     }
     sum * z

@@ -76,6 +76,7 @@ settings! {
     form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
     label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
+    dropout: f32, "1", "part of the known entity's and the relation's floats that is zero in a step, the others growing";
     reciprocal: bool, "true or false", "give each relation a second row for predicting heads";
     precision: Precision, "f32 or bf16", "factors of products over all entities; bf16 is faster where the processor has it";
     optimiser: String, "name", "optimiser";
@@ -155,6 +156,7 @@ impl Config {
             form: habits.form.into(),
             loss: habits.loss.into(),
             label_smoothing: 0.0,
+            dropout: 0.0,
             reciprocal: habits.reciprocal,
             precision: Precision::F32,
             optimiser: habits.optimiser.into(),
@@ -290,6 +292,10 @@ impl Config {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let what = format!("{} is no part of a label", self.label_smoothing);
             return Err(wrong("label_smoothing", what, "write a number from 0 to 1, such as 0.1"));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let what = format!("{} is no part of a row that can be dropped", self.dropout);
+            return Err(wrong("dropout", what, "write a number from 0 to below 1, such as 0.1"));
         }
         for (key, value) in [
             ("regularisation", self.regularisation),

@@ -5,7 +5,8 @@ use gossamer_graph::cardinality::AnswerCounts;
 use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Adjacency, Side, Triples};
 
-use super::ranges::Ranges;
+use super::alternatives::Alternatives;
+use super::pools::Pools;
 use crate::model::Asked;
 
 /// What is learned from.
@@ -21,7 +22,9 @@ pub struct Examples<'a> {
     /// the same.
     pub side_weights: Option<&'a [[f32; 2]]>,
     /// What negatives are drawn from; none: all entities.
-    pub ranges: Option<&'a Ranges>,
+    pub pools: Option<&'a Pools>,
+    /// The relations that stand against each positive's own; none: none do.
+    pub alternatives: Option<&'a Alternatives>,
 }
 
 /// The weights of a relation's queries for heads and for tails, from its answers per query: the
@@ -158,6 +161,11 @@ impl Batch {
         batch
     }
 
+    /// Adds queries that have no answer of their own and no weight.
+    pub fn push_unanswered(&mut self, asked: impl Iterator<Item = Asked>) {
+        asked.for_each(|asked| self.push(asked, &[], None, false));
+    }
+
     /// How many queries.
     pub fn len(&self) -> usize {
         self.asked.len()
@@ -224,7 +232,14 @@ mod tests {
         adjacency: &'a Adjacency,
         portions: &'a [Portion],
     ) -> Examples<'a> {
-        Examples { triples, adjacency, portions, side_weights: None, ranges: None }
+        Examples {
+            triples,
+            adjacency,
+            portions,
+            side_weights: None,
+            pools: None,
+            alternatives: None,
+        }
     }
 
     #[test]

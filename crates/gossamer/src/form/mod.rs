@@ -14,7 +14,9 @@ use crate::{loss, sample};
 
 pub mod batch;
 pub mod met;
-pub mod ranges;
+pub mod neighbourhoods;
+pub mod pools;
+pub mod alternatives;
 pub mod relation_prediction;
 pub mod step;
 pub mod over_all;
@@ -83,8 +85,8 @@ pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
             hint: "use softmax-cross-entropy, or form negative-sampling".into(),
         });
     }
-    let constrains = sample::find(&config.negative_sampler)?.constrains();
-    if !form.over_all() && constrains && config.shared_negatives {
+    let own = sample::find(&config.negative_sampler)?.own();
+    if !form.over_all() && own && config.shared_negatives {
         return Err(Error::Setting {
             key: "negative_sampler".into(),
             what: format!("{} draws for each query apart", config.negative_sampler),

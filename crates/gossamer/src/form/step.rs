@@ -7,7 +7,7 @@
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
 use gossamer_machine::parallel::Workers;
-use gossamer_machine::{Buffer, InstructionSet, Machine};
+use gossamer_machine::{Address, Buffer, InstructionSet, Machine, Purpose};
 use gossamer_tensor::optim::on_sphere::OnSphere;
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::schedule::{self, Schedule};
@@ -16,6 +16,7 @@ use crate::config::{Config, Precision};
 use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
 use crate::model::Model;
+use crate::model::dropout::Dropout;
 use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
 use crate::score::Coordinates;
@@ -45,6 +46,8 @@ pub struct Method<'a> {
     pub regulariser: &'a dyn Regulariser,
     /// Its weight.
     pub regularisation: f32,
+    /// Part of known rows and conditions that is dropped.
+    pub dropout: f32,
     /// Weight of predicting each triple's relation.
     pub relation_prediction: f32,
     /// How much more, or less, a penalty on queries weighs than one on answers.
@@ -85,6 +88,7 @@ impl Method<'_> {
             label_smoothing: config.label_smoothing,
             regulariser: regulariser::find(&config.regulariser)?,
             regularisation: config.regularisation,
+            dropout: config.dropout,
             relation_prediction: config.relation_prediction,
             query_regularisation: config.query_regularisation,
             sampler: sample::find(&config.negative_sampler)?,
@@ -93,6 +97,12 @@ impl Method<'_> {
             seed: config.seed,
             kept_bytes,
         })
+    }
+
+    /// What is dropped in the step after so many; nothing where nothing is.
+    pub fn dropped(&self, steps: u64) -> Option<Dropout> {
+        let address = Address::new(self.seed, Purpose::Dropout, steps);
+        (self.dropout > 0.0).then_some(Dropout { part: self.dropout, address })
     }
 
     /// The method when a part of the run (0 … 1) is done: the learning rate is the schedule's.
@@ -168,13 +178,10 @@ pub fn finish<S>(
     batch: &Batch,
     scored: Scored<'_, S>,
 ) -> StepLoss {
+    let dropout = method.dropped(learner.steps);
     learner.steps += 1;
-    let step = optim::Step {
-        learning_rate: method.learning_rate,
-        number: learner.steps,
-        instruction_set: machine.instruction_set,
-    };
-    let isa = machine.instruction_set;
+    let (isa, number) = (machine.instruction_set, learner.steps);
+    let step = optim::Step { learning_rate: method.learning_rate, number, instruction_set: isa };
     let (entity_kind, relation_kind) = learner.model.function.coordinates();
     let at_queries = method.regulariser.looks() == Looks::AtQueries;
     let mut query_gradient = scored.query_gradient;
@@ -182,7 +189,8 @@ pub fn finish<S>(
     if at_queries {
         query_penalty = regularise_queries(method, batch, scored.queries, &mut query_gradient);
     }
-    let (known, condition) = fold_backward(&learner.model, machine, batch, &query_gradient);
+    let (known, condition) =
+        fold_backward(&learner.model, machine, batch, &query_gradient, dropout);
     let entity_uses = batch.entity_uses(!at_queries);
     let relation_uses = if at_queries { Vec::new() } else { relation_uses(&learner.model, batch) };
     let entity = Penalty::new(method, batch.total, entity_kind, &entity_uses);
@@ -267,6 +275,7 @@ fn fold_backward(
     machine: &Machine,
     batch: &Batch,
     gradient: &[f32],
+    dropout: Option<Dropout>,
 ) -> (SparseRows, SparseRows) {
     /// Most queries whose shares of one condition's gradient are summed by one thread.
     const QUERIES: usize = 64;
@@ -298,7 +307,8 @@ fn fold_backward(
         for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
             for (query, known) in queries.iter().zip(&mut known) {
                 let gradient = &gradient[query * query_width..][..query_width];
-                model.fold_backward(batch.asked[*query], gradient, known, condition);
+                let dropout = dropout.map(|dropout| (dropout, *query as u32));
+                model.fold_backward(batch.asked[*query], gradient, dropout, [known, condition]);
             }
         }
     });

@@ -7,6 +7,7 @@
 //! | `tables.safetensors` | tensors `entity` and `relation`, f32, rows in the order of ids |
 //! | `metrics.jsonl` | a line per epoch |
 //! | `graph/` | the graph it was learned from: names, labels, known answers |
+//! | `neighbourhoods.txt` | with near negatives: each entity's neighbourhood, a number per line |
 //! | `checkpoint-N/` | only while training: what resuming needs |
 //!
 //! *Invariant:* a run folder is complete in itself; a model in memory has finite rows.
@@ -24,7 +25,10 @@ use crate::error::Error;
 use crate::score::{Folded, Initial, ScoreFunction};
 use crate::table::Table;
 
+pub mod dropout;
 pub mod file;
+
+use dropout::Dropout;
 
 /// The kind of folder that a finished run is.
 pub const RUN: &str = "run";
@@ -128,35 +132,56 @@ impl Model {
     pub fn fold(&self, asked: &[Asked], out: &mut [f32]) {
         let widths = self.function.widths(self.dim);
         for (asked, query) in asked.iter().zip(out.chunks_exact_mut(widths.query)) {
-            let (side, relation) = self.condition(*asked);
-            let (known, condition) = (self.entities.row(asked.known), self.relations.row(relation));
+            let (side, known, condition) = self.rows(*asked);
             self.function.fold(side, known, condition, query);
         }
     }
 
-    /// Queries (queries × width), folded by all threads.
-    pub fn folded(&self, machine: &Machine, asked: &[Asked]) -> Buffer {
+    /// Queries (queries × width), folded by all threads from what dropout leaves.
+    pub fn folded(&self, machine: &Machine, asked: &[Asked], dropout: Option<Dropout>) -> Buffer {
         /// Queries of a task: enough to be worth a hand-over.
         const QUERIES: usize = 64;
         let width = self.query_width();
         let mut queries = machine.buffers.room(asked.len() * width);
         let tasks = asked.chunks(QUERIES).zip(queries.chunks_mut(QUERIES * width));
-        machine.workers.each(tasks.collect(), |(asked, queries)| self.fold(asked, queries));
+        let tasks = tasks.enumerate().collect();
+        machine.workers.each(tasks, |(task, (asked, queries))| {
+            let Some(dropout) = dropout else { return self.fold(asked, queries) };
+            let rows = asked.iter().zip(queries.chunks_exact_mut(width));
+            for (number, (asked, query)) in (task * QUERIES..).zip(rows) {
+                let (side, known, condition) = self.rows(*asked);
+                let left = dropout.of(number as u32, known, condition);
+                self.function.fold(side, &left.known, &left.condition, query);
+            }
+        });
         queries
     }
 
-    /// Turns the gradient of one query into those of its known row and its condition (added).
+    /// The side to fold towards, and what a query is folded from.
+    fn rows(&self, asked: Asked) -> (Side, &[f32], &[f32]) {
+        let (side, relation) = self.condition(asked);
+        (side, self.entities.row(asked.known), self.relations.row(relation))
+    }
+
+    /// Turns the gradient of one query into those of its known row and its condition (added);
+    /// dropout comes with the query's number in its step.
     pub fn fold_backward(
         &self,
         asked: Asked,
         gradient: &[f32],
-        known_gradient: &mut [f32],
-        condition_gradient: &mut [f32],
+        dropout: Option<(Dropout, u32)>,
+        [known_gradient, condition_gradient]: [&mut [f32]; 2],
     ) {
-        let (side, relation) = self.condition(asked);
-        let (known, condition) = (self.entities.row(asked.known), self.relations.row(relation));
-        let rows = Folded { known, condition, gradient };
-        self.function.fold_backward(side, rows, known_gradient, condition_gradient);
+        let (side, known, condition) = self.rows(asked);
+        let Some((dropout, number)) = dropout else {
+            let rows = Folded { known, condition, gradient };
+            return self.function.fold_backward(side, rows, known_gradient, condition_gradient);
+        };
+        let left = dropout.of(number, known, condition);
+        let (mut of_known, mut of_condition) = (vec![0.0; known.len()], vec![0.0; condition.len()]);
+        let rows = Folded { known: &left.known, condition: &left.condition, gradient };
+        self.function.fold_backward(side, rows, &mut of_known, &mut of_condition);
+        left.add_back([&of_known, &of_condition], [known_gradient, condition_gradient]);
     }
 }
 

@@ -8,7 +8,20 @@ gossamer_machine::registry!("negative sampler", Sampler:
     uniform::Uniform,
     bernoulli::Bernoulli,
     type_constrained::TypeConstrained,
+    near::Near,
+    relation_similar::RelationSimilar,
 );
+
+/// Where negatives come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// All entities.
+    Everywhere,
+    /// The entities of the asked side of the relation.
+    Range,
+    /// The entities around the answer.
+    Neighbourhood,
+}
 
 /// Draws negatives.
 pub trait Sampler: Sync {
@@ -24,9 +37,17 @@ pub trait Sampler: Sync {
     fn weighs_sides(&self) -> bool {
         false
     }
-    /// True if it draws among the entities of the asked side of the relation alone.
-    fn constrains(&self) -> bool {
-        false
+    /// Where entities are drawn from.
+    fn source(&self) -> Source {
+        Source::Everywhere
+    }
+    /// How many other relations stand against each positive, beside entities.
+    fn n_relations(&self) -> usize {
+        0
+    }
+    /// True if each query's negatives are its own.
+    fn own(&self) -> bool {
+        self.source() != Source::Everywhere || self.n_relations() > 0
     }
     /// Fills `out` with numbers below `n`, with replacement: places among the entities to draw
     /// from. `row` is the query, or the block of queries that shares them.

@@ -6,7 +6,7 @@
 
 use gossamer_machine::Address;
 
-use super::{Sampler, uniform::Uniform};
+use super::{Sampler, Source, uniform::Uniform};
 
 /// Entities of the asked side of the relation, each equally likely.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl Sampler for TypeConstrained {
         "Krompaß, Baier, Tresp: Type-Constrained Representation Learning in Knowledge Graphs \
          (ISWC 2015)"
     }
-    fn constrains(&self) -> bool {
-        true
+    fn source(&self) -> Source {
+        Source::Range
     }
     fn draw(&self, address: Address, row: u32, n: u32, out: &mut [u32]) {
         Uniform.draw(address, row, n, out);

@@ -10,22 +10,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gossamer_graph::Snapshot;
+use gossamer_machine::file::write_whole;
 use gossamer_machine::folder::{remove_folder, seal, set_aside, share};
 use gossamer_machine::{FileError, Machine, Observer};
 use gossamer_tensor::optim;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::form::neighbourhoods::Neighbourhoods;
 use crate::form::step::Learner;
 use crate::model::Model;
 use crate::plan::{GraphShape, train_plan};
+use crate::sample::{self, Source};
 
 pub mod checkpoint;
 pub mod vectors;
 pub mod session;
 
 use checkpoint::Standing;
-use session::Session;
+use session::{NEIGHBOURHOODS, Session};
+use vectors::Placed;
 
 /// What to train, and where to keep it.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct TrainRequest {
     pub save_every: Duration,
     /// Rows to start from instead of random ones.
     pub vectors: Vec<vectors::Vectors>,
+    /// Vectors of entities, around which the sampler `near` finds negatives.
+    pub neighbours: Option<vectors::Vectors>,
 }
 
 impl Default for TrainRequest {
@@ -51,6 +57,7 @@ impl Default for TrainRequest {
             replace: false,
             save_every: Duration::from_secs(300),
             vectors: Vec::new(),
+            neighbours: None,
         }
     }
 }
@@ -89,7 +96,11 @@ pub fn train(
         });
     }
     let plan = train_plan(config, &shape, machine)?;
+    let neighbourhoods = find_neighbourhoods(graph, request, machine)?;
     begin_folder(graph, request)?;
+    if let Some(found) = neighbourhoods {
+        write_whole(&request.out.join(NEIGHBOURHOODS), found.to_text().as_bytes())?;
+    }
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
     let mut model = Model::initial(config, n_entities, n_relations)?;
     for vectors in &request.vectors {
@@ -136,6 +147,7 @@ pub fn resume(
         replace: false,
         save_every,
         vectors: Vec::new(),
+        neighbours: None,
     };
     observer.log(&format!(
         "resuming in epoch {} at step {}",
@@ -144,6 +156,30 @@ pub fn resume(
     ));
     let session = Session::new(&graph, &config, &plan, &request, machine, observer)?;
     session.go_on(resumed.learner, resumed.standing, resumed.best)
+}
+
+/// The neighbourhoods that the sampler draws from, where it does.
+fn find_neighbourhoods(
+    graph: &Snapshot,
+    request: &TrainRequest,
+    machine: &Machine,
+) -> Result<Option<Neighbourhoods>, Error> {
+    let sampler = sample::find(&request.config.negative_sampler)?;
+    match (sampler.source() == Source::Neighbourhood, &request.neighbours) {
+        (false, None) => Ok(None),
+        (true, Some(vectors)) => {
+            let Placed { rows, width, place_of } = vectors.of_entities(graph, machine)?;
+            Ok(Some(Neighbourhoods::find(rows, width, &place_of, machine)))
+        }
+        (true, None) => Err(Error::Request {
+            what: format!("{} negatives need vectors of the entities", sampler.name()),
+            hint: "--neighbours FILE.npy, with names in FILE.txt".into(),
+        }),
+        (false, Some(_)) => Err(Error::Request {
+            what: format!("{} negatives use no vectors", sampler.name()),
+            hint: "--negative-sampler near uses those of --neighbours".into(),
+        }),
+    }
 }
 
 /// Makes the run folder and shares the graph's files with it.

@@ -17,12 +17,18 @@ use super::{Outcome, TrainRequest};
 use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::{Candidates, Judge, Scores};
+use crate::form::alternatives::Alternatives;
 use crate::form::batch::{Examples, Portion, portions, side_weights};
-use crate::form::ranges::Ranges;
+use crate::form::neighbourhoods::Neighbourhoods;
+use crate::form::pools::Pools;
 use crate::form::step::{Learner, Method};
 use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
 use crate::plan::Plan;
+use crate::sample::Source;
+
+/// The file of a run that has a line for each entity: the number of its neighbourhood.
+pub const NEIGHBOURHOODS: &str = "neighbourhoods.txt";
 
 /// A run under way.
 pub struct Session<'a> {
@@ -36,7 +42,8 @@ pub struct Session<'a> {
     adjacency: Adjacency,
     portions: Vec<Portion>,
     side_weights: Option<Vec<[f32; 2]>>,
-    ranges: Option<Ranges>,
+    pools: Option<Pools>,
+    alternatives: Option<Alternatives>,
     /// Validation triples, and what the filter knows while choosing: train and valid.
     valid: Option<(Vec<[u32; 3]>, Adjacency)>,
 }
@@ -68,7 +75,16 @@ impl<'a> Session<'a> {
         });
         let method = Method::new(config, plan.kept_bytes, machine.instruction_set)?;
         let n_relations = graph.relations().len();
-        let (weighs, constrains) = (method.sampler.weighs_sides(), method.sampler.constrains());
+        let sampler = method.sampler;
+        let alike = || Alternatives::new(n_entities, n_relations, &train);
+        let pools = match sampler.source() {
+            Source::Everywhere => None,
+            Source::Range => Some(Pools::of_relations(n_relations, &train)),
+            Source::Neighbourhood => {
+                let found = neighbourhoods(&request.out, n_entities)?;
+                Some(Pools::of_neighbourhoods(found))
+            }
+        };
         Ok(Self {
             config,
             request,
@@ -76,8 +92,9 @@ impl<'a> Session<'a> {
             observer,
             method,
             form: form::of(config)?,
-            side_weights: weighs.then(|| side_weights(n_relations, &train)),
-            ranges: constrains.then(|| Ranges::new(n_relations, &train)),
+            side_weights: sampler.weighs_sides().then(|| side_weights(n_relations, &train)),
+            pools,
+            alternatives: (sampler.n_relations() > 0).then(alike),
             train,
             portions: portions(&adjacency, config.answers),
             adjacency,
@@ -91,7 +108,8 @@ impl<'a> Session<'a> {
             adjacency: &self.adjacency,
             portions: &self.portions,
             side_weights: self.side_weights.as_deref(),
-            ranges: self.ranges.as_ref(),
+            pools: self.pools.as_ref(),
+            alternatives: self.alternatives.as_ref(),
         }
     }
 
@@ -307,4 +325,13 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The neighbourhoods that were found when the run began.
+fn neighbourhoods(run: &Path, n_entities: usize) -> Result<Neighbourhoods, Error> {
+    let path = run.join(NEIGHBOURHOODS);
+    let text = fs::read_to_string(&path).map_err(FileError::io("read", &path))?;
+    Neighbourhoods::read(&text, n_entities).ok_or_else(|| {
+        FileError::corrupt(&path, 0, format!("no number for each of {n_entities} entities")).into()
+    })
 }

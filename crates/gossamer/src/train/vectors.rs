@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use gossamer_graph::{Names, Snapshot};
+use gossamer_machine::Machine;
 use gossamer_machine::file::read_whole;
 
 use crate::error::Error;
@@ -24,59 +25,89 @@ pub struct Vectors {
     pub relations: bool,
 }
 
+/// Rows of a file, and where each id's row stands among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// (n × width).
+    pub rows: Vec<f32>,
+    /// Floats of a row.
+    pub width: usize,
+    /// By id; none where no name claims a row.
+    pub place_of: Vec<Option<usize>>,
+}
+
 impl Vectors {
+    fn wrong(&self, what: String, hint: &str) -> Error {
+        Error::Request { what: format!("{}: {what}", self.array.display()), hint: hint.into() }
+    }
+
+    /// Reads the rows and finds each name; `n` ids have a row at most, and where names are of
+    /// relations, second rows may follow the first.
+    fn read(&self, graph: &Snapshot, n: usize) -> Result<Placed, Error> {
+        let bytes = read_whole(&self.array)?;
+        let (rows, n_rows, width) = parse_npy(&bytes).ok_or_else(|| {
+            let what = "this is no .npy file of f32 or f64 rows";
+            self.wrong(what.into(), "save it with numpy.save, in C order")
+        })?;
+        let names = String::from_utf8_lossy(&read_whole(&self.names)?).into_owned();
+        let names: Vec<&str> = names.lines().map(|line| line.trim_end_matches('\r')).collect();
+        let vocab = if self.relations { graph.relations() } else { graph.entities() };
+        let doubled = n == 2 * vocab.len() && n_rows == 2 * names.len();
+        if n_rows != names.len() && !doubled {
+            let what = format!("{n_rows} rows, but {} names", names.len());
+            return Err(self.wrong(what, "one name per line and row"));
+        }
+        let mut place_of = vec![None; n];
+        for (place, name) in names.iter().enumerate() {
+            let id = find(vocab, name, if self.relations { "relation" } else { "entity" })?;
+            place_of[id as usize] = Some(place);
+            if doubled {
+                place_of[id as usize + vocab.len()] = Some(place + names.len());
+            }
+        }
+        if !rows.iter().all(|value| value.is_finite()) {
+            return Err(self.wrong("a value is no number".into(), "replace NaN and infinity"));
+        }
+        Ok(Placed { rows, width, place_of })
+    }
+
     /// Puts the rows where their names say.
     ///
     /// # Errors
     /// [`Error::Request`] with what does not fit.
     pub fn put(&self, graph: &Snapshot, model: &mut Model) -> Result<(), Error> {
-        let wrong = |what: String, hint: &str| Error::Request {
-            what: format!("{}: {what}", self.array.display()),
-            hint: hint.into(),
-        };
-        let bytes = read_whole(&self.array)?;
-        let (rows, n_rows, width) = parse_npy(&bytes).ok_or_else(|| {
-            wrong(
-                "this is no .npy file of f32 or f64 rows".into(),
-                "save it with numpy.save, in C order",
-            )
-        })?;
-        let names = String::from_utf8_lossy(&read_whole(&self.names)?).into_owned();
-        let names: Vec<&str> = names.lines().map(|line| line.trim_end_matches('\r')).collect();
-        let (vocab, table): (&Names, &mut Table) = if self.relations {
-            (graph.relations(), &mut model.relations)
-        } else {
-            (graph.entities(), &mut model.entities)
-        };
+        let table: &mut Table =
+            if self.relations { &mut model.relations } else { &mut model.entities };
+        let Placed { rows, width, place_of } = self.read(graph, table.n_rows())?;
         if width != table.width() {
             let what = format!("rows of {width} floats, the model has {}", table.width());
-            return Err(wrong(
-                what,
-                "a complex coordinate takes two floats: real parts, then imaginary",
-            ));
-        }
-        let doubled = self.relations && model.reciprocal && n_rows == 2 * names.len();
-        if n_rows != names.len() && !doubled {
-            let what = format!("{n_rows} rows, but {} names", names.len());
-            return Err(wrong(what, "one name per line and row"));
-        }
-        let mut place_of = vec![None; table.n_rows()];
-        for (place, name) in names.iter().enumerate() {
-            let id = find(vocab, name, if self.relations { "relation" } else { "entity" })?;
-            place_of[id as usize] = Some(place);
-            if doubled {
-                place_of[id as usize + model.n_relations] = Some(place + names.len());
-            }
+            let hint = "a complex coordinate takes two floats: real parts, then imaginary";
+            return Err(self.wrong(what, hint));
         }
         let old = table.clone();
         *table = Table::filled(old.n_rows(), width, |id, row| match place_of[id as usize] {
             Some(place) => row.copy_from_slice(&rows[place * width..][..width]),
             None => row.copy_from_slice(old.row(id)),
         });
-        if !table.is_finite() {
-            return Err(wrong("a value is no number".into(), "replace NaN and infinity"));
-        }
         Ok(())
+    }
+
+    /// Reads the rows of entities.
+    ///
+    /// # Errors
+    /// [`Error::Request`] with what does not fit, or where there are none or they pass the budget.
+    pub fn of_entities(&self, graph: &Snapshot, machine: &Machine) -> Result<Placed, Error> {
+        // The file's bytes, and the rows made of them.
+        let bytes = 2 * std::fs::metadata(&self.array).map_or(0, |found| found.len());
+        if let Some(budget) = machine.budget_bytes.filter(|budget| *budget < bytes) {
+            let what = format!("reading it takes {bytes} bytes, the budget is {budget}");
+            return Err(self.wrong(what, "give shorter vectors or a larger budget"));
+        }
+        let placed = self.read(graph, graph.entities().len())?;
+        if placed.rows.is_empty() {
+            return Err(self.wrong("there are no rows".into(), "one row for each name"));
+        }
+        Ok(placed)
     }
 }
 

@@ -56,6 +56,7 @@ pub fn trial(seed: u64, trial: u32, graph: (u64, u64)) -> Result<Config, Error> 
         config.dim /= 2;
     }
     config.schedule = "linear".into();
+    config.dropout = draw.one_of(10, &[0.0, 0.0, 0.1, 0.2]);
     config.batch = 1 << draw.one_of(2, &[5, 6, 7, 8, 9, 10]);
     let rate = config.learning_rate;
     config.learning_rate = draw.between(3, 0.3 * rate, 3.0 * rate);

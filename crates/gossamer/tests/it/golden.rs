@@ -162,9 +162,9 @@ fn step(
     let form = form::find(&config.form).unwrap();
     // Cut small, so that equal queries meet in a batch.
     let portions = portions(&adjacency, 2);
-    let (side_weights, ranges) = (None, None);
+    let (side_weights, pools, alternatives) = (None, None, None);
     let (triples, adjacency, portions) = (&triples, &adjacency, &portions[..]);
-    let examples = Examples { triples, adjacency, portions, side_weights, ranges };
+    let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
     let items: Vec<u64> = match given["queries"].as_array() {
         Some(queries) => queries.iter().map(|query| place_of(adjacency, query)).collect(),
         None => (0..form.n_items(examples)).collect(),

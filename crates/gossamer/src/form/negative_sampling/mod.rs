@@ -11,11 +11,13 @@ use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::kernel::Similarity;
 use gossamer_tensor::kernel::similarity::Columns;
 
-use super::ranges::Ranges;
+use super::pools::Pools;
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
 use crate::form::step::{Learner, Method, StepLoss};
+use crate::model::Asked;
+use crate::sample;
 
 mod shared;
 mod own;
@@ -55,14 +57,26 @@ impl TrainingForm for NegativeSampling {
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let batch = Batch::of_pairs(examples, items);
-        let queries = learner.model.folded(machine, &batch.asked);
+        let mut batch = Batch::of_pairs(examples, items);
+        let n_relations = method.sampler.n_relations();
+        if let Some(alternatives) = examples.alternatives {
+            // Each positive's entities once more, joined by other relations.
+            let address = Address::new(method.seed, Purpose::Alternative, learner.steps);
+            let asked = batch.asked.clone();
+            batch.push_unanswered((0u32..).zip(asked).flat_map(|(query, asked)| {
+                (0..n_relations as u32).map(move |place| {
+                    let relation = alternatives.draw(asked.relation, address, query, place);
+                    Asked { relation, ..asked }
+                })
+            }));
+        }
+        let queries = learner.model.folded(machine, &batch.asked, method.dropped(learner.steps));
         let step = if method.shared_negatives { shared::step } else { own::step };
         step(
             learner,
             method,
             machine,
-            Asking { batch: &batch, ranges: examples.ranges, queries: &queries },
+            Asking { batch: &batch, n: items.len(), pools: examples.pools, queries: &queries },
         )
     }
 
@@ -70,7 +84,9 @@ impl TrainingForm for NegativeSampling {
         let (batch, width) = (config.batch as u64, shape.widths.query as u64);
         let words = format!("{} × {}", config.batch, shape.widths.query);
         let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
-        ledger.add("queries", words, "f32", 4 * batch * rows + 24 * batch);
+        let relations =
+            sample::find(&config.negative_sampler).map_or(0, |s| s.n_relations() as u64);
+        ledger.add("queries", words, "f32", batch * (1 + relations) * (4 * rows + 24));
         let negatives = config.negatives as u64;
         let words = format!("{} × {}", config.batch, config.negatives);
         let gathered = 4 * width * (negatives + QUERIES as u64);
@@ -80,7 +96,7 @@ impl TrainingForm for NegativeSampling {
             ledger.add("candidate gradients", words, "f32", 12 * width * rows);
         } else {
             // A pair while it is made, sorted, and kept.
-            ledger.add("pairs", words, "f32", 3 * 16 * batch * (negatives + 1));
+            ledger.add("pairs", words, "f32", 3 * 16 * batch * (negatives + 1 + relations));
         }
         let scratch = gathered + scores;
         let words = format!("{} × {} × {}", shape.n_threads, config.negatives, shape.widths.query);
@@ -96,8 +112,10 @@ impl TrainingForm for NegativeSampling {
 #[derive(Clone, Copy)]
 struct Asking<'a> {
     batch: &'a Batch,
+    /// Queries that have an answer; the others bring a relation that stands against theirs.
+    n: usize,
     queries: &'a [f32],
-    ranges: Option<&'a Ranges>,
+    pools: Option<&'a Pools>,
 }
 
 /// What both ways to sample look at.
@@ -106,8 +124,9 @@ struct Work<'a> {
     method: &'a Method<'a>,
     machine: &'a Machine,
     batch: &'a Batch,
+    n: usize,
     queries: &'a [f32],
-    ranges: Option<&'a Ranges>,
+    pools: Option<&'a Pools>,
     columns: Columns,
     similarity: Similarity,
     address: Address,
@@ -118,11 +137,11 @@ impl<'a> Work<'a> {
         learner: &'a Learner,
         method: &'a Method<'a>,
         machine: &'a Machine,
-        Asking { batch, queries, ranges }: Asking<'a>,
+        Asking { batch, n, queries, pools }: Asking<'a>,
     ) -> Self {
         let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
         let address = Address::new(method.seed, Purpose::Negative, learner.steps);
-        Self { learner, method, machine, batch, queries, ranges, columns, similarity, address }
+        Self { learner, method, machine, batch, n, queries, pools, columns, similarity, address }
     }
 
     /// Draws the negatives of a query, or of the queries that share them.
@@ -153,6 +172,8 @@ impl<'a> Work<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::alternatives::Alternatives;
+    use crate::sample::Source;
     use gossamer_graph::{Adjacency, Triples};
 
     /// The entities whose rows a step changed.
@@ -176,18 +197,90 @@ mod tests {
         let before = model.entities.clone();
         let mut learner = Learner::new(model, method.optimiser);
         let adjacency = Adjacency::build(N_ENTITIES, &[triples]);
-        let ranges = Ranges::new(2, triples);
+        let (pools, sampler) = (Pools::of_relations(2, triples), method.sampler);
+        let alternatives = Alternatives::new(N_ENTITIES, 2, triples);
         let examples = Examples {
             triples,
             adjacency: &adjacency,
             portions: &[],
             side_weights: None,
-            ranges: method.sampler.constrains().then_some(&ranges),
+            pools: (sampler.source() == Source::Range).then_some(&pools),
+            alternatives: (sampler.n_relations() > 0).then_some(&alternatives),
         };
         let items: Vec<u64> = (0..2 * triples.len() as u64).collect();
         NegativeSampling.step(&mut learner, examples, &items, &method, &machine);
         let entities = 0..N_ENTITIES as u32;
         entities.filter(|id| learner.model.entities.row(*id) != before.row(*id)).collect()
+    }
+
+    /// A step with like relations, from rows of which one float is moved by this much; the loss
+    /// and the model after it.
+    fn step_with_relations(
+        model: &str,
+        (table, id, place): (usize, u32, usize),
+        more: f32,
+    ) -> (f64, [crate::table::Table; 2]) {
+        let mut config = Config::for_model(model).unwrap();
+        for (key, value) in [
+            ("dim", "4"),
+            ("form", "negative-sampling"),
+            ("loss", "softmax-cross-entropy"),
+            ("negative_sampler", "relation-similar"),
+            ("shared_negatives", "false"),
+            ("regularisation", "0"),
+            ("negatives", "3"),
+            ("dropout", "0.25"),
+            ("optimiser", "sgd"),
+            ("learning_rate", "1"),
+            ("initial", "0.5"),
+        ] {
+            config.set(key, value).unwrap();
+        }
+        let triples = Triples::from_rows((0..6).flat_map(|i| [[i, 0, i + 1], [i, 1, 9]]).collect());
+        let (machine, adjacency) = (Machine::new(2, None), Adjacency::build(10, &[&triples]));
+        let method = Method::new(&config, 0, machine.instruction_set).unwrap();
+        let mut model = crate::Model::initial(&config, 10, 3).unwrap();
+        let moved = [&mut model.entities, &mut model.relations][table].clone();
+        let moved = crate::table::Table::filled(moved.n_rows(), moved.width(), |row, out| {
+            out.copy_from_slice(moved.row(row));
+            out[place] += if row == id { more } else { 0.0 };
+        });
+        *[&mut model.entities, &mut model.relations][table] = moved;
+        let mut learner = Learner::new(model, method.optimiser);
+        let examples = Examples {
+            triples: &triples,
+            adjacency: &adjacency,
+            portions: &[],
+            side_weights: None,
+            pools: None,
+            alternatives: Some(&Alternatives::new(10, 3, &triples)),
+        };
+        let loss = NegativeSampling.step(&mut learner, examples, &[0, 2, 16], &method, &machine);
+        (loss.sum / loss.weight, [learner.model.entities, learner.model.relations])
+    }
+
+    #[test]
+    fn like_relations_and_dropout_have_the_gradients_of_their_loss() {
+        for model in ["distmult", "transe-l2", "mure"] {
+            let mut others = 0;
+            for spot in [(0, 1, 2), (0, 9, 0), (1, 0, 1), (1, 1, 3)] {
+                let (table, id, place) = spot;
+                let before = {
+                    let config =
+                        Config { dim: 4, initial: 0.5, ..Config::for_model(model).unwrap() };
+                    let model = crate::Model::initial(&config, 10, 3).unwrap();
+                    [model.entities, model.relations][table].row(id)[place]
+                };
+                let gradient =
+                    before - step_with_relations(model, spot, 0.0).1[table].row(id)[place];
+                let [up, down] = [1e-2, -1e-2].map(|more| step_with_relations(model, spot, more).0);
+                let slope = (up - down) / 2e-2;
+                let error = (slope - f64::from(gradient)).abs();
+                assert!(error < 1e-3, "{model} {spot:?}: {slope} {gradient}");
+                others += usize::from(spot == (1, 1, 3) && gradient != 0.0);
+            }
+            assert_eq!(others, 1, "{model}: a relation that no query asks for is met");
+        }
     }
 
     #[test]

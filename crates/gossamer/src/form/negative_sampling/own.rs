@@ -65,69 +65,98 @@ impl<'a> Room<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Draws the negatives of one query, from its relation's range where there are ranges.
+    /// Draws the negatives of one query, from its pool where it has one.
     fn draw_own(&self, query: usize, negatives: &mut [u32]) {
-        let asked = self.batch.asked[query];
-        match self.ranges.map(|ranges| ranges.of(asked.relation, asked.side)) {
-            // One that holds the answer alone has nothing to tell it from.
-            Some(range) if range.len() > 1 => {
-                let n = range.len() as u32;
-                self.method.sampler.draw(self.address, query as u32, n, negatives);
-                negatives.iter_mut().for_each(|place| *place = range[*place as usize]);
-            }
-            _ => self.draw(query, negatives),
-        }
+        /// Rows of random numbers from here on are for what comes from all entities.
+        const EVERYWHERE: usize = 1 << 31;
+        let Some(pools) = self.pools else { return self.draw(query, negatives) };
+        let Some(pool) = pools.of(self.batch.asked[query], self.answer(query)) else {
+            return self.draw(query, negatives);
+        };
+        let (near, others) = negatives.split_at_mut(pools.share(negatives.len()));
+        self.method.sampler.draw(self.address, query as u32, pool.len() as u32, near);
+        near.iter_mut().for_each(|place| *place = pool[*place as usize]);
+        self.draw(query | EVERYWHERE, others);
     }
 
     /// The loss, the queries' gradient, and which queries met which entities.
     fn own(&self) -> (f64, Buffer, MetByRow) {
-        let (n, width, of_query) =
-            (self.batch.len(), self.columns.queries.width, self.method.n_negatives + 1);
-        let mut query_gradient = self.machine.buffers.room(n * width);
-        let mut losses = vec![0.0; n];
-        let mut met = vec![Met::default(); n * of_query];
-        let tasks = met.chunks_mut(TASK * of_query).zip(query_gradient.chunks_mut(TASK * width));
-        let tasks = tasks.zip(losses.chunks_mut(TASK)).enumerate().collect();
-        self.machine.workers.each_with(tasks, Room::default, |room, (task, (out, losses))| {
-            let (met, gradients) = out;
+        let width = self.columns.queries.width;
+        let relations = self.method.sampler.n_relations();
+        let of_query = self.method.n_negatives + 1 + relations;
+        let mut query_gradient = self.machine.buffers.room(self.batch.len() * width);
+        let (answered, unanswered) = query_gradient.split_at_mut(self.n * width);
+        let mut losses = vec![0.0; self.n];
+        let mut met = vec![Met::default(); self.n * of_query];
+        let mut unanswered = unanswered.chunks_mut((TASK * relations * width).max(1));
+        let tasks = met.chunks_mut(TASK * of_query).zip(answered.chunks_mut(TASK * width));
+        let tasks = tasks.zip(losses.chunks_mut(TASK)).enumerate();
+        let tasks = tasks.map(|(task, ((met, gradients), losses))| {
+            (task, met, [gradients, unanswered.next().unwrap_or_default()], losses)
+        });
+        self.machine.workers.each_with(tasks.collect(), Room::default, |room, task| {
+            let (task, met, [gradients, others], losses) = task;
             gradients.fill(0.0);
+            others.fill(0.0);
+            let others = &mut others.chunks_exact_mut((relations * width).max(1));
             let out = met.chunks_exact_mut(of_query).zip(gradients.chunks_exact_mut(width));
             for (query, ((met, gradient), loss)) in (task * TASK..).zip(out.zip(losses)) {
-                *loss = self.own_query(query, room, met, gradient);
+                *loss =
+                    self.own_query(query, room, met, [gradient, others.next().unwrap_or_default()]);
             }
         });
         let n_entities = self.learner.model.entities.n_rows();
         (losses.iter().sum(), query_gradient, MetByRow::new(met, n_entities))
     }
 
-    /// Scores a query's candidates; returns its loss.
+    /// Scores a query's candidates and its other relations; returns its loss.
     fn own_query(
         &self,
         query: usize,
         room: &mut Room<'a>,
         met: &mut [Met],
-        gradient: &mut [f32],
+        [gradient, others]: [&mut [f32]; 2],
     ) -> f64 {
-        let isa = self.machine.instruction_set;
-        room.ids.resize(met.len(), 0);
+        let (isa, similarity) = (self.machine.instruction_set, self.similarity);
+        let n = self.method.n_negatives + 1;
+        room.ids.resize(n, 0);
         room.ids[0] = self.answer(query);
         self.draw_own(query, &mut room.ids[1..]);
         room.rights.clear();
         room.rights.extend(room.ids.iter().map(|id| self.candidate(*id)));
         room.scores.resize(met.len(), 0.0);
-        let span = self.columns.queries;
-        let row = span.slice(&self.queries[query * span.width..]);
-        self.similarity.scores(isa, row, &room.rights, &mut room.scores);
+        let row = self.query(query);
+        let (scores, other_scores) = room.scores.split_at_mut(n);
+        similarity.scores(isa, row, &room.rights, scores);
+        let answer = [room.rights[0]];
+        let first_other = self.n + query * other_scores.len();
+        for (other, score) in (first_other..).zip(other_scores.chunks_mut(1)) {
+            similarity.scores(isa, self.query(other), &answer, score);
+        }
         room.coefficients.clear();
         room.coefficients.extend_from_slice(&room.scores);
         let (loss, slope) = self.judge(query, room.scores[0], &mut room.coefficients[1..]);
         room.coefficients[0] = slope;
-        self.similarity.add_to_query(isa, &room.pairs(row), span.slice_mut(gradient));
-        let found = room.ids.iter().zip(&room.scores).zip(&room.coefficients);
-        for (met, ((row, score), coefficient)) in met.iter_mut().zip(found) {
-            let (row, score, coefficient) = (*row, *score, *coefficient);
+        let span = self.columns.queries;
+        similarity.add_to_query(isa, &room.pairs(row), span.slice_mut(gradient));
+        for (place, gradient) in others.chunks_exact_mut(span.width).enumerate() {
+            let found = [&room.coefficients[n + place..], &room.scores[n + place..]];
+            let pairs = Pairs::new(self.query(first_other + place), &answer, found, 0, [1, 1]);
+            similarity.add_to_query(isa, &pairs, span.slice_mut(gradient));
+        }
+        let found = room.scores.iter().zip(&room.coefficients);
+        for (place, (met, (score, coefficient))) in met.iter_mut().zip(found).enumerate() {
+            let other = place.checked_sub(n).map(|other| (room.ids[0], first_other + other));
+            let (row, query) = other.unwrap_or_else(|| (room.ids[place], query));
+            let (score, coefficient) = (*score, *coefficient);
             *met = Met { row, query: query as u32, score, coefficient };
         }
         loss
+    }
+
+    /// What of a query is compared.
+    fn query(&self, query: usize) -> &'a [f32] {
+        let span = self.columns.queries;
+        span.slice(&self.queries[query * span.width..])
     }
 }

@@ -48,7 +48,7 @@ pub fn step(
     machine: &Machine,
 ) -> StepLoss {
     let Some(over_all) = method.loss.over_all() else { return StepLoss::default() };
-    let questions = Questions::new(&learner.model, machine, batch, method.label_smoothing);
+    let questions = Questions::new(learner, machine, batch, method);
     match (questions.similarity, method.precision) {
         (Similarity::Dot, Precision::F32) => {
             let blocks = Products::<f32>::new(&questions);
@@ -396,8 +396,8 @@ mod tests {
         let adjacency = Adjacency::build(n_entities as usize, &[&triples]);
         let portions = portions(&adjacency, 4);
         let (adjacency, portions, side_weights) = (&adjacency, &portions[..], None);
-        let (triples, ranges) = (&triples, None);
-        let examples = Examples { triples, adjacency, portions, side_weights, ranges };
+        let (triples, pools, alternatives) = (&triples, None, None);
+        let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
         let items: Vec<u64> = (0..37).collect();
         let batch = Batch::of_portions(examples, &items);
         let first = step(&mut learner, &batch, &method, &machine);

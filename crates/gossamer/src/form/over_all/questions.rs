@@ -4,7 +4,7 @@ use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 
 use crate::form::batch::Batch;
-use crate::model::Model;
+use crate::form::step::{Learner, Method};
 use crate::table::Panel;
 
 /// The queries of a batch, and what a label means.
@@ -20,9 +20,15 @@ pub struct Questions<'a> {
 }
 
 impl<'a> Questions<'a> {
-    pub fn new(model: &Model, machine: &'a Machine, batch: &'a Batch, smoothing: f32) -> Self {
+    pub fn new(
+        learner: &Learner,
+        machine: &'a Machine,
+        batch: &'a Batch,
+        method: &Method<'_>,
+    ) -> Self {
+        let (model, smoothing) = (&learner.model, method.label_smoothing);
         let columns = model.columns();
-        let queries = model.folded(machine, &batch.asked);
+        let queries = model.folded(machine, &batch.asked, method.dropped(learner.steps));
         let similarity = model.function.similarity();
         let n_entities = model.entities.n_rows() as f32;
         Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
