@@ -4,15 +4,17 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command as Clap};
+use gossamer::evaluate::bits::{Stored, stored};
 use gossamer::evaluate::compare::Spread;
 use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, Scores, evaluate, metric};
 use gossamer::plan::evaluate_plan;
 use gossamer::{Error, Run, Side, Split};
+use gossamer_machine::ledger::bytes_in_words;
 use serde_json::{Value, json};
 
 use super::compare::runs_in;
 use super::report::write_run_page;
-use super::{Command, folder, number, option, path, text};
+use super::{Command, flag, folder, number, option, path, text};
 use crate::exit::Failure;
 use crate::output::{self, count, score_cells, score_headings, scores_json};
 use crate::terminal::Context;
@@ -50,6 +52,10 @@ impl Command for Evaluate {
                 "Only the entities named in this file compete, one per line",
             ))
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
+            .arg(flag(
+                "bits",
+                "Also count the bits about the training triples that the tables store",
+            ))
     }
     fn keeps_budget(&self) -> bool {
         true
@@ -90,16 +96,34 @@ impl Command for Evaluate {
             let page = run.path.join(crate::report::FILE);
             write_run_page(Run::open(&run.path)?, Some(("test", &evaluation)), &page, context)?;
         }
+        let bits = arguments.get_flag("bits");
+        let stored = bits.then(|| stored(&run, &context.machine, context)).transpose()?;
         if context.json {
             let mut value = evaluation_json(&run, &evaluation)?;
             value["plan"] = output::ledger_json(&plan.ledger);
             value["peak_bytes"] = crate::terminal::peak_bytes().into();
+            if let Some(of) = stored {
+                let (bits, bytes, per_byte) = (of.bits, of.table_bytes, of.per_byte());
+                value["stored"] =
+                    json!({"bits": bits, "table_bytes": bytes, "bits_per_byte": per_byte});
+            }
             context.print(&value.to_string());
         } else {
             context.print(&evaluation_text(&run, &evaluation)?);
+            stored.iter().for_each(|stored| context.print(&stored_in_words(stored)));
         }
         Ok(())
     }
+}
+
+/// What the tables store, for people.
+fn stored_in_words(stored: &Stored) -> String {
+    let (bytes, of_triple) = (stored.table_bytes, stored.bits / stored.n_triples.max(1) as f64);
+    format!(
+        "stored: {:.2} bits in a byte of {} of tables; {of_triple:.2} bits per training triple",
+        stored.per_byte(),
+        bytes_in_words(bytes)
+    )
 }
 
 /// Every seed's metrics, and their mean with its 95 % interval.

@@ -16,6 +16,7 @@ use crate::model::{Model, Run};
 pub mod baseline;
 pub mod metric;
 pub mod rank;
+pub mod bits;
 pub mod calibration;
 pub mod classify;
 pub mod compare;
