@@ -1,0 +1,34 @@
+"""What the measuring scripts share: the program, and where and when something was measured."""
+
+import os
+import pathlib
+import platform
+import subprocess
+
+HOUSE = pathlib.Path(__file__).resolve().parent.parent
+GOSSAMER = str(HOUSE / "target" / "release" / "gossamer")
+
+
+def run(*words):
+    """What a command says; it must succeed."""
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def build():
+    """Builds what stands here now."""
+    run("cargo", "build", "--release", "--quiet", "--manifest-path", str(HOUSE / "Cargo.toml"))
+
+
+def machine():
+    """The processor and its cores."""
+    model = platform.processor()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def commit():
+    """The commit that stands here."""
+    return run("git", "-C", str(HOUSE), "rev-parse", "--short", "HEAD").strip()
