@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::form::alternatives::Alternatives;
 use crate::form::pools::Pools;
 use crate::form::{self, StepShape, relation_prediction};
+use crate::model::conditions;
 use crate::sample;
 use crate::sample::Source;
 use crate::score::Widths;
@@ -92,7 +93,18 @@ fn common(
     ledger.add("entity rows", words(rows, widths.entity), "f32", bytes);
     let bytes = Table::bytes_for(relations, widths.relation as u64);
     ledger.add("relation rows", words(relations, widths.relation), "f32", bytes);
+    if let Some([rows, width]) = core(config)? {
+        ledger.add("core", words(rows, width as usize), "f32", Table::bytes_for(rows, width));
+    }
     Ok((ledger, widths))
+}
+
+/// Rows and width of the core, where the score function has one.
+fn core(config: &Config) -> Result<Option<[u64; 2]>, Error> {
+    let function = config.score_function()?;
+    let (rows, width) =
+        (function.widths(config.dim).relation, function.condition_width(config.dim));
+    Ok((rows != width).then_some([rows as u64, width as u64]))
 }
 
 fn relation_rows(config: &Config, shape: &GraphShape) -> u64 {
@@ -127,13 +139,24 @@ fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64,
 }
 
 /// Bytes of ranking: a block of queries and a panel of scores per thread, and the ranks.
-fn add_ranking(ledger: &mut Ledger, widths: &Widths, n_threads: u64, n_triples: u64) {
+fn add_ranking(
+    config: &Config,
+    ledger: &mut Ledger,
+    n_threads: u64,
+    n_triples: u64,
+) -> Result<(), Error> {
+    let widths = config.score_function()?.widths(config.dim);
     let (queries, width) = (RANKED_QUERIES as u64, widths.query as u64);
     let product = 4 * (PANEL_ROWS as u64 + queries) * width;
     let bytes = n_threads * (4 * queries * (width + PANEL_ROWS as u64) + product);
     let words = format!("{n_threads} × {RANKED_QUERIES} × {PANEL_ROWS}");
     ledger.add("panel of scores", words, "f32", bytes);
     ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
+    if let Some([_, width]) = core(config)? {
+        let words = format!("{n_threads} × {RANKED_QUERIES} × {width}");
+        ledger.add("ranked conditions", words, "f32", 4 * n_threads * queries * width);
+    }
+    Ok(())
 }
 
 /// The plan of a training run.
@@ -149,6 +172,13 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     let rows = relation_rows(config, shape);
     let bytes = state(shape.n_entities, widths.entity) + state(rows, widths.relation);
     ledger.add("optimiser state", config.optimiser.clone(), "f32", bytes);
+    if let Some([floats, width]) = core(config)? {
+        let bytes = Table::bytes_for(floats, optimiser.state_width(width as usize) as u64);
+        ledger.add("core's state", config.optimiser.clone(), "f32", bytes);
+        let n = rows.min(config.batch as u64);
+        let bytes = 4 * conditions::floats_for(n, floats, width);
+        ledger.add("conditions", format!("{} × {width}", count_in_words(n)), "f32", bytes);
+    }
     let [n_train, n_valid, _] = shape.n_triples;
     let bytes = Triples::bytes_for(n_train, shape.weighted) + Triples::bytes_for(n_valid, false);
     ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
@@ -166,7 +196,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
     // Sorting happens before the first step, ranking between steps: the larger of each counts.
     let mut ranking = Ledger::default();
-    add_ranking(&mut ranking, &widths, n_threads, n_valid.min(config.validation_limit as u64));
+    add_ranking(config, &mut ranking, n_threads, n_valid.min(config.validation_limit as u64))?;
     let wanted = form.most_kept_bytes(config, &step).min(KEPT_BYTES);
     let with_kept = |kept_bytes: u64| {
         let mut whole = ledger.clone();
@@ -204,7 +234,7 @@ fn too_small(asked: u64, ledger: Ledger) -> Error {
 /// [`Error::BudgetTooSmall`].
 pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, widths) = common(config, &shape, machine)?;
+    let (mut ledger, _) = common(config, &shape, machine)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
     add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
@@ -214,7 +244,7 @@ pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Re
     ledger.add("mirrored pairs", count_in_words(n_train), "u32", 32 * n_train);
     let n_threads = machine.workers.n_threads() as u64;
     let judged = shape.n_triples[1].max(shape.n_triples[2]);
-    add_ranking(&mut ledger, &widths, n_threads, judged);
+    add_ranking(config, &mut ledger, n_threads, judged)?;
     within(machine, ledger)
 }
 
@@ -224,12 +254,12 @@ pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Re
 /// [`Error::BudgetTooSmall`].
 pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, widths) = common(config, &shape, machine)?;
+    let (mut ledger, _) = common(config, &shape, machine)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
     add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
     ledger.add("sorting", count_in_words(n), "u32", 16 * n);
-    add_ranking(&mut ledger, &widths, machine.workers.n_threads() as u64, 0);
+    add_ranking(config, &mut ledger, machine.workers.n_threads() as u64, 0)?;
     within(machine, ledger)
 }
 

@@ -42,6 +42,8 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("distmult", true, 0.0),
         ("transe", true, 0.0),
         ("rotate", false, 0.0),
+        ("hake", false, 0.0),
+        ("tucker", true, 0.0),
     ]
     .into_iter()
     .enumerate()

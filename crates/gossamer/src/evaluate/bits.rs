@@ -87,7 +87,7 @@ fn cross_entropy(
     let asked: Vec<Asked> = queries.iter().map(asked).collect();
     let m = asked.len();
     let mut folded = vec![0.0; m * columns.queries.width];
-    model.fold(&asked, &mut folded);
+    model.fold(machine, &asked, &mut folded);
     let packed = similarity.pack(&folded, columns);
     let (mut sums, mut scores) = (vec![LogSumExp::EMPTY; m], vec![0.0; m * PANEL_ROWS]);
     let mut of_answers = 0.0;
@@ -131,7 +131,7 @@ mod tests {
         for query in (0..known.n_queries()).map(|query| known.query(query)) {
             let asked = Asked { side: query.side, known: query.known, relation: query.relation };
             let mut folded = vec![0.0; 3];
-            model.fold(&[asked], &mut folded);
+            model.fold(&Machine::new(1, None), &[asked], &mut folded);
             let score = |id: u32| -> f64 {
                 let row = model.entities.row(id).iter();
                 row.zip(&folded).map(|(e, q)| f64::from(*e) * f64::from(*q)).sum()

@@ -122,7 +122,7 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
     let scores = machine.workers.map(parts.len(), |part| {
         let mut query = vec![0.0; model.query_width()];
         let mut score = |asked: Asked, answer: u32| {
-            model.fold(&[asked], &mut query);
+            model.fold(machine, &[asked], &mut query);
             let row = model.entities.row(answer);
             let (packed, mut out) = (similarity.pack(&query, columns), [0.0]);
             let isa = machine.instruction_set;

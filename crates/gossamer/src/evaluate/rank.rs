@@ -184,7 +184,7 @@ impl Judge<'_> {
         let (width, row_width) = (columns.queries.width, columns.rows.width);
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
         let mut queries = vec![0.0; questions.len() * width];
-        self.model.fold(&asked, &mut queries);
+        self.model.fold(self.machine, &asked, &mut queries);
         let (m, packed) = (questions.len(), similarity.pack(&queries, columns));
         let thresholds: Vec<f32> = questions
             .iter()
@@ -309,7 +309,11 @@ mod tests {
         let score = |h: u32, t: u32| {
             let (given, asked_for) = if side == Side::Tail { (h, t) } else { (t, h) };
             let mut query = vec![0.0; model.query_width()];
-            model.fold(&[Asked { side, known: given, relation }], &mut query);
+            model.fold(
+                &Machine::new(1, None),
+                &[Asked { side, known: given, relation }],
+                &mut query,
+            );
             let row = model.entities.row(asked_for);
             let mut out = [0.0];
             let isa = gossamer_machine::InstructionSet::detect();

@@ -9,13 +9,14 @@
 use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, Buffer, InstructionSet, Machine, Purpose};
 use gossamer_tensor::optim::on_sphere::OnSphere;
-use gossamer_tensor::optim::{self, Optimiser};
+use gossamer_tensor::optim::{self, Optimiser, Step};
 use gossamer_tensor::schedule::{self, Schedule};
 
 use crate::config::{Config, Precision};
 use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
 use crate::model::Model;
+use crate::model::conditions::Conditions;
 use crate::model::dropout::Dropout;
 use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
@@ -23,7 +24,7 @@ use crate::score::Coordinates;
 use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
 
 use super::batch::{Batch, summed};
-use super::relation_prediction;
+use super::relation_prediction::{self, Found};
 
 /// The parts of a configuration that a step needs, found in their registries.
 #[derive(Clone, Copy)]
@@ -130,6 +131,8 @@ pub struct Learner {
     pub entity_state: Table,
     /// State of the relation rows.
     pub relation_state: Table,
+    /// State of the core.
+    pub core_state: Table,
     /// Steps done.
     pub steps: u64,
     /// What a step keeps between its passes; room that is used again and again.
@@ -141,7 +144,8 @@ impl Learner {
     pub fn new(model: Model, optimiser: &dyn Optimiser) -> Self {
         let entity_state = model.entities.state(optimiser);
         let relation_state = model.relations.state(optimiser);
-        Self { model, entity_state, relation_state, steps: 0, kept: Vec::new() }
+        let core_state = model.core.state(optimiser);
+        Self { model, entity_state, relation_state, core_state, steps: 0, kept: Vec::new() }
     }
 }
 
@@ -214,7 +218,7 @@ pub fn finish<S>(
     let onto_sphere = OnSphere(method.optimiser);
     let unit = learner.model.function.unit_entities();
     let of_entities: &dyn Optimiser = if unit { &onto_sphere } else { method.optimiser };
-    let Learner { model, entity_state, relation_state, .. } = learner;
+    let Learner { model, entity_state, .. } = &mut *learner;
     model.entities.apply(
         entity_state,
         &machine.workers,
@@ -223,21 +227,45 @@ pub fn finish<S>(
         scored.scratch,
         &gradient,
     );
-    let relation_gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-        condition.add_to(isa, part.ids, out);
-        beside.relations.add_to(isa, part.ids, out);
-        relation.add_gradient(part, out);
-    };
-    model.relations.apply(
-        relation_state,
-        &machine.workers,
-        (method.optimiser, &step),
-        Touched::Some(&rows::union(&[&condition.ids, &beside.relations.ids])),
-        || (),
-        &relation_gradient,
-    );
+    change_relations(learner, machine, (method.optimiser, &step), condition, (&beside, &relation));
     let sum = scored.loss + beside.loss + penalty * f64::from(batch.total);
     StepLoss { sum, weight: f64::from(batch.total) }
+}
+
+/// Changes relation rows, and the core where there is one, by the gradients of conditions.
+fn change_relations(
+    learner: &mut Learner,
+    machine: &Machine,
+    optimiser: (&dyn Optimiser, &Step),
+    condition: SparseRows,
+    (beside, penalty): (&Found, &Penalty<'_>),
+) {
+    let isa = machine.instruction_set;
+    let Learner { model, relation_state, core_state, .. } = learner;
+    let (rows, of_core) = match model.core.n_rows() {
+        0 => (condition, None),
+        _ => {
+            let (rows, of_core) = Conditions::backward(model, machine, &condition);
+            (rows, Some(of_core))
+        }
+    };
+    let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+        rows.add_to(isa, part.ids, out);
+        beside.relations.add_to(isa, part.ids, out);
+        penalty.add_gradient(part, out);
+    };
+    let ids = rows::union(&[&rows.ids, &beside.relations.ids]);
+    let touched = Touched::Some(&ids);
+    model.relations.apply(relation_state, &machine.workers, optimiser, touched, || (), &gradient);
+    if let Some(of_core) = of_core {
+        let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+            out.copy_from_slice(
+                &of_core[part.ids[0] as usize * model.function.condition_width(model.dim)..]
+                    [..out.len()],
+            );
+        };
+        model.core.apply(core_state, &machine.workers, optimiser, Touched::All, || (), &gradient);
+    }
 }
 
 /// How much each relation row is used, by id.
@@ -281,7 +309,10 @@ fn fold_backward(
     const QUERIES: usize = 64;
     /// Sums of a task: enough to be worth a hand-over.
     const SUMS: usize = 8;
-    let (known_width, condition_width) = (model.entities.width(), model.relations.width());
+    let known_width = model.entities.width();
+    let condition_width = model.function.condition_width(model.dim);
+    let relations = model.relation_rows(&batch.asked);
+    let made = Conditions::of(model, machine, relations);
     let query_width = model.query_width();
     let condition = |query: &usize| model.condition(batch.asked[*query]).1;
     let mut order: Vec<usize> = (0..batch.len()).collect();
@@ -308,7 +339,8 @@ fn fold_backward(
             for (query, known) in queries.iter().zip(&mut known) {
                 let gradient = &gradient[query * query_width..][..query_width];
                 let dropout = dropout.map(|dropout| (dropout, *query as u32));
-                model.fold_backward(batch.asked[*query], gradient, dropout, [known, condition]);
+                let out = [known, &mut *condition];
+                model.fold_backward(batch.asked[*query], gradient, made.as_ref(), dropout, out);
             }
         }
     });

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `manifest` | the files and their checksums |
 //! | `config.toml` | the configuration, complete |
-//! | `tables.safetensors` | tensors `entity` and `relation`, f32, rows in the order of ids |
+//! | `tables.safetensors` | tensors `entity` and `relation`, with some models `core`; f32, rows in the order of ids |
 //! | `metrics.jsonl` | a line per epoch |
 //! | `graph/` | the graph it was learned from: names, labels, known answers |
 //! | `neighbourhoods.txt` | with near negatives: each entity's neighbourhood, a number per line |
@@ -25,9 +25,11 @@ use crate::error::Error;
 use crate::score::{Folded, Initial, ScoreFunction};
 use crate::table::Table;
 
+pub mod conditions;
 pub mod dropout;
 pub mod file;
 
+use conditions::Conditions;
 use dropout::Dropout;
 
 /// The kind of folder that a finished run is.
@@ -62,6 +64,9 @@ pub struct Model {
     pub entities: Table,
     /// Relation rows.
     pub relations: Table,
+    /// What relation rows are multiplied with before a fold: a row for each float of theirs; empty
+    /// where a relation's row is its own condition.
+    pub core: Table,
 }
 
 impl std::fmt::Debug for dyn ScoreFunction {
@@ -82,6 +87,7 @@ impl Model {
         let widths = function.widths(config.dim);
         let (entity, relation) = config.initial_values()?;
         let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
+        let width = function.condition_width(config.dim);
         let unit = function.unit_entities();
         let table = |n_rows, width, values, table| {
             let address = Address::new(config.seed, Purpose::Initial, table);
@@ -99,7 +105,22 @@ impl Model {
             n_relations,
             entities: table(n_entities, widths.entity, entity, ENTITIES),
             relations: table(rows, widths.relation, relation, 1 + ENTITIES),
+            core: table(
+                core_rows(function, config.dim),
+                width,
+                function.initial_core(),
+                2 + ENTITIES,
+            ),
         })
+    }
+
+    /// Its tables, by the names they have in files.
+    pub fn tables(&self) -> Vec<(&'static str, &Table)> {
+        let mut tables = vec![("entity", &self.entities), ("relation", &self.relations)];
+        if self.core.n_rows() > 0 {
+            tables.push(("core", &self.core));
+        }
+        tables
     }
 
     /// The side to fold towards and the relation row to fold with.
@@ -128,13 +149,22 @@ impl Model {
         Columns { queries: part(queries), rows: part(rows) }
     }
 
-    /// Folds queries into `out` (queries × width).
-    pub fn fold(&self, asked: &[Asked], out: &mut [f32]) {
-        let widths = self.function.widths(self.dim);
-        for (asked, query) in asked.iter().zip(out.chunks_exact_mut(widths.query)) {
-            let (side, known, condition) = self.rows(*asked);
+    /// Folds queries into `out` (queries × width), on the caller's thread.
+    pub fn fold(&self, machine: &Machine, asked: &[Asked], out: &mut [f32]) {
+        let conditions = Conditions::here(self, machine, self.relation_rows(asked));
+        self.fold_with(conditions.as_ref(), asked, out);
+    }
+
+    fn fold_with(&self, conditions: Option<&Conditions>, asked: &[Asked], out: &mut [f32]) {
+        for (asked, query) in asked.iter().zip(out.chunks_exact_mut(self.query_width())) {
+            let (side, known, condition) = self.rows(*asked, conditions);
             self.function.fold(side, known, condition, query);
         }
+    }
+
+    /// The relation row of each query.
+    pub fn relation_rows(&self, asked: &[Asked]) -> Vec<u32> {
+        asked.iter().map(|asked| self.condition(*asked).1).collect()
     }
 
     /// Queries (queries × width), folded by all threads from what dropout leaves.
@@ -144,12 +174,16 @@ impl Model {
         let width = self.query_width();
         let mut queries = machine.buffers.room(asked.len() * width);
         let tasks = asked.chunks(QUERIES).zip(queries.chunks_mut(QUERIES * width));
+        let conditions = Conditions::of(self, machine, self.relation_rows(asked));
+        let conditions = conditions.as_ref();
         let tasks = tasks.enumerate().collect();
         machine.workers.each(tasks, |(task, (asked, queries))| {
-            let Some(dropout) = dropout else { return self.fold(asked, queries) };
+            let Some(dropout) = dropout else {
+                return self.fold_with(conditions, asked, queries);
+            };
             let rows = asked.iter().zip(queries.chunks_exact_mut(width));
             for (number, (asked, query)) in (task * QUERIES..).zip(rows) {
-                let (side, known, condition) = self.rows(*asked);
+                let (side, known, condition) = self.rows(*asked, conditions);
                 let left = dropout.of(number as u32, known, condition);
                 self.function.fold(side, &left.known, &left.condition, query);
             }
@@ -158,9 +192,15 @@ impl Model {
     }
 
     /// The side to fold towards, and what a query is folded from.
-    fn rows(&self, asked: Asked) -> (Side, &[f32], &[f32]) {
+    fn rows<'a>(
+        &'a self,
+        asked: Asked,
+        conditions: Option<&'a Conditions>,
+    ) -> (Side, &'a [f32], &'a [f32]) {
         let (side, relation) = self.condition(asked);
-        (side, self.entities.row(asked.known), self.relations.row(relation))
+        let own = || self.relations.row(relation);
+        let condition = conditions.map_or_else(own, |conditions| conditions.row(relation));
+        (side, self.entities.row(asked.known), condition)
     }
 
     /// Turns the gradient of one query into those of its known row and its condition (added);
@@ -169,10 +209,11 @@ impl Model {
         &self,
         asked: Asked,
         gradient: &[f32],
+        conditions: Option<&Conditions>,
         dropout: Option<(Dropout, u32)>,
         [known_gradient, condition_gradient]: [&mut [f32]; 2],
     ) {
-        let (side, known, condition) = self.rows(asked);
+        let (side, known, condition) = self.rows(asked, conditions);
         let Some((dropout, number)) = dropout else {
             let rows = Folded { known, condition, gradient };
             return self.function.fold_backward(side, rows, known_gradient, condition_gradient);
@@ -183,6 +224,12 @@ impl Model {
         self.function.fold_backward(side, rows, &mut of_known, &mut of_condition);
         left.add_back([&of_known, &of_condition], [known_gradient, condition_gradient]);
     }
+}
+
+/// Rows of a core: none where a relation's row is its own condition.
+fn core_rows(function: &dyn ScoreFunction, dim: usize) -> usize {
+    let width = function.widths(dim).relation;
+    if function.condition_width(dim) == width { 0 } else { width }
 }
 
 fn fill(values: Initial, address: Address, id: u32, row: &mut [f32]) {
@@ -266,6 +313,9 @@ impl Run {
         let rows = if self.config.reciprocal { 2 * n_relations } else { n_relations };
         let entities = take("entity", self.graph.entities().len(), widths.entity)?;
         let relations = take("relation", rows, widths.relation)?;
+        let (n, width) =
+            (core_rows(function, self.config.dim), function.condition_width(self.config.dim));
+        let core = if n == 0 { Table::zeroed(0, width) } else { take("core", n, width)? };
         Ok(Model {
             function,
             dim: self.config.dim,
@@ -273,6 +323,7 @@ impl Run {
             n_relations,
             entities,
             relations,
+            core,
         })
     }
 

@@ -86,7 +86,7 @@ impl Answerer {
         machine: &Machine,
     ) -> Vec<Answer> {
         let mut query = vec![0.0; self.model.query_width()];
-        self.model.fold(&[asked], &mut query);
+        self.model.fold(machine, &[asked], &mut query);
         let known = self.known.side(asked.side).of(asked.known, asked.relation);
         let is_known = |entity: u32| known.binary_search(&entity).is_ok();
         let itself = self.reflexive.contains(&asked.relation);

@@ -4,6 +4,9 @@
 //! closed list of `gossamer-tensor` compares the query with every candidate. Higher is more
 //! plausible, always.
 //!
+//! A condition is the relation's row, or with a core that row times the core
+//! ([`conditions`](crate::model::conditions)).
+//!
 //! *Invariant:* a score depends on rows alone. With reciprocal relations only tails are ever
 //! predicted: (?, r, t) is asked as (t, r⁻¹, ?), r⁻¹ having a row of its own.
 //! *Not here:* losses; scores have no margin and no sigmoid.
@@ -21,6 +24,7 @@ gossamer_machine::registry!("score function", ScoreFunction:
     simple::SimplE,
     cp::Cp,
     rescal::Rescal,
+    tucker::TuckEr,
     quate::QuatE,
     autosf::AUTO_SF,
     pairre::PairRE,
@@ -129,6 +133,10 @@ pub trait ScoreFunction: Sync {
     }
     /// Widths of the rows at this dim.
     fn widths(&self, dim: usize) -> Widths;
+    /// Floats of what is folded with: a relation's row, unless a core makes it of that row.
+    fn condition_width(&self, dim: usize) -> usize {
+        self.widths(dim).relation
+    }
     /// How a query is compared with a candidate.
     fn similarity(&self) -> Similarity;
     /// The floats of an entity's row with which it answers when tails are asked for; a query is
@@ -164,6 +172,10 @@ pub trait ScoreFunction: Sync {
     }
     /// What suits it.
     fn habits(&self) -> Habits;
+    /// First values of the core, where there is one.
+    fn initial_core(&self) -> Initial {
+        Initial::Uniform(0.0)
+    }
     /// First values of relation rows, where they differ from the entities'.
     fn initial_relation(&self) -> Option<Initial> {
         None
@@ -209,7 +221,7 @@ mod tests {
             let mut unequal = 0.0f32;
             for seed in 0..10 {
                 let (h, t) = (row(widths.entity, seed), row(widths.entity, 100 + seed));
-                let r = row(widths.relation, 200 + seed);
+                let r = row(function.condition_width(5), 200 + seed);
                 let tail = score(*function, Side::Tail, &h, &r, &t);
                 let head = score(*function, Side::Head, &h, &r, &t);
                 assert!((tail - head).abs() < 1e-5, "{}: {tail} {head}", function.name());
@@ -224,7 +236,7 @@ mod tests {
         for function in ALL {
             let widths = function.widths(5);
             assert_eq!(widths.query, function.similarity().query_width(widths.entity));
-            let (known, condition) = (row(widths.entity, 1), row(widths.relation, 2));
+            let (known, condition) = (row(widths.entity, 1), row(function.condition_width(5), 2));
             let mut query = vec![9.0; widths.query];
             function.fold(Side::Tail, &known, &condition, &mut query);
             let answering = function.answering(5);
@@ -239,11 +251,13 @@ mod tests {
         for function in ALL {
             let widths = function.widths(5);
             let (h, t) = (row(widths.entity, 1), row(widths.entity, 2));
-            let (one, two) = (row(widths.relation, 3), row(widths.relation, 4));
+            let n = function.condition_width(5);
+            let (one, two) = (row(n, 3), row(n, 4));
             let both: Vec<f32> = one.iter().zip(&two).map(|(a, b)| 2.0 * a - b).collect();
             let of = |r: &[f32]| score(*function, Side::Tail, &h, r, &t);
             let linear = (2.0 * of(&one) - of(&two) - of(&both)).abs() < 1e-5;
-            assert_eq!(linear, function.linear_in_relation(), "{}", function.name());
+            let direct = n == widths.relation;
+            assert_eq!(linear && direct, function.linear_in_relation(), "{}", function.name());
         }
     }
 
@@ -251,8 +265,9 @@ mod tests {
     fn fold_gradients_agree_with_finite_differences() {
         for function in ALL {
             let widths = function.widths(6);
+            let n = function.condition_width(6);
             for side in Side::BOTH {
-                let (known, condition) = (row(widths.entity, 1), row(widths.relation, 2));
+                let (known, condition) = (row(widths.entity, 1), row(n, 2));
                 let gradient = row(widths.query, 3);
                 let value = |known: &[f32], condition: &[f32]| -> f64 {
                     let mut query = vec![0.0; widths.query];
@@ -260,7 +275,7 @@ mod tests {
                     query.iter().zip(&gradient).map(|(q, g)| f64::from(*q) * f64::from(*g)).sum()
                 };
                 let folded = Folded { known: &known, condition: &condition, gradient: &gradient };
-                let (mut dk, mut dc) = (vec![0.0; widths.entity], vec![0.0; widths.relation]);
+                let (mut dk, mut dc) = (vec![0.0; widths.entity], vec![0.0; n]);
                 function.fold_backward(side, folded, &mut dk, &mut dc);
                 let step = 1e-2f32;
                 for i in 0..widths.entity {
@@ -275,7 +290,7 @@ mod tests {
                         function.name()
                     );
                 }
-                for i in 0..widths.relation {
+                for i in 0..n {
                     let (mut up, mut down) = (condition.clone(), condition.clone());
                     up[i] += step;
                     down[i] -= step;

@@ -81,12 +81,12 @@ pub fn save(
     let target = run.join(format!("{PREFIX}{number}"));
     let draft = Draft::create(KIND, &target, true)?;
     let model = &learner.model;
-    let tables = [
-        ("entity", &model.entities),
-        ("relation", &model.relations),
-        ("entity.state", &learner.entity_state),
-        ("relation.state", &learner.relation_state),
-    ];
+    let mut tables = model.tables();
+    tables.push(("entity.state", &learner.entity_state));
+    tables.push(("relation.state", &learner.relation_state));
+    if model.core.n_rows() > 0 {
+        tables.push(("core.state", &learner.core_state));
+    }
     file::write(&draft.path("tables.safetensors"), &tables, &BTreeMap::new())?;
     if let Some(best) = best {
         share(best, &draft.path("best.safetensors"))?;
@@ -150,6 +150,10 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
     };
     let mut model = Model::initial(&config, 0, 0)?;
     (model.entities, model.relations) = (take("entity")?, take("relation")?);
+    let mut core_state = model.core.clone();
+    if model.core.n_rows() > 0 {
+        (model.core, core_state) = (take("core")?, take("core.state")?);
+    }
     model.n_relations = n_relations;
     let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
     if (model.entities.n_rows(), model.relations.n_rows()) != (n_entities, rows) {
@@ -162,7 +166,8 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
     };
     let (entity_state, relation_state) = (take("entity.state")?, take("relation.state")?);
     let steps = number("steps");
-    let learner = Learner { model, entity_state, relation_state, steps, kept: Vec::new() };
+    let learner =
+        Learner { model, entity_state, relation_state, core_state, steps, kept: Vec::new() };
     let standing = Standing {
         epoch: number("epoch"),
         step: number("step"),

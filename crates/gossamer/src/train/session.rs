@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
             ("reciprocal".to_string(), self.config.reciprocal.to_string()),
             ("made_by".to_string(), concat!("gossamer ", env!("CARGO_PKG_VERSION")).to_string()),
         ]);
-        file::write(path, &[("entity", &model.entities), ("relation", &model.relations)], &about)
+        file::write(path, &model.tables(), &about)
     }
 
     /// Seals the run folder: from here on it is a finished run.

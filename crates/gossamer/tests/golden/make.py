@@ -1,7 +1,7 @@
 """Golden training runs for gossamer, computed independently with PyTorch.
 
 What it proves: one JSON per model (transe, transe-l2, distmult, complex,
-rotate, cp, simple, rescal, quate, autosf, pairre, mure, hake) holds, for every combination of objective, loss,
+rotate, cp, simple, rescal, quate, autosf, pairre, mure, hake, tucker) holds, for every combination of objective, loss,
 regulariser and optimiser listed in `cases`, the initial tables, the training
 steps with their losses, the gradient of the first step and the tables after the
 last step. The gradients come from automatic differentiation in float64, and are
@@ -53,13 +53,13 @@ N_STEPS = 10
 N_NEGATIVES = 5
 FLOAT32_TOLERANCE = 2e-5
 MODELS = ["transe", "transe-l2", "distmult", "complex", "rotate", "cp", "simple", "rescal", "quate", "autosf"]
-MODELS += ["pairre", "mure", "hake"]
+MODELS += ["pairre", "mure", "hake", "tucker"]
 OLD_MODELS = MODELS[:8]  # the others have fewer first cases, for shorter files
 FIRST_MODELS = MODELS[:5]  # their first cases have no field "label_smoothing"
 DISTANCE_MODELS = ("transe", "transe-l2", "rotate", "pairre", "mure", "hake")
 # Models with long rows, and how many k-vs-all cases their files have room for.
 LONG_MODELS = {"complex": 4, "cp": 6, "simple": 4, "rescal": 2, "quate": 2, "autosf": 2}
-LONG_MODELS |= {"pairre": 2, "mure": 2, "hake": 2}
+LONG_MODELS |= {"pairre": 2, "mure": 2, "hake": 2, "tucker": 2}
 FREE_RELATIONS = ("rotate", "quate", "hake")  # no penalty on relation rows
 FREE_ENTITIES = ("hake",)  # nor on entity rows
 UNIT_ENTITIES = ("pairre",)  # entity rows of length 1, after each step again
@@ -85,6 +85,14 @@ def relation_width(model):
     if model == "hake":
         return 3 * DIM + 2
     return 2 * DIM if model in ("complex", "simple", "pairre", "mure") else DIM
+
+
+def conditions(model, relation):
+    """What scores are made of: relation rows, or with tucker these times the core below them."""
+    if model != "tucker":
+        return relation
+    n = len(relation) - DIM * DIM
+    return relation[:n] @ relation[n:].reshape(DIM, DIM * DIM)
 
 
 def halves(rows):
@@ -128,7 +136,7 @@ def score(model, h, r, t):
         (h_head, h_tail), (t_head, t_tail) = halves(h), halves(t)
         forward, backward = halves(r)
         return 0.5 * ((h_head * forward * t_tail).sum(-1) + (t_head * backward * h_tail).sum(-1))
-    if model == "rescal":
+    if model in ("rescal", "tucker"):  # tucker's r is a condition
         matrix = r.reshape(*r.shape[:-1], DIM, DIM)
         return (h.unsqueeze(-1) * matrix * t.unsqueeze(-2)).sum((-2, -1))
     if model == "quate":
@@ -204,7 +212,7 @@ def query_vector(model, side, reciprocal, known, relation):
             start, end = (i, k) if tail else (k, i)
             query[end] = query[end] + known[start] * relation[j]
         return torch.cat(query)
-    if model == "rescal":
+    if model in ("rescal", "tucker"):
         matrix = relation.reshape(DIM, DIM)
         return known @ matrix if tail else matrix @ known
     raise ValueError(model)
@@ -315,8 +323,9 @@ def k_vs_all_step_loss(model, case, step, entity, relation):
     """The loss of one k-vs-all step, regulariser included: the mean over its queries."""
     total = entity.new_zeros(())
     lam, regulariser, reciprocal = case["lambda"], case["regulariser"], case["reciprocal"]
+    made = conditions(model, relation)
     for side, known, rel, answers in k_vs_all_queries(step, reciprocal):
-        scores = candidate_scores(model, side, reciprocal, entity[known], relation[rel], entity)
+        scores = candidate_scores(model, side, reciprocal, entity[known], made[rel], entity)
         value, share = k_vs_all_loss(case["loss"], scores, answers, case["label_smoothing"])
         penalty = entity_penalty(model, entity[known], regulariser)
         penalty = penalty + share * entity_penalty(model, entity[answers], regulariser).sum()
@@ -338,19 +347,20 @@ def step_loss(model, case, step, entity, relation, shares=None):
     total = entity.new_zeros(())
     weight_sum = 0.0
     lam, regulariser = case["lambda"], case["regulariser"]
+    made = conditions(model, relation)
     for side, known, rel, target, weight, negatives in queries_of(step, case["reciprocal"]):
         known_row, relation_row, target_row = entity[known], relation[rel], entity[target]
         if case["form"] == "1-vs-all":
             scores = candidate_scores(
-                model, side, case["reciprocal"], known_row, relation_row, entity
+                model, side, case["reciprocal"], known_row, made[rel], entity
             )
             value = one_vs_all_loss(scores, target, case.get("label_smoothing", 0.0))
         else:
             s_target = candidate_scores(
-                model, side, case["reciprocal"], known_row, relation_row, target_row
+                model, side, case["reciprocal"], known_row, made[rel], target_row
             )
             s_negatives = candidate_scores(
-                model, side, case["reciprocal"], known_row, relation_row, entity[negatives]
+                model, side, case["reciprocal"], known_row, made[rel], entity[negatives]
             )
             value = query_loss(case, s_target, s_negatives) if shares is None else (
                 query_loss_fixed(case, s_target, s_negatives, shares)
@@ -363,7 +373,7 @@ def step_loss(model, case, step, entity, relation, shares=None):
             aside = torch.logsumexp(among, 0) - among[rel]
             value = value + case["relation_prediction"] * aside
         if regulariser == "dura":
-            query = query_vector(model, side, case["reciprocal"], known_row, relation_row)
+            query = query_vector(model, side, case["reciprocal"], known_row, made[rel])
             penalty = case["query_regularisation"] * (query**2).sum() + (target_row**2).sum()
         else:
             penalty = entity_penalty(model, known_row, regulariser)
@@ -403,13 +413,14 @@ def constants_of(model, case, step, entity, relation):
     out = []
     if case["loss"] not in ("self-adversarial", "margin"):
         return out
+    made = conditions(model, relation)
     for side, known, rel, target, _, negatives in queries_of(step, case["reciprocal"]):
         s = candidate_scores(
-            model, side, case["reciprocal"], entity[known], relation[rel], entity[negatives]
+            model, side, case["reciprocal"], entity[known], made[rel], entity[negatives]
         )
         if case["loss"] == "margin":
             s_target = candidate_scores(
-                model, side, case["reciprocal"], entity[known], relation[rel], entity[target]
+                model, side, case["reciprocal"], entity[known], made[rel], entity[target]
             )
             out.append((case["margin"] - s_target + s != 0).to(s.dtype))
             continue
@@ -423,7 +434,7 @@ def pairs_on_kink(*where):
     return sum(int((away == 0).sum()) for away in constants_of(*where))
 
 
-def used_rows(case, step):
+def used_rows(model, case, step):
     """Which entity rows and relation rows have a gradient entry in this step."""
     entities, relations = set(), set()
     for known, rel, others in rows_of(case, step):
@@ -434,6 +445,9 @@ def used_rows(case, step):
         entities = set(range(N_ENTITIES))
     if case.get("relation_prediction", 0.0) > 0:
         relations = set(range((2 if case["reciprocal"] else 1) * N_RELATIONS))
+    if model == "tucker":  # the core
+        first = (2 if case["reciprocal"] else 1) * N_RELATIONS
+        relations.update(range(first, first + DIM * DIM))
     return sorted(entities), sorted(relations)
 
 
@@ -582,11 +596,12 @@ def cases_of(model):
         for batch in (4, 16, 60) if model in OLD_MODELS else (4,):
             name = f"1-vs-all {word[reciprocal]} batch {batch} adagrad"
             yield case(name, "1-vs-all", softmax, reciprocal, batch, "adagrad", 0.1)
-    yield case(
-        "1-vs-all reciprocal weighted l2 rowwise-adagrad",
-        "1-vs-all", softmax, True, 16, "rowwise-adagrad", 0.1,
-        regulariser="l2", weighted=True, **{"lambda": 0.01},
-    )
+    if model != "tucker":  # whose core has rows of another length here
+        yield case(
+            "1-vs-all reciprocal weighted l2 rowwise-adagrad",
+            "1-vs-all", softmax, True, 16, "rowwise-adagrad", 0.1,
+            regulariser="l2", weighted=True, **{"lambda": 0.01},
+        )
     yield case("1-vs-all reciprocal adam", "1-vs-all", softmax, True, 16, "adam", 0.01)
     for loss in (softmax, adversarial):
         for reciprocal in (True, False):
@@ -642,7 +657,7 @@ def later_cases_of(model):
             "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
             regulariser="dura", weighted=True, query_regularisation=0.25,
         )
-    if has_dura and model not in FREE_RELATIONS:
+    if has_dura and model not in FREE_RELATIONS and model != "tucker":
         yield case(
             "1-vs-all reciprocal weighted relation prediction adagrad",
             "1-vs-all", softmax, True, n_triples, "adagrad", 0.1,
@@ -692,7 +707,7 @@ def check_gradient(model, case, step, entity, relation, grad_entity, grad_relati
 
     centre = value(entity, relation)
     compared = kinks = 0
-    used_e, used_r = used_rows(case, step)
+    used_e, used_r = used_rows(model, case, step)
     spots = [("e", used_e[i % len(used_e)], (5 * i) % entity.shape[1]) for i in range(0, 9)]
     spots += [("r", used_r[i % len(used_r)], (5 * i) % relation.shape[1]) for i in range(0, 6)]
     eps = 1e-6
@@ -753,7 +768,7 @@ def check_models():
         if model in loops:
             want = [loops[model](known.tolist(), r.tolist(), row.tolist()) for row in rows]
             assert torch.allclose(score(model, known, r, rows), torch.tensor(want), rtol=1e-12)
-        if model in DISTANCE_MODELS:
+        if model in DISTANCE_MODELS or model == "tucker":
             continue
         for side, reciprocal in (("tail", False), ("tail", True), ("head", False), ("head", True)):
             got = rows @ query_vector(model, side, reciprocal, known, r)
@@ -841,7 +856,7 @@ def train(model, case, entity, relation, steps, jitter=None, backwards=False):
         loss.backward()
         losses.append(loss.item())
         first = first or (e.grad, r.grad)
-        tables = zip(optimisers, (entity, relation), (e.grad, r.grad), used_rows(case, step))
+        tables = zip(optimisers, (entity, relation), (e.grad, r.grad), used_rows(model, case, step))
         for optimiser, table, grad, used in tables:
             assert torch.isfinite(grad).all()
             assert not grad[[i for i in range(len(grad)) if i not in used]].any()
@@ -878,12 +893,13 @@ def float32_distance(model, case, entity, relation, steps, final):
 
 def run_case(model, case, rng, triples):
     n_relation_rows = N_RELATIONS * (2 if case["reciprocal"] else 1)
+    n_core_rows = DIM * DIM if model == "tucker" else 0
     for draw in range(1, 201):
         entity = sixty_fourths(rng, N_ENTITIES, entity_width(model), 0.5)
         if model in UNIT_ENTITIES:
             entity /= entity.norm(dim=-1, keepdim=True)
         relation = sixty_fourths(
-            rng, n_relation_rows, relation_width(model), 3.0 if model == "rotate" else 0.5
+            rng, n_relation_rows + n_core_rows, relation_width(model), 3.0 if model == "rotate" else 0.5
         )
         steps = make_steps(rng, case, triples)
         if model == "transe" and case["loss"] == "margin":
@@ -896,7 +912,11 @@ def run_case(model, case, rng, triples):
     else:
         raise AssertionError((model, case["name"], "no well-conditioned draw"))
     checked = check_gradient(model, case, steps[0], entity, relation, *first)
-    out = dict(case, entity=flat(entity), relation=flat(relation))
+    out = dict(case, entity=flat(entity), relation=flat(relation[:n_relation_rows]))
+    if n_core_rows:
+        out["core"] = flat(relation[n_relation_rows:])
+        out["gradient_core"] = flat(first[1][n_relation_rows:])
+        out["final_core"] = flat(final[1][n_relation_rows:])
     del out["weighted"]
     if case["form"] == "k-vs-all":
         out["train"] = triples
@@ -913,8 +933,8 @@ def run_case(model, case, rng, triples):
             }
             for step, loss in zip(steps, losses)
         ]
-    out["gradient_entity"], out["gradient_relation"] = flat(first[0]), flat(first[1])
-    out["final_entity"], out["final_relation"] = flat(final[0]), flat(final[1])
+    out["gradient_entity"], out["gradient_relation"] = flat(first[0]), flat(first[1][:n_relation_rows])
+    out["final_entity"], out["final_relation"] = flat(final[0]), flat(final[1][:n_relation_rows])
     return out, checked, draw, distance
 
 

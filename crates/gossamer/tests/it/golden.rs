@@ -12,7 +12,8 @@ use gossamer_graph::{Adjacency, Side, Triples};
 use gossamer_machine::Address;
 use serde_json::Value;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
+    include_str!("../golden/tucker.json"),
     include_str!("../golden/pairre.json"),
     include_str!("../golden/mure.json"),
     include_str!("../golden/hake.json"),
@@ -124,6 +125,9 @@ fn start(file: &Value, case: &Value) -> (Config, Model) {
     let mut model = Model::initial(&config, 1, 1).unwrap();
     model.entities = table(&case["entity"], widths.entity);
     model.relations = table(&case["relation"], widths.relation);
+    if model.core.n_rows() > 0 {
+        model.core = table(&case["core"], model.core.width());
+    }
     model.n_relations = file["n_relations"].as_u64().unwrap() as usize;
     (config, model)
 }
@@ -224,6 +228,10 @@ fn ten_steps_equal_pytorch() {
                     2e-5,
                     &name,
                 );
+                if learner.model.core.n_rows() > 0 {
+                    let core = contents(&learner.model.core);
+                    assert_close(&core, &floats(&case["final_core"]), 2e-5, &name);
+                }
                 ends.push(contents(&learner.model.entities));
             }
             assert_eq!(ends[0], ends[1], "{name}");
@@ -257,6 +265,10 @@ fn first_gradients_equal_pytorch() {
                 2e-6,
                 &name,
             );
+            if learner.model.core.n_rows() > 0 {
+                let core = contents(&learner.core_state);
+                assert_close(&core, &floats(&case["gradient_core"]), 2e-6, &name);
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ fn config(model: &str) -> Config {
     let mut config = Config::for_model(model).unwrap();
     (config.dim, config.epochs, config.validate_every, config.batch) = (6, 6, 2, 200);
     config.negatives = 16;
+    config.dropout = if model == "tucker" { 0.1 } else { 0.0 };
     config
 }
 
@@ -104,7 +105,7 @@ fn stopped_at_any_step_and_resumed_a_run_ends_with_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
     let machine = Machine::new(2, None);
-    for model in ["complex", "transe"] {
+    for model in ["complex", "transe", "tucker"] {
         let whole = request(root.path(), &format!("whole-{model}"), config(model));
         train(&graph, &whole, &machine, &Silent).unwrap();
         for limit in [1, 2, 7, 13, 29] {
