@@ -5,5 +5,6 @@
 //! *Not here:* which row belongs to what (`gossamer`), threads (`gossamer-machine`).
 
 pub mod kernel;
+pub mod codec;
 pub mod optim;
 pub mod schedule;

@@ -10,6 +10,7 @@ use gossamer::form::step::{Learner, Method};
 use gossamer::{Config, Machine, Model, Silent, form};
 use gossamer_graph::{Adjacency, Triples};
 use gossamer_machine::{Address, Purpose};
+use gossamer_tensor::codec;
 use gossamer_tensor::kernel::tile::{Factor, Operands, Pair, STRIP, TILE_ROWS, heights};
 use serde_json::json;
 
@@ -192,7 +193,33 @@ impl<'a> Measuring<'a> {
             config.dim = if model == "complex" { self.shape.dim } else { 2 * self.shape.dim };
             figures.push(self.ranks(&config, f32_peak)?);
         }
+        figures.extend(self.codecs());
         Ok(figures)
+    }
+
+    /// GB/s of f32 that one thread encodes and decodes.
+    fn codecs(&self) -> Vec<Figure> {
+        const FLOATS: usize = 1 << 18;
+        let isa = self.context.machine.instruction_set;
+        let address = Address::new(0, Purpose::Synthetic, 1);
+        let mut values: Vec<f32> = (0..FLOATS as u32).map(|i| address.normal(i, 0)).collect();
+        let mut figures = Vec::new();
+        for codec in codec::ALL {
+            let mut codes = vec![0; codec.bytes_for(FLOATS)];
+            let (encoded, seconds) = self.repeat(|| {
+                std::hint::black_box(codec.encode(isa, 1, &values, &mut codes));
+            });
+            let rates = [encoded / seconds, {
+                let (decoded, seconds) = self.repeat(|| codec.decode(isa, &codes, &mut values));
+                decoded / seconds
+            }];
+            for (what, rate) in ["encoded", "decoded"].into_iter().zip(rates) {
+                let name = format!("{} {what}, one thread", codec.name());
+                let value = rate * (4 * FLOATS) as f64 / 1e9;
+                figures.push(Figure { name, value, unit: "GB/s", gflops: None, ceiling: None });
+            }
+        }
+        figures
     }
 
     /// Repeats work until its time is up; returns how often it was done and the seconds it took.

@@ -79,6 +79,7 @@ mod wide;
 pub mod rows;
 pub mod cubes;
 pub mod counting;
+pub mod codes;
 pub mod similarity;
 
 pub use similarity::Similarity;

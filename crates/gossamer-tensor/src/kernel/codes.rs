@@ -1,0 +1,467 @@
+//! Groups of floats as few bits: the loops of the codecs.
+//!
+//! A group's codes stand lane by lane: float v·16 + i of the group has its bits in word i, from
+//! v·bits on, so that sixteen codes are made and read at a time. Rounding is stochastic: a float
+//! between two levels takes the upper one with the probability of its place between them, so its mean
+//! is the float itself.
+//!
+//! *Invariant:* the code of a float depends on its group, its place and the key alone.
+
+use super::vector::LANES;
+
+/// Bytes of a group that describe it: its least value and the step between levels, or its largest
+/// size, as bf16.
+const HEAD_BYTES: usize = 4;
+
+/// Makes 32 bits of a place that look random, for two floats: two rounds of multiplying and
+/// shifting.
+#[inline(always)]
+fn mixed(key: u32, place: u32) -> u32 {
+    let mut x = place.wrapping_mul(0x9E37_79B9) ^ key;
+    x = (x ^ (x >> 16)).wrapping_mul(0x7FEB_352D);
+    x = (x ^ (x >> 15)).wrapping_mul(0x846C_A68B);
+    x ^ (x >> 16)
+}
+
+/// The largest bf16 that is at most `x`, which is finite.
+#[inline(always)]
+fn bf16_below(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let cut = (bits >> 16) as u16;
+    // Cutting moves towards zero, which for negative numbers is up.
+    let inexact = bits & 0xFFFF != 0;
+    if inexact && x < 0.0 { cut + 1 } else { cut }
+}
+
+/// The least bf16 that is at least `x` ≥ 0.
+#[inline(always)]
+fn bf16_above(x: f32) -> u16 {
+    (x.to_bits().wrapping_add(0xFFFF) >> 16) as u16
+}
+
+#[inline(always)]
+fn of_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// Bytes of a group's codes, head included.
+pub const fn group_bytes(vectors: usize, bits: usize) -> usize {
+    HEAD_BYTES + vectors * LANES * bits / 8
+}
+
+/// Rounds y + (noise − ½) for y in 0 … 255 and sixteen bits of noise, and keeps it within 0 … most.
+#[inline(always)]
+fn level(y: f32, noise: u32, most: i32) -> u32 {
+    /// 1.5·2²³: what is added to it is rounded to a whole number, which stands in its last bits.
+    const ROUND: f32 = 12_582_912.0;
+    // In the middle of each of 65,536 intervals, so that its mean is zero.
+    let offset = noise as i32 as f32 * (1.0 / 65_536.0) + (0.5 / 65_536.0 - 0.5);
+    let rounded = (y + offset + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    rounded.clamp(0, most) as u32
+}
+
+/// The extremes of a group, and false if a value is no finite number.
+#[inline(always)]
+fn extremes<const VECTORS: usize>(values: &[[f32; LANES]; VECTORS]) -> (f32, f32, bool) {
+    let (mut least, mut most) = (values[0], values[0]);
+    let mut exponents = [0u32; LANES];
+    for vector in values {
+        for i in 0..LANES {
+            let x = vector[i];
+            least[i] = if x < least[i] { x } else { least[i] };
+            most[i] = if x > most[i] { x } else { most[i] };
+            exponents[i] = exponents[i].max(x.to_bits() & 0x7FFF_FFFF);
+        }
+    }
+    // Halves against halves, as registers are compared.
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            least[i] = if least[i + half] < least[i] { least[i + half] } else { least[i] };
+            most[i] = if most[i + half] > most[i] { most[i + half] } else { most[i] };
+            exponents[i] = exponents[i].max(exponents[i + half]);
+        }
+    }
+    (least[0], most[0], exponents[0] < 0x7F80_0000)
+}
+
+/// Writes lane words, of which the last bytes are empty.
+#[inline(always)]
+fn put(words: &[u32; LANES], out: &mut [u8]) {
+    match out.len() / LANES {
+        4 => {
+            for (out, word) in out.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                *out = word.to_le_bytes();
+            }
+        }
+        2 => {
+            for (out, word) in out.as_chunks_mut::<2>().0.iter_mut().zip(words) {
+                *out = (*word as u16).to_le_bytes();
+            }
+        }
+        _ => out.iter_mut().zip(words).for_each(|(out, word)| *out = *word as u8),
+    }
+}
+
+/// Reads them.
+#[inline(always)]
+fn get(codes: &[u8]) -> [u32; LANES] {
+    let mut words = [0; LANES];
+    match codes.len() / LANES {
+        4 => {
+            for (word, code) in words.iter_mut().zip(codes.as_chunks::<4>().0) {
+                *word = u32::from_le_bytes(*code);
+            }
+        }
+        2 => {
+            for (word, code) in words.iter_mut().zip(codes.as_chunks::<2>().0) {
+                *word = u32::from(u16::from_le_bytes(*code));
+            }
+        }
+        _ => words.iter_mut().zip(codes).for_each(|(word, code)| *word = u32::from(*code)),
+    }
+    words
+}
+
+/// A group as vectors; the last of many is filled up with its first value.
+#[inline(always)]
+fn whole<'a, const VECTORS: usize>(
+    group: &'a [f32],
+    room: &'a mut [[f32; LANES]; VECTORS],
+) -> &'a [[f32; LANES]; VECTORS] {
+    if let ([whole], []) = group.as_chunks::<LANES>().0.as_chunks::<VECTORS>()
+        && group.len() == VECTORS * LANES
+    {
+        return whole;
+    }
+    let flat = room.as_flattened_mut();
+    flat.fill(group[0]);
+    flat[..group.len()].copy_from_slice(group);
+    room
+}
+
+#[inline(always)]
+fn encode_levels<const VECTORS: usize, const BITS: u32>(
+    key: u32,
+    values: &[f32],
+    out: &mut [u8],
+) -> bool {
+    let most_level = (1i32 << BITS) - 1;
+    let mut finite = true;
+    let mut room = [[0.0; LANES]; VECTORS];
+    let groups = values.chunks(VECTORS * LANES);
+    let groups = groups.zip(out.chunks_exact_mut(group_bytes(VECTORS, BITS as usize)));
+    for (number, (group, out)) in groups.enumerate() {
+        let first = (number * VECTORS * LANES) as u32;
+        let group = self::whole(group, &mut room);
+        let (least, most, whole) = extremes(group);
+        finite &= whole;
+        let low = bf16_below(least);
+        let step = bf16_above((most - of_bf16(low)) / most_level as f32);
+        let (least, inverse) = (of_bf16(low), 1.0 / of_bf16(step).max(f32::MIN_POSITIVE));
+        let mut words = [0u32; LANES];
+        for (v, two) in group.chunks_exact(2).enumerate() {
+            for i in 0..LANES {
+                let noise = mixed(key, first + (v * LANES + i) as u32);
+                let [one, other] = [noise & 0xFFFF, noise >> 16];
+                let low = level((two[0][i] - least) * inverse, one, most_level);
+                let high = level((two[1][i] - least) * inverse, other, most_level);
+                words[i] |= (low | high << BITS) << (2 * v as u32 * BITS);
+            }
+        }
+        let (head, codes) = out.split_at_mut(HEAD_BYTES);
+        head[..2].copy_from_slice(&low.to_le_bytes());
+        head[2..].copy_from_slice(&step.to_le_bytes());
+        put(&words, codes);
+    }
+    finite
+}
+
+#[inline(always)]
+fn decode_levels<const VECTORS: usize, const BITS: u32>(codes: &[u8], out: &mut [f32]) {
+    let groups = codes.chunks_exact(group_bytes(VECTORS, BITS as usize));
+    for (codes, out) in groups.zip(out.chunks_mut(VECTORS * LANES)) {
+        let (head, codes) = codes.split_at(HEAD_BYTES);
+        let least = of_bf16(u16::from_le_bytes([head[0], head[1]]));
+        let step = of_bf16(u16::from_le_bytes([head[2], head[3]]));
+        let words = get(codes);
+        let (mask, mut part) = ((1u32 << BITS) - 1, [0.0; LANES]);
+        for (v, out) in out.chunks_mut(LANES).enumerate() {
+            for i in 0..LANES {
+                let code = (words[i] >> (v as u32 * BITS)) & mask;
+                part[i] = least + step * code as i32 as f32;
+            }
+            out.copy_from_slice(&part[..out.len()]);
+        }
+    }
+}
+
+#[inline(always)]
+fn encode_signed<const VECTORS: usize, const BITS: u32>(
+    key: u32,
+    values: &[f32],
+    out: &mut [u8],
+) -> bool {
+    let most_level = (1i32 << (BITS - 1)) - 1;
+    let mut finite = true;
+    let mut room = [[0.0; LANES]; VECTORS];
+    let groups = values.chunks(VECTORS * LANES);
+    let groups = groups.zip(out.chunks_exact_mut(group_bytes(VECTORS, BITS as usize)));
+    for (number, (group, out)) in groups.enumerate() {
+        let first = (number * VECTORS * LANES) as u32;
+        let group = self::whole(group, &mut room);
+        let (least, most, whole) = extremes(group);
+        finite &= whole;
+        let largest = bf16_above(most.max(-least));
+        let inverse = most_level as f32 / of_bf16(largest).max(f32::MIN_POSITIVE);
+        let mut words = [0u32; LANES];
+        for (v, two) in group.chunks_exact(2).enumerate() {
+            for i in 0..LANES {
+                let noise = mixed(key, first + (v * LANES + i) as u32);
+                let [x, y] = [two[0][i], two[1][i]];
+                let low = level(x.abs() * inverse, noise & 0xFFFF, most_level) << 1;
+                let high = level(y.abs() * inverse, noise >> 16, most_level) << 1;
+                let (low, high) = (low | u32::from(x > 0.0), high | u32::from(y > 0.0));
+                words[i] |= (low | high << BITS) << (2 * v as u32 * BITS);
+            }
+        }
+        let (head, codes) = out.split_at_mut(HEAD_BYTES);
+        head[..2].copy_from_slice(&largest.to_le_bytes());
+        head[2..].fill(0);
+        put(&words, codes);
+    }
+    finite
+}
+
+#[inline(always)]
+fn decode_signed<const VECTORS: usize, const BITS: u32>(codes: &[u8], out: &mut [f32]) {
+    let part_of_largest = 1.0 / ((1i32 << (BITS - 1)) - 1) as f32;
+    let groups = codes.chunks_exact(group_bytes(VECTORS, BITS as usize));
+    for (codes, out) in groups.zip(out.chunks_mut(VECTORS * LANES)) {
+        let (head, codes) = codes.split_at(HEAD_BYTES);
+        let largest = of_bf16(u16::from_le_bytes([head[0], head[1]]));
+        let words = get(codes);
+        let (mask, mut part) = ((1u32 << BITS) - 1, [0.0; LANES]);
+        for (v, out) in out.chunks_mut(LANES).enumerate() {
+            for i in 0..LANES {
+                let code = (words[i] >> (v as u32 * BITS)) & mask;
+                let size = largest * ((code >> 1) as i32 as f32 * part_of_largest);
+                part[i] = if code & 1 == 1 { size } else { -size };
+            }
+            out.copy_from_slice(&part[..out.len()]);
+        }
+    }
+}
+
+/// Multiplies `out` with 1 where the encoded float was positive and with 0 elsewhere.
+#[inline(always)]
+fn keep_positive<const VECTORS: usize, const BITS: u32>(codes: &[u8], out: &mut [f32]) {
+    let groups = codes.chunks_exact(group_bytes(VECTORS, BITS as usize));
+    for (codes, out) in groups.zip(out.chunks_mut(VECTORS * LANES)) {
+        let words = get(&codes[HEAD_BYTES..]);
+        for (v, out) in out.chunks_mut(LANES).enumerate() {
+            for (out, word) in out.iter_mut().zip(words) {
+                *out = if (word >> (v as u32 * BITS)) & 1 == 1 { *out } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// The kernels of a code of some bits in groups of some vectors.
+macro_rules! levels {
+    ($($encode:ident $decode:ident $vectors:literal $bits:literal;)*) => {$(
+        for_each_instruction_set! {
+            /// Encodes into whole groups; false if a value is no finite number.
+            pub fn $encode(key: u32, values: &[f32], out: &mut [u8]) -> bool {
+                encode_levels::<$vectors, $bits>(key, values, out)
+            }
+        }
+        for_each_instruction_set! {
+            /// Decodes as many floats as `out` holds.
+            pub fn $decode(codes: &[u8], out: &mut [f32]) {
+                decode_levels::<$vectors, $bits>(codes, out);
+            }
+        }
+    )*};
+}
+
+levels! {
+    encode_int8 decode_int8 4 8;
+    encode_int4 decode_int4 4 4;
+    encode_int2 decode_int2 4 2;
+    encode_int1 decode_int1 8 1;
+}
+
+/// The kernels of a code with exact signs.
+macro_rules! signed {
+    ($($encode:ident $decode:ident $keep:ident $vectors:literal $bits:literal;)*) => {$(
+        for_each_instruction_set! {
+            /// Encodes into whole groups; false if a value is no finite number.
+            pub fn $encode(key: u32, values: &[f32], out: &mut [u8]) -> bool {
+                encode_signed::<$vectors, $bits>(key, values, out)
+            }
+        }
+        for_each_instruction_set! {
+            /// Decodes as many floats as `out` holds.
+            pub fn $decode(codes: &[u8], out: &mut [f32]) {
+                decode_signed::<$vectors, $bits>(codes, out);
+            }
+        }
+        for_each_instruction_set! {
+            /// Sets to zero where the encoded float was not positive.
+            pub fn $keep(codes: &[u8], out: &mut [f32]) {
+                keep_positive::<$vectors, $bits>(codes, out);
+            }
+        }
+    )*};
+}
+
+signed! {
+    encode_sign4 decode_sign4 keep_positive4 4 4;
+    encode_sign2 decode_sign2 keep_positive2 4 2;
+}
+
+/// Floats that share a threshold in [`encode_largest`].
+pub const LARGEST_OF: usize = 256;
+/// Sizes that are compared at a time, and bits of a word that says which are kept.
+const WORDS: usize = 32;
+
+/// Bytes of a group of [`LARGEST_OF`] floats of which `k` are kept: a bit for each, and values.
+pub const fn largest_bytes(k: usize) -> usize {
+    LARGEST_OF / 8 + 2 * k
+}
+
+/// A bit for each byte that is 1; all others are 0.
+#[inline(always)]
+fn bits_of(flags: &[u8; WORDS]) -> u32 {
+    let byte = |eight: &[u8; 8]| {
+        // Eight flags meet in the upper byte of a product.
+        (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
+    };
+    let [a, b, c, d] = [0, 1, 2, 3].map(|part| byte(&flags.as_chunks::<8>().0[part]));
+    u32::from_le_bytes([a, b, c, d])
+}
+
+for_each_instruction_set! {
+    /// Keeps the `k` floats of each group that are largest without their sign, the first of equals;
+    /// false if a value is no finite number.
+    ///
+    /// The threshold is found by halving the range of its bits: fifteen times, as a bf16 has fifteen
+    /// beside its sign.
+    pub fn encode_largest(k: usize, values: &[f32], out: &mut [u8]) -> bool {
+        let mut finite = true;
+        for (group, out) in
+            values.chunks(LARGEST_OF).zip(out.chunks_exact_mut(largest_bytes(k)))
+        {
+            let mut sizes = [[0u16; WORDS]; LARGEST_OF / WORDS];
+            for (size, value) in sizes.as_flattened_mut().iter_mut().zip(group) {
+                // Rounded to the nearest bf16, as it is kept.
+                *size = ((value.to_bits() & 0x7FFF_FFFF).wrapping_add(0x8000) >> 16) as u16;
+            }
+            // The last that is too high is one above the threshold: so many are above it.
+            let (mut threshold, mut above_it) = (0, 0);
+            for bit in (0..15).rev() {
+                let higher = threshold | 1 << bit;
+                let mut reach = [0u16; WORDS];
+                for vector in &sizes {
+                    for i in 0..WORDS {
+                        reach[i] += u16::from(vector[i] >= higher);
+                    }
+                }
+                let reach: u16 = reach.into_iter().sum();
+                if usize::from(reach) >= k {
+                    threshold = higher;
+                } else {
+                    above_it = u32::from(reach);
+                }
+            }
+            // Fewer than k are above the threshold; those on it fill up what is left, in order.
+            let (mut above, mut equal) = ([0u32; LARGEST_OF / WORDS], [0u32; LARGEST_OF / WORDS]);
+            let mut largest = [0u16; WORDS];
+            for (vector, (above, equal)) in sizes.iter().zip(above.iter_mut().zip(&mut equal)) {
+                let (mut more, mut same) = ([0u8; WORDS], [0u8; WORDS]);
+                for i in 0..WORDS {
+                    more[i] = u8::from(vector[i] > threshold);
+                    same[i] = u8::from(vector[i] == threshold);
+                    largest[i] = largest[i].max(vector[i]);
+                }
+                (*above, *equal) = (bits_of(&more), bits_of(&same));
+            }
+            finite &= largest.into_iter().fold(0, u16::max) < 0x7F80;
+            let mut left = k as u32 - above_it;
+            let (bits, kept) = out.split_at_mut(LARGEST_OF / 8);
+            let mut kept = kept.as_chunks_mut::<2>().0.iter_mut();
+            for (word, bits) in bits.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let (mut chosen, mut on) = (above[word], equal[word]);
+                while on != 0 && left > 0 {
+                    chosen |= on & on.wrapping_neg();
+                    (on, left) = (on & (on - 1), left - 1);
+                }
+                *bits = chosen.to_le_bytes();
+                while chosen != 0 {
+                    let place = word * WORDS + chosen.trailing_zeros() as usize;
+                    chosen &= chosen - 1;
+                    let sign = group.get(place).map_or(0, |value| (value.to_bits() >> 31) << 15);
+                    let size = sizes.as_flattened()[place];
+                    if let Some(kept) = kept.next() {
+                        *kept = (size | sign as u16).to_le_bytes();
+                    }
+                }
+            }
+        }
+        finite
+    }
+}
+
+for_each_instruction_set! {
+    /// Decodes as many floats as `out` holds; those that were not kept are zero.
+    pub fn decode_largest(k: usize, codes: &[u8], out: &mut [f32]) {
+        let groups = codes.chunks_exact(largest_bytes(k)).zip(out.chunks_mut(LARGEST_OF));
+        for (codes, out) in groups {
+            let (bits, kept) = codes.split_at(LARGEST_OF / 8);
+            out.fill(0.0);
+            let mut kept = kept.as_chunks::<2>().0.iter();
+            for (place, bits) in bits.iter().enumerate().filter(|(_, bits)| **bits != 0) {
+                let mut left = *bits;
+                while left != 0 {
+                    let at = 8 * place + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let value = kept.next().map_or(0.0, |kept| of_bf16(u16::from_le_bytes(*kept)));
+                    if let Some(out) = out.get_mut(at) {
+                        *out = value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// True if every value is a finite number.
+    pub fn finite(values: &[f32]) -> bool {
+        let most = values.iter().map(|value| value.to_bits() & 0x7FFF_FFFF).fold(0, u32::max);
+        most < 0x7F80_0000
+    }
+}
+
+for_each_instruction_set! {
+    /// Rounds to the nearest bf16.
+    pub fn encode_bf16(values: &[f32], out: &mut [u8]) -> bool {
+        let mut exponents = 0;
+        for (value, out) in values.iter().zip(out.as_chunks_mut::<2>().0) {
+            let bits = value.to_bits();
+            exponents |= u32::from(bits & 0x7F80_0000 == 0x7F80_0000);
+            let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16;
+            *out = (rounded as u16).to_le_bytes();
+        }
+        exponents == 0
+    }
+}
+
+for_each_instruction_set! {
+    /// Of bf16 numbers.
+    pub fn decode_bf16(codes: &[u8], out: &mut [f32]) {
+        for (code, out) in codes.as_chunks::<2>().0.iter().zip(out) {
+            *out = of_bf16(u16::from_le_bytes(*code));
+        }
+    }
+}
