@@ -2,8 +2,8 @@
 //!
 //! A group's codes stand lane by lane: float v·16 + i of the group has its bits in word i, from
 //! v·bits on, so that sixteen codes are made and read at a time. Rounding is stochastic: a float
-//! between two levels takes the upper one with the probability of its place between them, so its mean
-//! is the float itself.
+//! between two levels takes the upper one with the probability of its place between them, so that
+//! its mean is the float itself.
 //!
 //! *Invariant:* the code of a float depends on its group, its place and the key alone.
 
@@ -345,7 +345,7 @@ for_each_instruction_set! {
     /// Keeps the `k` floats of each group that are largest without their sign, the first of equals;
     /// false if a value is no finite number.
     ///
-    /// The threshold is found by halving the range of its bits: fifteen times, as a bf16 has fifteen
+    /// The threshold is found by halving the range of its bits, fifteen times: a bf16 has fifteen
     /// beside its sign.
     pub fn encode_largest(k: usize, values: &[f32], out: &mut [u8]) -> bool {
         let mut finite = true;
