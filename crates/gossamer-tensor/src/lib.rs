@@ -6,5 +6,8 @@
 
 pub mod kernel;
 pub mod codec;
+pub mod array;
+pub mod sparse;
+pub mod tape;
 pub mod optim;
 pub mod schedule;

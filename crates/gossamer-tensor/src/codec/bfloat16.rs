@@ -40,11 +40,13 @@ impl Codec for BFloat16 {
     fn unbiased(&self) -> bool {
         false
     }
-    fn keep_positive(&self, _: InstructionSet, codes: &[u8], out: &mut [f32]) -> bool {
+    fn keeps_signs(&self) -> bool {
+        true
+    }
+    fn keep_positive(&self, _: InstructionSet, codes: &[u8], out: &mut [f32]) {
         for (code, out) in codes.as_chunks::<2>().0.iter().zip(out) {
             let bits = u16::from_le_bytes(*code);
             *out = if bits != 0 && bits < 0x8000 { *out } else { 0.0 };
         }
-        true
     }
 }

@@ -42,10 +42,12 @@ impl Codec for Float32 {
     fn unbiased(&self) -> bool {
         true
     }
-    fn keep_positive(&self, _: InstructionSet, codes: &[u8], out: &mut [f32]) -> bool {
+    fn keeps_signs(&self) -> bool {
+        true
+    }
+    fn keep_positive(&self, _: InstructionSet, codes: &[u8], out: &mut [f32]) {
         for (code, out) in codes.as_chunks::<4>().0.iter().zip(out) {
             *out = if f32::from_le_bytes(*code) > 0.0 { *out } else { 0.0 };
         }
-        true
     }
 }

@@ -74,8 +74,10 @@ impl Codec for Signed {
     fn unbiased(&self) -> bool {
         true
     }
-    fn keep_positive(&self, isa: InstructionSet, codes: &[u8], out: &mut [f32]) -> bool {
-        (self.keep_positive)(isa, codes, out);
+    fn keeps_signs(&self) -> bool {
         true
+    }
+    fn keep_positive(&self, isa: InstructionSet, codes: &[u8], out: &mut [f32]) {
+        (self.keep_positive)(isa, codes, out);
     }
 }

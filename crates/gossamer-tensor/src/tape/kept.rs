@@ -1,0 +1,149 @@
+//! What is kept for the way back, and how many bytes of it.
+//!
+//! *Invariant:* [`Kept::bytes`] is what was allocated; nothing else of a forward pass stays.
+
+use gossamer_machine::ledger::count_in_words;
+use gossamer_machine::{Address, Ledger, Machine};
+
+use crate::array::Array;
+use crate::codec::Codec;
+
+/// Rows that are encoded and decoded together: any width of so many is whole groups.
+pub const ROWS: usize = 256;
+
+/// One kept thing.
+pub struct Kept {
+    name: &'static str,
+    rows: usize,
+    width: usize,
+    how: How,
+}
+
+/// How it is kept.
+enum How {
+    /// Floats, through a codec, block by block.
+    Codes(&'static dyn Codec, Vec<u8>),
+    /// A bit for each float.
+    Bits(Vec<u8>),
+    /// As part of another kept thing: at this place.
+    Within(usize),
+}
+
+/// Everything that is kept, by place.
+#[derive(Default)]
+pub struct Store {
+    kept: Vec<Kept>,
+    /// False once a value was no finite number.
+    broken: bool,
+}
+
+impl Store {
+    /// True if a value that was to be kept was no finite number.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Keeps floats; rounding follows the address.
+    pub fn floats(
+        &mut self,
+        name: &'static str,
+        array: &Array,
+        codec: &'static dyn Codec,
+        machine: &Machine,
+        address: Address,
+    ) -> usize {
+        let (place, width) = (self.kept.len(), array.width);
+        let blocks: Vec<&[f32]> = array.values.chunks((ROWS * width).max(1)).collect();
+        let of_block = codec.bytes_for(ROWS * width);
+        let last = blocks.last().map_or(0, |block| codec.bytes_for(block.len()));
+        let mut codes = vec![0; blocks.len().saturating_sub(1) * of_block + last];
+        let mut finite = vec![false; blocks.len()];
+        let tasks = blocks.into_iter().zip(codes.chunks_mut(of_block.max(1))).zip(&mut finite);
+        machine.workers.each(tasks.enumerate().collect(), |(block, ((values, out), finite))| {
+            let [key, ..] = address.bits(place as u32, block as u32);
+            *finite = codec.encode(machine.instruction_set, key, values, out);
+        });
+        self.broken |= finite.contains(&false);
+        let (rows, how) = (array.rows, How::Codes(codec, codes));
+        self.kept.push(Kept { name, rows, width, how });
+        place
+    }
+
+    /// Keeps which floats are positive.
+    pub fn signs(&mut self, name: &'static str, array: &Array) -> usize {
+        let mut bits = vec![0; array.values.len().div_ceil(8)];
+        for (bits, values) in bits.iter_mut().zip(array.values.chunks(8)) {
+            *bits = values.iter().rev().fold(0, |bits, x| bits << 1 | u8::from(*x > 0.0));
+        }
+        self.kept.push(Kept { name, rows: array.rows, width: array.width, how: How::Bits(bits) });
+        self.kept.len() - 1
+    }
+
+    /// Forgets kept signs where kept floats tell them as well.
+    pub fn signs_are_within(&mut self, signs: usize, floats: usize) {
+        if matches!(&self.kept[floats].how, How::Codes(codec, _) if codec.keeps_signs()) {
+            self.kept[signs].how = How::Within(floats);
+        }
+    }
+
+    /// Decodes a block of rows into `out` (rows × width); returns how many rows it has.
+    pub fn decode(
+        &self,
+        place: usize,
+        block: usize,
+        machine: &Machine,
+        out: &mut Vec<f32>,
+    ) -> usize {
+        let Kept { rows, width, how, .. } = &self.kept[place];
+        let rows = ROWS.min(rows - block * ROWS);
+        out.resize(rows * width, 0.0);
+        if let How::Codes(codec, codes) = how {
+            let codes = &codes[block * codec.bytes_for(ROWS * width)..];
+            codec.decode(machine.instruction_set, codes, out);
+        }
+        rows
+    }
+
+    /// Sets the floats of a block to zero where what was kept was not positive.
+    pub fn keep_positive(&self, place: usize, block: usize, machine: &Machine, out: &mut [f32]) {
+        let Kept { width, how, .. } = &self.kept[place];
+        match how {
+            How::Within(other) => self.keep_positive(*other, block, machine, out),
+            How::Codes(codec, codes) => {
+                let codes = &codes[block * codec.bytes_for(ROWS * width)..];
+                codec.keep_positive(machine.instruction_set, codes, out);
+            }
+            How::Bits(bits) => {
+                let first = block * ROWS * width;
+                for (at, out) in (first..).zip(out) {
+                    *out = if bits[at / 8] >> (at % 8) & 1 == 1 { *out } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    /// A line for each kept thing.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for kept in &self.kept {
+            let shape = format!("{} × {}", count_in_words(kept.rows as u64), kept.width);
+            let how = match &kept.how {
+                How::Codes(codec, _) => codec.name().to_string(),
+                How::Bits(_) => "1 bit".into(),
+                How::Within(other) => format!("within {}", self.kept[*other].name),
+            };
+            ledger.add(kept.name, shape, how, kept.bytes());
+        }
+        ledger
+    }
+}
+
+impl Kept {
+    /// Bytes that it occupies.
+    pub fn bytes(&self) -> u64 {
+        match &self.how {
+            How::Codes(_, bytes) | How::Bits(bytes) => bytes.len() as u64,
+            How::Within(_) => 0,
+        }
+    }
+}

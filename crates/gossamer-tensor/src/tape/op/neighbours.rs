@@ -1,0 +1,99 @@
+//! Z = A·H for a fixed sparse A: each row is a weighted sum of others. Backward: dH = Aᵀ·dZ; nothing
+//! is kept, neither per row nor per entry.
+//!
+//! With dropout an entry is left out by its place: forward and backward ask the same random number.
+
+use gossamer_machine::{Address, InstructionSet, Machine};
+
+use super::super::kept::ROWS;
+use super::super::{Back, Op, Tape, Var};
+use crate::array::Array;
+use crate::kernel::vector;
+use crate::sparse::Sparse;
+
+/// A sparse matrix and its transpose.
+#[derive(Debug, Clone, Copy)]
+pub struct BothWays<'a> {
+    /// By row.
+    pub forward: &'a Sparse,
+    /// By column; the same where the matrix is symmetric.
+    pub backward: &'a Sparse,
+}
+
+struct Neighbours<'a> {
+    input: usize,
+    matrix: &'a Sparse,
+    dropout: Dropout,
+}
+
+/// The part of entries that is left out, and where its random numbers are.
+#[derive(Clone, Copy)]
+struct Dropout {
+    part: f32,
+    address: Address,
+    /// Tells this op's numbers from those of others on the tape.
+    number: u32,
+}
+
+impl Dropout {
+    /// What an entry is multiplied by.
+    fn factor(self, row: u32, column: u32) -> f32 {
+        if self.part == 0.0 {
+            return 1.0;
+        }
+        let [bits, ..] = self.address.bits(row, column ^ self.number.rotate_left(24));
+        let least = (f64::from(self.part) * 4_294_967_296.0) as u32;
+        if bits < least { 0.0 } else { 1.0 / (1.0 - self.part) }
+    }
+}
+
+impl<'a> Tape<'a> {
+    /// The weighted sums of the input's rows; with dropout some entries are left out and the others
+    /// grow.
+    pub fn sum_neighbours(
+        &mut self,
+        input: &Var<'_>,
+        matrix: BothWays<'a>,
+        dropout: f32,
+    ) -> Var<'a> {
+        let number = self.ops.len() as u32 + 1;
+        let dropout = Dropout { part: dropout, address: self.address, number };
+        let out = sums(self.machine, matrix.forward, input.value(), |row, column| {
+            dropout.factor(row, column)
+        });
+        self.record(out, Neighbours { input: input.id, matrix: matrix.backward, dropout })
+    }
+}
+
+impl Op for Neighbours<'_> {
+    fn backward(&self, back: &mut Back<'_>, gradient: Array) {
+        let out = sums(back.machine, self.matrix, &gradient, |row, column| {
+            self.dropout.factor(column, row)
+        });
+        back.add(self.input, out);
+    }
+}
+
+/// The product of a sparse matrix with an array, each entry times a factor of its place.
+fn sums(
+    machine: &Machine,
+    matrix: &Sparse,
+    of: &Array,
+    factor: impl Fn(u32, u32) -> f32 + Sync,
+) -> Array {
+    let isa: InstructionSet = machine.instruction_set;
+    let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), of.width);
+    let tasks = out.values.chunks_mut((ROWS * of.width).max(1)).enumerate().collect();
+    machine.workers.each(tasks, |(block, out)| {
+        for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(of.width)) {
+            let (columns, weights) = matrix.row(row);
+            for (column, weight) in columns.iter().zip(weights) {
+                let weight = weight * factor(row as u32, *column);
+                if weight != 0.0 {
+                    vector::add_scaled(isa, out, weight, of.row(*column as usize));
+                }
+            }
+        }
+    });
+    out
+}
