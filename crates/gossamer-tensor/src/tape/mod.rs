@@ -24,7 +24,7 @@ use crate::codec::Codec;
 pub mod kept;
 pub mod op;
 
-use kept::Store;
+use kept::{ROWS, Store};
 
 /// A value of the forward pass.
 pub struct Var<'a> {
@@ -79,6 +79,16 @@ impl<'a> Parameter<'a> {
     }
 }
 
+/// Where the way back finds floats: parameters and inputs where they lie, others where they are
+/// kept.
+#[derive(Clone, Copy)]
+pub enum Floats<'a> {
+    /// At this place of the store.
+    Kept(usize),
+    /// As they were lent.
+    Lent(&'a Array),
+}
+
 /// A step of the forward pass, as the way back sees it.
 pub trait Op {
     /// Adds to the gradients of what it used, given that of what it made.
@@ -103,6 +113,25 @@ impl Back<'_> {
                 pairs.for_each(|(sum, more)| *sum += more);
             }
             none => *none = Some(more),
+        }
+    }
+}
+
+impl<'a> Floats<'a> {
+    /// A block of rows, and how many they are; kept ones are decoded into the room.
+    fn block<'r>(self, block: usize, back: &Back<'_>, room: &'r mut Vec<f32>) -> (&'r [f32], usize)
+    where
+        'a: 'r,
+    {
+        match self {
+            Self::Lent(array) => {
+                let rows = ROWS.min(array.rows - block * ROWS);
+                (&array.values[block * ROWS * array.width..][..rows * array.width], rows)
+            }
+            Self::Kept(place) => {
+                let rows = back.store.decode(place, block, back.machine, room);
+                (room, rows)
+            }
         }
     }
 }
@@ -153,10 +182,13 @@ impl<'a> Tape<'a> {
         Var { id, value: Value::Own(made), floats: None, signs: None }
     }
 
-    /// Keeps a var's floats, once; signs that were kept before go where these tell them.
-    fn keep_floats(&mut self, name: &'static str, var: &mut Var<'_>) -> usize {
-        if let Some(place) = var.floats {
-            return place;
+    /// Keeps a var's floats, once, unless they are lent; signs that were kept before go where these
+    /// tell them.
+    fn keep_floats(&mut self, name: &'static str, var: &mut Var<'a>) -> Floats<'a> {
+        match (&var.value, var.floats) {
+            (Value::Lent(array), _) => return Floats::Lent(array),
+            (Value::Own(_), Some(place)) => return Floats::Kept(place),
+            (Value::Own(_), None) => {}
         }
         let codec = (self.codecs)(name);
         let place = self.store.floats(name, var.value(), codec, self.machine, self.address);
@@ -164,7 +196,7 @@ impl<'a> Tape<'a> {
         if let Some(signs) = var.signs {
             self.store.signs_are_within(signs, place);
         }
-        place
+        Floats::Kept(place)
     }
 
     /// Every kept thing with its bytes.

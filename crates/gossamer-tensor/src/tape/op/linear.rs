@@ -3,7 +3,7 @@
 //! What a codec does to H is noise in dW alone: dH does not see it.
 
 use super::super::kept::ROWS;
-use super::super::{Back, Op, Parameter, Tape, Var};
+use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use crate::array::Array;
 use crate::kernel::pack::{Matrix, MatrixMut, Right};
 use crate::kernel::product::{Put, add_product, multiply};
@@ -13,7 +13,7 @@ const SUMS: usize = 16;
 
 struct Linear<'a> {
     input: usize,
-    floats: usize,
+    floats: Floats<'a>,
     weight: usize,
     weights: &'a Array,
 }
@@ -23,7 +23,7 @@ impl<'a> Tape<'a> {
     pub fn linear(
         &mut self,
         name: &'static str,
-        input: &mut Var<'_>,
+        input: &mut Var<'a>,
         weight: Parameter<'a>,
     ) -> Var<'a> {
         let weights = weight.array;
@@ -49,7 +49,7 @@ impl Op for Linear<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
         let (machine, weights) = (back.machine, self.weights);
         let (isa, buffers) = (machine.instruction_set, &machine.buffers);
-        let (k, m, store) = (weights.rows, weights.width, back.store);
+        let (k, m) = (weights.rows, weights.width);
         let blocks: Vec<&[f32]> = gradient.values.chunks(ROWS * m).collect();
         let mut sums = buffers.zeroed(SUMS * k * m);
         machine.workers.each_with(
@@ -58,8 +58,8 @@ impl Op for Linear<'_> {
             |decoded, (sum, out)| {
                 let own = blocks.len() * sum / SUMS..blocks.len() * (sum + 1) / SUMS;
                 for (block, rows) in own.clone().zip(&blocks[own]) {
-                    let n = store.decode(self.floats, block, machine, decoded);
-                    let left = Matrix { values: decoded, stride: k }.transposed();
+                    let (values, n) = self.floats.block(block, back, decoded);
+                    let left = Matrix { values, stride: k }.transposed();
                     let right = Matrix { values: rows, stride: m };
                     let out = MatrixMut { values: out, stride: m };
                     add_product(isa, [k, n, m], left, right, out);

@@ -4,3 +4,4 @@ pub mod linear;
 pub mod bias;
 pub mod neighbours;
 pub mod rectify;
+pub mod kinds;
