@@ -199,6 +199,17 @@ impl<'a> Tape<'a> {
         Floats::Kept(place)
     }
 
+    /// As [`keep_floats`](Self::keep_floats), without loss.
+    fn keep_exactly(&mut self, name: &'static str, var: &mut Var<'a>) -> Floats<'a> {
+        match &var.value {
+            Value::Lent(array) => Floats::Lent(array),
+            Value::Own(array) => {
+                let exact = &crate::codec::float32::Float32;
+                Floats::Kept(self.store.floats(name, array, exact, self.machine, self.address))
+            }
+        }
+    }
+
     /// Every kept thing with its bytes.
     pub fn kept(&self) -> Ledger {
         self.store.ledger()

@@ -5,3 +5,4 @@ pub mod bias;
 pub mod neighbours;
 pub mod rectify;
 pub mod kinds;
+pub mod attend;
