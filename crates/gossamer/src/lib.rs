@@ -27,10 +27,12 @@ pub mod train;
 pub mod tune;
 pub mod query;
 pub mod export;
+pub mod layer;
+pub mod network;
 
 pub use config::Config;
 pub use error::{Category, Error};
 pub use gossamer_graph::{ImportReport, ImportRequest, Side, Snapshot, Split, import};
 pub use gossamer_machine::{Machine, Observer, Progress, Silent};
-pub use gossamer_tensor::{optim, schedule};
+pub use gossamer_tensor::{codec, optim, schedule};
 pub use model::{Model, Run};

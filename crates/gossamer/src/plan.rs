@@ -76,6 +76,12 @@ impl GraphShape {
     }
 }
 
+/// Adds the program itself.
+pub(crate) fn add_program(ledger: &mut Ledger, n_threads: u64) {
+    let bytes = PROGRAM_BYTES + n_threads * THREAD_BYTES + FILE_BYTES;
+    ledger.add("program", format!("{n_threads} threads"), "measured", bytes);
+}
+
 /// Adds what every command has: the program and the model's tables.
 fn common(
     config: &Config,
@@ -84,8 +90,7 @@ fn common(
 ) -> Result<(Ledger, Widths), Error> {
     let mut ledger = Ledger::default();
     let n_threads = machine.workers.n_threads() as u64;
-    let program = PROGRAM_BYTES + n_threads * THREAD_BYTES + FILE_BYTES;
-    ledger.add("program", format!("{n_threads} threads"), "measured", program);
+    add_program(&mut ledger, n_threads);
     let widths = config.score_function()?.widths(config.dim);
     let (rows, relations) = (shape.n_entities, relation_rows(config, shape));
     let words = |rows: u64, width: usize| format!("{} × {width}", count_in_words(rows));

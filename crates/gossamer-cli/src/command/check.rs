@@ -2,8 +2,9 @@
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::{Error, Run, Snapshot};
+use gossamer_machine::folder::Folder;
 
-use super::{Command, folder, path};
+use super::{Command, classes, folder, path};
 use crate::exit::Failure;
 use crate::terminal::Context;
 
@@ -25,8 +26,15 @@ impl Command for Check {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let path = path(arguments, "path");
-        let kind = if path.join("graph").is_dir() { "run" } else { "graph" };
-        if kind == "run" {
+        let kind = match () {
+            () if path.join("classes.tsv").is_file() => classes::KIND,
+            () if path.join("graph").is_dir() => "run",
+            () => "graph",
+        };
+        if kind == classes::KIND {
+            let folder = Folder::open(kind, &path).map_err(Error::from)?;
+            folder.check().map_err(Error::from)?;
+        } else if kind == "run" {
             let run = Run::open(&path)?;
             run.check()?;
             run.model()?;

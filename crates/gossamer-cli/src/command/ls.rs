@@ -68,6 +68,16 @@ fn sampler(name: &str) -> String {
     format!("gossamer train graph/ {form} --negative-sampler {name}{vectors} -o run/")
 }
 
+/// Learns classes with a layer.
+fn layer(name: &str) -> String {
+    format!("gossamer train classes/ --model {name} -o run/")
+}
+
+/// Learns classes with activations kept through a codec.
+fn codec(name: &str) -> String {
+    format!("gossamer train classes/ --model gcn --activations {name} -o run/")
+}
+
 /// Every entry of every registry, in order.
 pub fn entries() -> Vec<Entry> {
     let setting = |key: &'static str| {
@@ -130,6 +140,8 @@ pub fn entries() -> Vec<Entry> {
         paper: format.paper(),
         example: format!("gossamer export graph/ --format {} -o facts/", format.name()),
     }));
+    all.extend(entries!("layer", gossamer::layer::ALL, layer));
+    all.extend(entries!("codec", gossamer::codec::ALL, codec));
     all.extend(entries!("calibration", evaluate::calibration::ALL, classified));
     all.extend(entries!("metric", evaluate::metric::ALL, judged));
     all

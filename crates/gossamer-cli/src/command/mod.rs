@@ -32,6 +32,8 @@ gossamer_machine::registry!("command", Command:
     completions::Completions,
 );
 
+mod classes;
+
 /// Something the program does.
 pub trait Command: Sync {
     /// Its name.

@@ -11,7 +11,7 @@ use gossamer::train::{Outcome, TrainRequest, resume, train};
 use gossamer::{Config, Error, Run, Snapshot, recipe};
 use serde_json::json;
 
-use super::{Command, flag, folder, number, option, output, path, report, text};
+use super::{Command, classes, flag, folder, number, option, output, path, report, text};
 use crate::exit::Failure;
 use crate::output;
 use crate::tensorboard::events;
@@ -68,6 +68,20 @@ impl Command for Train {
                 "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
             ))
             .arg(flag("tensorboard", "Also write the metrics as a TensorBoard event file"))
+            .arg(network("layers", "N", "How many layers [default: 2]".into()))
+            .arg(network(
+                "class",
+                "PROPERTY",
+                "Attribute that says an entity's class [default: class]".into(),
+            ))
+            .arg(network(
+                "activations",
+                "CODEC",
+                format!(
+                    "What goes through which codec between the ways is kept: exact, {}",
+                    classes::codecs()
+                ),
+            ))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)
@@ -76,6 +90,9 @@ impl Command for Train {
         true
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        if classes::is_meant(arguments) {
+            return classes::run(arguments, context);
+        }
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
@@ -141,6 +158,11 @@ fn train_seed(graph: &Snapshot, request: &TrainRequest, context: &Context) -> Re
         Err(_) => resume(&request.out, request.save_every, machine, context),
     };
     conclude(result, &request.out, context)
+}
+
+/// An option that networks of layers alone have.
+fn network(name: &'static str, value: &'static str, help: String) -> Arg {
+    option(name, value, "").help(help).help_heading("Networks (--model gcn, gat …)")
 }
 
 /// The option that both training commands have.

@@ -49,6 +49,8 @@ fn the_examples_run() {
     fs::write(folder.join("facts.tsv"), "France\tborders\tSpain\nSpain\tborders\tFrance\nFrance\tis in\tEurope\nSpain\tis in\tEurope\n").unwrap();
     succeed(&folder, "gossamer import facts.tsv -o world");
     succeed(&folder, "gossamer train world -o run --dim 4 --epochs 1");
+    crate::classes::planted(&folder);
+    succeed(&folder, "gossamer import planted -o classes");
     succeed(&folder, "gossamer train graph -o vectored --dim 4 --epochs 1");
     succeed(&folder, "gossamer export vectored --format numpy -o descriptions");
     let text = succeed(&folder, "gossamer ls --json");

@@ -32,6 +32,8 @@ pub enum Role {
     HeadLabel,
     /// A label.
     TailLabel,
+    /// An attribute's value: the row says it of its head, and the relation is the property.
+    Value,
     /// Nothing we read.
     Ignored,
 }
@@ -48,6 +50,7 @@ const WORDS: &[(Role, &[&str])] = &[
     (Role::TailType, &["tail_type", "object_type", "target_type"]),
     (Role::HeadLabel, &["head_label", "subject_label", "source_label"]),
     (Role::TailLabel, &["tail_label", "object_label", "target_label"]),
+    (Role::Value, &["value"]),
     (Role::Ignored, &["-", "_"]),
 ];
 
@@ -146,7 +149,8 @@ impl Fields {
             fields.roles[place] = role;
         }
         fields.least = fields.roles.len();
-        for needed in [Role::Head, Role::Relation, Role::Tail] {
+        let end = if fields.are_attributes() { Role::Value } else { Role::Tail };
+        for needed in [Role::Head, Role::Relation, end] {
             let constant = fields.constants.iter().any(|(role, _)| *role == needed);
             if !constant && !fields.roles.contains(&needed) {
                 let word = WORDS.iter().find(|entry| entry.0 == needed).map_or("", |e| e.1[0]);
@@ -154,6 +158,11 @@ impl Fields {
             }
         }
         Ok((fields, header))
+    }
+
+    /// True if a row is an attribute: its tail is the value.
+    fn are_attributes(&self) -> bool {
+        self.roles.contains(&Role::Value)
     }
 
     /// How many columns a row should have, in words.
@@ -240,6 +249,7 @@ impl Fields {
             Role::TailType => row.tail_type = some,
             Role::HeadLabel => row.head_label = some,
             Role::TailLabel => row.tail_label = some,
+            Role::Value => row.tail = cell,
             Role::Ignored => {}
         }
         Ok(())
@@ -334,7 +344,14 @@ impl<'a> TableRows<'a> {
     /// Those of the sink, and of `--columns`; a row that is not understood is counted.
     pub fn take(&mut self, line: u64, cells: &[&str]) -> Result<(), GraphError> {
         if self.fields.is_none() {
-            let (fields, header) = Fields::choose(self.options, cells)?;
+            let chosen = Fields::choose(self.options, cells).map_err(|error| match error {
+                GraphError::Request { what, hint } => {
+                    let what = format!("{}:{line}:1: {what}", self.options.file);
+                    GraphError::Request { what, hint }
+                }
+                other => other,
+            });
+            let (fields, header) = chosen?;
             self.fields = Some(fields);
             if header {
                 return Ok(());
@@ -342,6 +359,12 @@ impl<'a> TableRows<'a> {
         }
         let Some(fields) = &self.fields else { return Ok(()) };
         match fields.row(cells, &starts(cells), self.options.numbers.as_deref()) {
+            Ok(row) if fields.are_attributes() => {
+                self.report.literals += 1;
+                let (subject, property, text) = (row.head, row.relation, row.tail);
+                let attribute = Attribute { subject, property, text, kind: "", is_label: false };
+                self.sink.attribute(&attribute)
+            }
             Ok(row) => {
                 self.report.rows += 1;
                 self.sink.row(&row)

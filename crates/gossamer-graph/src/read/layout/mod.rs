@@ -16,6 +16,7 @@ gossamer_machine::registry!("layout", Layout:
     libkge::LibKge,
     pykeen::PyKeen,
     numbered::NumberedFolder,
+    classes::Classes,
     splits::Splits,
 );
 

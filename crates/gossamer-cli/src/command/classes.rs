@@ -1,0 +1,222 @@
+//! `gossamer train --model gcn`: learn the classes of entities with a network of layers.
+//!
+//! Not a command of its own: `train` comes here when the model is a layer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::ArgMatches;
+use gossamer::codec::ALL as CODECS;
+use gossamer::config::SETTINGS;
+use gossamer::network::problem::{Asked, Problem};
+use gossamer::network::{Learned, Settings, learn, plan};
+use gossamer::{Error, Snapshot, layer};
+use gossamer_machine::Ledger;
+use gossamer_machine::folder::Draft;
+use gossamer_machine::ledger::bytes_in_words;
+use serde_json::json;
+
+use super::{number, path, text};
+use crate::exit::Failure;
+use crate::output;
+use crate::terminal::Context;
+
+/// What a run of this kind is sealed as.
+pub const KIND: &str = "classification";
+
+/// Settings of `train` that a network has.
+const OWN: [&str; 7] =
+    ["model", "dim", "dropout", "learning_rate", "regularisation", "epochs", "seed"];
+
+/// True if the model is a layer.
+pub fn is_meant(arguments: &ArgMatches) -> bool {
+    text(arguments, "model").is_some_and(|model| layer::find(model).is_ok())
+}
+
+/// Learns, and writes a folder for each seed.
+pub fn run(arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+    let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
+    let mut settings = settings(arguments)?;
+    settings.check()?;
+    let property = text(arguments, "class").unwrap_or("class").to_string();
+    let problem = Problem::of(&graph, &Asked { property, seed: settings.seed })?;
+    let (planned, kept) = plan(&problem, &settings, &context.machine)?;
+    context.say(&output::ledger(&planned));
+    context.say(&kept_in_words(&kept, &problem, &settings, context)?);
+    let out = path(arguments, "output");
+    let replace = arguments.get_flag("force");
+    let first = settings.seed;
+    let seeds = number::<u64>(arguments, "seeds")?;
+    let mut found = Vec::new();
+    for seed in first..first + seeds.unwrap_or(1) {
+        settings.seed = seed;
+        let learned = learn(&problem, &settings, &context.machine, context)?;
+        let folder = match seeds {
+            Some(_) => out.join(format!("seed-{seed}")),
+            None => out.clone(),
+        };
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)
+                .map_err(|error| Failure::system(format!("{}: {error}", parent.display())))?;
+        }
+        save(&graph, &problem, &settings, &learned, &folder, replace)?;
+        found.push(learned);
+    }
+    context.print(&in_words(&found, &out, context.json));
+    Ok(())
+}
+
+/// The settings that were given, on those that suit the layer.
+fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
+    let others = SETTINGS.iter().map(|setting| setting.key).filter(|key| !OWN.contains(key));
+    for key in others.chain(["recipe", "config", "init", "init-relations", "neighbours"]) {
+        if text(arguments, key).is_some() {
+            let what =
+                format!("--{} is nothing that a network of layers has", key.replace('_', "-"));
+            return Err(Failure::input(what, "leave it out; gossamer ls has the layers"));
+        }
+    }
+    let mut settings = Settings::of(text(arguments, "model").unwrap_or("gcn"));
+    let own = &mut settings;
+    set(arguments, "dim", &mut own.width)?;
+    set(arguments, "layers", &mut own.n_layers)?;
+    set(arguments, "dropout", &mut own.dropout)?;
+    set(arguments, "learning_rate", &mut own.learning_rate)?;
+    set(arguments, "regularisation", &mut own.decay)?;
+    set(arguments, "epochs", &mut own.epochs)?;
+    set(arguments, "seed", &mut own.seed)?;
+    if let Some(codec) = text(arguments, "activations") {
+        own.activations = if codec == "exact" { "f32".into() } else { codec.into() };
+    }
+    Ok(settings)
+}
+
+fn set<T: std::str::FromStr>(
+    arguments: &ArgMatches,
+    key: &str,
+    place: &mut T,
+) -> Result<(), Failure> {
+    if let Some(value) = number(arguments, key)? {
+        *place = value;
+    }
+    Ok(())
+}
+
+/// What is kept between the ways, and how much smaller that is than the same in f32.
+fn kept_in_words(
+    kept: &Ledger,
+    problem: &Problem,
+    settings: &Settings,
+    context: &Context,
+) -> Result<String, Failure> {
+    let exact = Settings { activations: "f32".into(), ..settings.clone() };
+    let (_, exact) = plan(problem, &exact, &context.machine)?;
+    let times = exact.total() as f64 / kept.total().max(1) as f64;
+    let table = output::ledger(kept);
+    Ok(format!("kept between the ways:\n{table}{times:.1} × smaller than in f32\n"))
+}
+
+/// Writes what was learned, with names.
+fn save(
+    graph: &Snapshot,
+    problem: &Problem,
+    settings: &Settings,
+    learned: &Learned,
+    folder: &Path,
+    replace: bool,
+) -> Result<(), Failure> {
+    let mut split_of = vec![""; learned.classes.len()];
+    for (split, ids) in ["train", "valid", "test"].into_iter().zip(&problem.splits) {
+        ids.iter().for_each(|id| split_of[*id as usize] = split);
+    }
+    let mut text = String::from("entity\tclass\tprobability\tsplit\ttrue class\n");
+    let mut entity = 0;
+    graph
+        .entities()
+        .for_each_text("name", |_, name| {
+            let (class, probability) = learned.classes[entity];
+            let class = &problem.classes[class as usize];
+            let truly = problem.class_of[entity].map(|class| &problem.classes[class as usize]);
+            let (split, truly) = (split_of[entity], truly.map_or("", String::as_str));
+            let _ = writeln!(text, "{name}\t{class}\t{probability:.4}\t{split}\t{truly}");
+            entity += 1;
+        })
+        .map_err(Error::from)?;
+    let lines = learned.metrics.iter().enumerate().map(|(epoch, (loss, accuracy))| {
+        json!({"epoch": epoch + 1, "loss": loss, "valid_accuracy": accuracy}).to_string() + "\n"
+    });
+    let draft = Draft::create(KIND, folder, replace).map_err(Error::from)?;
+    let files = [
+        ("classes.tsv", text),
+        ("metrics.jsonl", lines.collect()),
+        ("config.toml", toml(settings)),
+    ];
+    for (name, text) in files {
+        let path = draft.path(name);
+        std::fs::write(&path, text)
+            .map_err(|error| Failure::system(format!("{}: {error}", path.display())))?;
+    }
+    let notes = [("test_accuracy", learned.accuracy[2]), ("test_macro_f1", learned.macro_f1)];
+    let notes: BTreeMap<String, String> =
+        notes.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    draft.finish(&notes).map_err(Error::from)?;
+    Ok(())
+}
+
+/// The settings as a file.
+fn toml(settings: &Settings) -> String {
+    let Settings { layer, activations, n_layers, width, epochs, seed, .. } = settings;
+    let (dropout, rate, decay) = (settings.dropout, settings.learning_rate, settings.decay);
+    format!(
+        "# A network of layers.\nmodel = \"{layer}\"\nlayers = {n_layers}\ndim = {width}\n\
+         dropout = {dropout}\nlearning_rate = {rate}\nregularisation = {decay}\nepochs = {epochs}\n\
+         seed = {seed}\nactivations = \"{activations}\"\n"
+    )
+}
+
+/// How it went.
+fn in_words(found: &[Learned], out: &Path, as_json: bool) -> String {
+    let of = |value: fn(&Learned) -> f64| -> (f64, f64) {
+        let n = found.len() as f64;
+        let mean = found.iter().map(value).sum::<f64>() / n;
+        let square = found.iter().map(|one| (value(one) - mean).powi(2)).sum::<f64>();
+        (mean, (square / (n - 1.0).max(1.0)).sqrt())
+    };
+    let (test, spread) = of(|learned| learned.accuracy[2]);
+    let (valid, _) = of(|learned| learned.accuracy[1]);
+    let (f1, _) = of(|learned| learned.macro_f1);
+    let kept = found.first().map_or(0, |learned| learned.kept.total());
+    if as_json {
+        let each: Vec<f64> = found.iter().map(|learned| learned.accuracy[2]).collect();
+        return json!({
+            "run": out.display().to_string(),
+            "test_accuracy": test,
+            "test_accuracy_deviation": spread,
+            "test_accuracy_of_seeds": each,
+            "test_macro_f1": f1,
+            "valid_accuracy": valid,
+            "kept_bytes": kept,
+            "peak_bytes": crate::terminal::peak_bytes(),
+        })
+        .to_string();
+    }
+    let several = match found {
+        [one] => format!("; parameters of epoch {}", one.best_epoch),
+        _ => format!(", deviation {:.2} % over {} seeds", 100.0 * spread, found.len()),
+    };
+    let place = if found.len() > 1 { "seed-*/classes.tsv" } else { "classes.tsv" };
+    format!(
+        "test accuracy {:.2} %{several}; macro F1 {f1:.4}; valid accuracy {:.2} %\n\
+         {} kept between the ways; the class of every entity: {}",
+        100.0 * test,
+        100.0 * valid,
+        bytes_in_words(kept),
+        out.join(place).display()
+    )
+}
+
+/// The codecs' names, for help.
+pub fn codecs() -> String {
+    CODECS.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ")
+}
