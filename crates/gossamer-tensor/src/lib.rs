@@ -6,6 +6,7 @@
 
 pub mod kernel;
 pub mod codec;
+pub mod dropout;
 pub mod array;
 pub mod sparse;
 pub mod tape;

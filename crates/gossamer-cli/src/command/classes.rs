@@ -114,7 +114,7 @@ fn kept_in_words(
     let (_, exact) = plan(problem, &exact, &context.machine)?;
     let times = exact.total() as f64 / kept.total().max(1) as f64;
     let table = output::ledger(kept);
-    Ok(format!("kept between the ways:\n{table}{times:.1} × smaller than in f32\n"))
+    Ok(format!("kept between the ways:\n{table}\n{times:.1} × smaller than in f32\n"))
 }
 
 /// Writes what was learned, with names.

@@ -103,7 +103,7 @@ impl Method<'_> {
     /// What is dropped in the step after so many; nothing where nothing is.
     pub fn dropped(&self, steps: u64) -> Option<Dropout> {
         let address = Address::new(self.seed, Purpose::Dropout, steps);
-        (self.dropout > 0.0).then_some(Dropout { part: self.dropout, address })
+        (self.dropout > 0.0).then_some(Dropout { part: self.dropout, address, number: 0 })
     }
 
     /// The method when a part of the run (0 … 1) is done: the learning rate is the schedule's.

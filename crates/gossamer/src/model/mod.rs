@@ -30,7 +30,7 @@ pub mod dropout;
 pub mod file;
 
 use conditions::Conditions;
-use dropout::Dropout;
+use dropout::{Dropout, Left};
 
 /// The kind of folder that a finished run is.
 pub const RUN: &str = "run";
@@ -184,7 +184,7 @@ impl Model {
             let rows = asked.iter().zip(queries.chunks_exact_mut(width));
             for (number, (asked, query)) in (task * QUERIES..).zip(rows) {
                 let (side, known, condition) = self.rows(*asked, conditions);
-                let left = dropout.of(number as u32, known, condition);
+                let left = Left::of(dropout, number as u32, known, condition);
                 self.function.fold(side, &left.known, &left.condition, query);
             }
         });
@@ -218,7 +218,7 @@ impl Model {
             let rows = Folded { known, condition, gradient };
             return self.function.fold_backward(side, rows, known_gradient, condition_gradient);
         };
-        let left = dropout.of(number, known, condition);
+        let left = Left::of(dropout, number, known, condition);
         let (mut of_known, mut of_condition) = (vec![0.0; known.len()], vec![0.0; condition.len()]);
         let rows = Folded { known: &left.known, condition: &left.condition, gradient };
         self.function.fold_backward(side, rows, &mut of_known, &mut of_condition);

@@ -3,11 +3,12 @@
 //!
 //! With dropout an entry is left out by its place: forward and backward ask the same random number.
 
-use gossamer_machine::{Address, InstructionSet, Machine};
+use gossamer_machine::{InstructionSet, Machine};
 
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
 use crate::array::Array;
+use crate::dropout::Dropout;
 use crate::kernel::vector;
 use crate::sparse::Sparse;
 
@@ -24,27 +25,6 @@ struct Neighbours<'a> {
     input: usize,
     matrix: &'a Sparse,
     dropout: Dropout,
-}
-
-/// The part of entries that is left out, and where its random numbers are.
-#[derive(Clone, Copy)]
-struct Dropout {
-    part: f32,
-    address: Address,
-    /// Tells this op's numbers from those of others on the tape.
-    number: u32,
-}
-
-impl Dropout {
-    /// What an entry is multiplied by.
-    fn factor(self, row: u32, column: u32) -> f32 {
-        if self.part == 0.0 {
-            return 1.0;
-        }
-        let [bits, ..] = self.address.bits(row, column ^ self.number.rotate_left(24));
-        let least = (f64::from(self.part) * 4_294_967_296.0) as u32;
-        if bits < least { 0.0 } else { 1.0 / (1.0 - self.part) }
-    }
 }
 
 impl<'a> Tape<'a> {
