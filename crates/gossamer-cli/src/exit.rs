@@ -48,6 +48,12 @@ impl Failure {
         self
     }
 
+    /// The same failure in other words.
+    pub fn saying(mut self, message: &str) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// True if the user asked for it.
     pub fn stopped(&self) -> bool {
         self.code == 130

@@ -11,10 +11,10 @@ use gossamer::codec::ALL as CODECS;
 use gossamer::config::SETTINGS;
 use gossamer::network::problem::{Asked, Problem};
 use gossamer::network::{Learned, Settings, learn, plan};
-use gossamer::{Error, Snapshot, layer};
-use gossamer_machine::Ledger;
+use gossamer::{Error, Snapshot, layer, score};
 use gossamer_machine::folder::Draft;
 use gossamer_machine::ledger::bytes_in_words;
+use gossamer_machine::{Ledger, Unknown};
 use serde_json::json;
 
 use super::{number, path, text};
@@ -34,6 +34,17 @@ pub fn is_meant(arguments: &ArgMatches) -> bool {
     text(arguments, "model").is_some_and(|model| layer::find(model).is_ok())
 }
 
+/// Refuses a model that is neither a layer nor a score function, with the nearest of both.
+pub fn refuse_unknown(arguments: &ArgMatches) -> Result<(), Failure> {
+    let Some(model) = text(arguments, "model") else { return Ok(()) };
+    if layer::find(model).is_ok() || score::find(model).is_ok() {
+        return Ok(());
+    }
+    let functions = score::ALL.iter().map(|function| function.name());
+    let known = functions.chain(layer::ALL.iter().map(|layer| layer.name())).collect();
+    Err(Error::from(Unknown { kind: "model", name: model.into(), known }).into())
+}
+
 /// Learns, and writes a folder for each seed.
 pub fn run(arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
     let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
@@ -51,7 +62,11 @@ pub fn run(arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
     let mut found = Vec::new();
     for seed in first..first + seeds.unwrap_or(1) {
         settings.seed = seed;
-        let learned = learn(&problem, &settings, &context.machine, context)?;
+        let learned = learn(&problem, &settings, &context.machine, context).map_err(|error| {
+            let failure = Failure::from(error);
+            let words = "stopped; a network is learned in one go, and this seed left nothing";
+            if failure.stopped() { failure.saying(words) } else { failure }
+        })?;
         let folder = match seeds {
             Some(_) => out.join(format!("seed-{seed}")),
             None => out.clone(),

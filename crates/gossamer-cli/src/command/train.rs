@@ -90,6 +90,7 @@ impl Command for Train {
         true
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        classes::refuse_unknown(arguments)?;
         if classes::is_meant(arguments) {
             return classes::run(arguments, context);
         }

@@ -87,6 +87,8 @@ fn mistakes_name_the_mend() {
         2,
         &["no attribute 'class'", "labels"],
     );
+    let gcnn = "gossamer train classes --model gcnn -o run";
+    fail(&folder, gcnn, 3, &["no model", "did you mean 'gcn'"]);
     fail(&folder, &format!("{train} --class colour"), 2, &["'colour'", "class, f"]);
     fail(&folder, &format!("{train} --activations int3"), 3, &["did you mean", "int"]);
     fail(&folder, &format!("{train} --loss margin"), 2, &["--loss is nothing that a network"]);

@@ -6,13 +6,13 @@
 use gossamer_machine::InstructionSet;
 
 use super::Codec;
-use crate::kernel::codes;
+use crate::kernel::largest;
 
 /// Keeps some of every group.
 pub struct Largest {
     name: &'static str,
     summary: &'static str,
-    /// Of [`codes::LARGEST_OF`] floats.
+    /// Of [`largest::LARGEST_OF`] floats.
     kept: usize,
 }
 
@@ -44,16 +44,16 @@ impl Codec for Largest {
         "Jiang et al.: Back Razor (NeurIPS 2022)"
     }
     fn group(&self) -> usize {
-        codes::LARGEST_OF
+        largest::LARGEST_OF
     }
     fn bytes_for(&self, n: usize) -> usize {
-        n.div_ceil(codes::LARGEST_OF) * codes::largest_bytes(self.kept)
+        n.div_ceil(largest::LARGEST_OF) * largest::largest_bytes(self.kept)
     }
     fn encode(&self, isa: InstructionSet, _: u32, values: &[f32], out: &mut [u8]) -> bool {
-        codes::encode_largest(isa, self.kept, values, out)
+        largest::encode_largest(isa, self.kept, values, out)
     }
     fn decode(&self, isa: InstructionSet, codes: &[u8], out: &mut [f32]) {
-        codes::decode_largest(isa, self.kept, codes, out);
+        largest::decode_largest(isa, self.kept, codes, out);
     }
     fn largest_error(&self, least: f32, most: f32) -> f32 {
         most.max(-least)

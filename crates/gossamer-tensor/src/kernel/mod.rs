@@ -80,6 +80,7 @@ pub mod rows;
 pub mod cubes;
 pub mod counting;
 pub mod codes;
+pub mod largest;
 pub mod similarity;
 
 pub use similarity::Similarity;
