@@ -4,7 +4,7 @@
 //! back. The parameters of the epoch that is best by the entities to choose by are kept.
 //!
 //! *Invariant:* the result is a function of graph and settings; threads change no bit.
-//! *Not here:* layers ([`layer`](crate::layer)); what is kept between the ways (the tape).
+//! *Not here:* layers ([`layer`]); what is kept between the ways (the tape).
 
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Address, Ledger, Machine, Observer, Progress, Purpose};
