@@ -1,6 +1,6 @@
 //! One row against some others, wherever they stand: scores, and sums of their gradients.
 //!
-//! A kernel for each [`kind`](super::kind) serves a query against its candidates, and the same one or
+//! A kernel for each kind (`kind`) serves a query against its candidates, and the same one or
 //! its converse a candidate against the queries that met it. Sums stay in registers: coordinates are
 //! taken 64 at a time, then 16, 4 and 1, and all other rows are met before the next ones are.
 //!
