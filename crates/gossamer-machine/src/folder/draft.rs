@@ -68,7 +68,8 @@ fn refuse_strange(target: &Path) -> Result<(), FileError> {
     };
     let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let ours = |name: String| {
-        let begun = name == MANIFEST || name.starts_with("checkpoint-");
+        let draft = name.starts_with('.') && name.ends_with(".partial");
+        let begun = draft || name == MANIFEST || name.starts_with("checkpoint-");
         begun || target.join(&name).join(MANIFEST).is_file()
     };
     let empty = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gossamer_graph::Snapshot;
 use gossamer_machine::file::write_whole;
-use gossamer_machine::folder::{remove_folder, seal, set_aside, share};
+use gossamer_machine::folder::{Draft, remove_folder, set_aside, share};
 use gossamer_machine::{FileError, Machine, Observer};
 use gossamer_tensor::optim;
 
@@ -195,10 +195,10 @@ fn begin_folder(graph: &Snapshot, request: &TrainRequest) -> Result<(), Error> {
             remove_folder(&old)?;
         }
     }
-    let target = out.join("graph");
-    fs::create_dir_all(&target).map_err(FileError::io("create", &target))?;
+    let draft = Draft::create(gossamer_graph::snapshot::KIND, &out.join("graph"), false)?;
     for name in graph.files() {
-        share(&graph.folder().path().join(&name), &target.join(&name))?;
+        share(&graph.folder().path().join(&name), &draft.path(&name))?;
     }
-    Ok(seal(gossamer_graph::snapshot::KIND, &target, &graph.folder().notes)?)
+    draft.finish(&graph.folder().notes)?;
+    Ok(())
 }
