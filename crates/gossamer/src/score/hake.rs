@@ -10,7 +10,7 @@
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
-use super::{Coordinates, Folded, Habits, Initial, ScoreFunction, Widths};
+use super::{Coordinates, DISTANCE, Folded, Habits, ScoreFunction, Widths};
 
 /// HAKE.
 #[derive(Debug)]
@@ -113,18 +113,6 @@ impl ScoreFunction for Hake {
         (Coordinates::Angles, Coordinates::Angles)
     }
     fn habits(&self) -> Habits {
-        Habits {
-            form: "negative-sampling",
-            loss: "self-adversarial",
-            optimiser: "adam",
-            learning_rate: 1e-3,
-            schedule: "linear",
-            reciprocal: false,
-            regularisation: 0.0,
-            relation_prediction: 0.0,
-            batch: 1024,
-            initial: Initial::Uniform(0.11),
-            within_margin: true,
-        }
+        DISTANCE
     }
 }

@@ -116,6 +116,22 @@ pub const BILINEAR: Habits = Habits {
     within_margin: false,
 };
 
+/// Settings of distances that learn from drawn negatives, after Sun et al. 2019, the step as large
+/// as a few epochs want it.
+pub const DISTANCE: Habits = Habits {
+    form: "negative-sampling",
+    loss: "self-adversarial",
+    optimiser: "adam",
+    learning_rate: 1e-3,
+    schedule: "linear",
+    reciprocal: false,
+    regularisation: 0.0,
+    relation_prediction: 0.0,
+    batch: 1024,
+    initial: Initial::Uniform(0.11),
+    within_margin: true,
+};
+
 /// How plausible a triple is.
 pub trait ScoreFunction: Sync {
     /// Its name in config and help.

@@ -7,7 +7,7 @@
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
-use super::{Folded, Habits, Initial, ScoreFunction, Widths};
+use super::{DISTANCE, Folded, Habits, ScoreFunction, Widths};
 
 /// PairRE.
 #[derive(Debug)]
@@ -62,19 +62,7 @@ impl ScoreFunction for PairRE {
         true
     }
     fn habits(&self) -> Habits {
-        Habits {
-            form: "negative-sampling",
-            loss: "self-adversarial",
-            optimiser: "adam",
-            learning_rate: 1e-3,
-            schedule: "linear",
-            reciprocal: false,
-            regularisation: 0.0,
-            relation_prediction: 0.0,
-            batch: 1024,
-            initial: Initial::Uniform(0.11),
-            within_margin: true,
-        }
+        DISTANCE
     }
 }
 

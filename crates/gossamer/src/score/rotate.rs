@@ -6,7 +6,7 @@
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
-use super::{Coordinates, Folded, Habits, Initial, ScoreFunction, Widths};
+use super::{Coordinates, DISTANCE, Folded, Habits, Initial, ScoreFunction, Widths};
 
 /// RotatE.
 #[derive(Debug)]
@@ -66,19 +66,7 @@ impl ScoreFunction for RotatE {
         (Coordinates::Complex, Coordinates::Angles)
     }
     fn habits(&self) -> Habits {
-        Habits {
-            form: "negative-sampling",
-            loss: "self-adversarial",
-            optimiser: "adam",
-            learning_rate: 1e-3,
-            schedule: "linear",
-            reciprocal: false,
-            regularisation: 0.0,
-            relation_prediction: 0.0,
-            batch: 1024,
-            initial: Initial::Uniform(0.11),
-            within_margin: true,
-        }
+        DISTANCE
     }
     fn initial_relation(&self) -> Option<Initial> {
         Some(Initial::Uniform(std::f32::consts::PI))

@@ -5,7 +5,7 @@
 use gossamer_graph::Side;
 use gossamer_tensor::kernel::Similarity;
 
-use super::{Folded, Habits, Initial, ScoreFunction, Widths};
+use super::{DISTANCE, Folded, Habits, Initial, ScoreFunction, Widths};
 
 /// TransE with the L1 distance.
 #[derive(Debug)]
@@ -16,19 +16,7 @@ pub struct TransE;
 pub struct TransEL2;
 
 /// L1: bounded gradients suit Adam, and a margin.
-const L1: Habits = Habits {
-    form: "negative-sampling",
-    loss: "self-adversarial",
-    optimiser: "adam",
-    learning_rate: 1e-3,
-    schedule: "linear",
-    reciprocal: true,
-    regularisation: 0.0,
-    relation_prediction: 0.0,
-    batch: 1024,
-    initial: Initial::Uniform(0.11),
-    within_margin: true,
-};
+const L1: Habits = Habits { reciprocal: true, ..DISTANCE };
 
 /// L2: softmax over the negatives and Adagrad reach .31 on FB15k-237 in five epochs.
 const L2: Habits = Habits {
