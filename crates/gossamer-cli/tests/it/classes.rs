@@ -75,6 +75,27 @@ fn what_is_kept_in_few_bits_learns_as_well_and_is_told() {
 }
 
 #[test]
+fn without_a_split_and_features_every_class_is_divided_and_edges_say_enough() {
+    let (_root, folder) = numbers(10);
+    planted(&folder);
+    for name in ["split", "features"] {
+        fs::remove_file(folder.join(format!("planted/{name}.tsv"))).unwrap();
+    }
+    succeed(&folder, "gossamer import planted -o classes");
+    let said = succeed(&folder, "gossamer train classes --model gcn -o run --json");
+    let value: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(value["test_accuracy"].as_f64().unwrap() > 0.5, "a guess is right in a third: {said}");
+    let table = fs::read_to_string(folder.join("run/classes.tsv")).unwrap();
+    for class in ["red", "green", "blue"] {
+        let n = |split: &str| {
+            let end = format!("\t{split}\t{class}");
+            table.lines().filter(|line| line.ends_with(&end)).count()
+        };
+        assert_eq!([n("train"), n("valid"), n("test")], [20, 10, 70], "{class}");
+    }
+}
+
+#[test]
 fn mistakes_name_the_mend() {
     let (_root, folder) = numbers(40);
     planted(&folder);

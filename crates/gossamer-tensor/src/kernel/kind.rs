@@ -274,7 +274,7 @@ pub struct Root;
 impl Difference for Root {
     #[inline(always)]
     fn add<S: Steps>(sum: f32, x: f32) -> f32 {
-        S::mul_add(x, x, sum)
+        Square::add::<S>(sum, x)
     }
     #[inline(always)]
     fn slope(x: f32) -> f32 {

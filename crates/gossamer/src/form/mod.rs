@@ -19,6 +19,7 @@ pub mod pools;
 pub mod alternatives;
 pub mod relation_prediction;
 pub mod step;
+mod penalty;
 pub mod over_all;
 
 use batch::Examples;

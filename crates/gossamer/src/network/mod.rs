@@ -16,7 +16,7 @@ use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Parameter, Tape, Var};
 
 use crate::error::Error;
-use crate::layer::{self, Input, Layer};
+use crate::layer::{self, Input, Layer, Shape};
 use crate::plan::add_program;
 
 pub mod problem;
@@ -111,7 +111,6 @@ struct Network {
     states: Vec<Array>,
     /// How many belong to each layer.
     each: usize,
-    /// Those of the first layer's matrix: they decay.
     n_layers: usize,
 }
 
@@ -126,45 +125,56 @@ pub fn plan(
 ) -> Result<(Ledger, Ledger), Error> {
     settings.check()?;
     let codec = codec::find(&settings.activations)?;
-    // What a step keeps is known exactly, by doing one.
-    let network = Network::new(problem, settings, machine)?;
-    let codecs = |_: &str| codec;
-    let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-    let (out, _) = network.forward(&mut tape, problem, settings.dropout);
-    let kept = tape.kept();
-    drop((out, tape));
+    let (n, layer) = (problem.class_of.len() as u64, layer::find(&settings.layer)?);
     let mut ledger = Ledger::default();
     add_program(&mut ledger, machine.workers.n_threads() as u64);
-    let n = problem.class_of.len() as u64;
     let entries = |matrix: &Sparse| 8 * matrix.columns.len() as u64 + 4 * n;
     let [by_entity, by_feature] = problem.features.each_ref().map(entries);
     let words = count_in_words(problem.features[0].columns.len() as u64);
     ledger.add("features", format!("2 × {words}"), "f32", by_entity + by_feature);
     let words = count_in_words(problem.near.columns.len() as u64);
     ledger.add("neighbours", words, "f32", entries(&problem.near));
-    let floats: usize = network.parameters.iter().map(|array| array.values.len()).sum();
+    let shapes = shapes(problem, settings, layer);
+    let floats = shapes.iter().map(|shape| (shape.rows * shape.width) as u64).sum::<u64>();
     // Adam's two moments, and the gradients.
-    ledger.add(
-        "parameters",
-        format!("4 × {}", count_in_words(floats as u64)),
-        "f32",
-        16 * floats as u64,
-    );
+    let words = format!("4 × {}", count_in_words(floats));
+    ledger.add("parameters", words, "f32", 16 * floats);
     let widest = settings.width.max(problem.classes.len()) as u64;
-    ledger.add(
-        "rows of a layer",
-        format!("6 × {} × {widest}", count_in_words(n)),
-        "f32",
-        24 * n * widest,
-    );
+    let words = format!("6 × {} × {widest}", count_in_words(n));
+    ledger.add("rows of a layer", words, "f32", 24 * n * widest);
+    // What a step keeps is known exactly by doing one, where all else has its place.
+    within(machine, &ledger)?;
+    let network = Network::new(problem, settings, machine)?;
+    let codecs = |_: &str| codec;
+    let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
+    network.forward(&mut tape, problem, settings.dropout);
+    let kept = tape.kept();
     ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
+    within(machine, &ledger)?;
+    Ok((ledger, kept))
+}
+
+/// Refuses what is more than the budget.
+fn within(machine: &Machine, ledger: &Ledger) -> Result<(), Error> {
+    let smallest = ledger.total();
     match machine.budget_bytes {
-        Some(asked) if asked < ledger.total() => {
-            let smallest = ledger.total();
-            Err(Error::BudgetTooSmall { asked, smallest, ledger: Box::new(ledger) })
+        Some(asked) if asked < smallest => {
+            Err(Error::BudgetTooSmall { asked, smallest, ledger: Box::new(ledger.clone()) })
         }
-        _ => Ok((ledger, kept)),
+        _ => Ok(()),
     }
+}
+
+/// The parameters of all layers.
+fn shapes(problem: &Problem, settings: &Settings, layer: &dyn Layer) -> Vec<Shape> {
+    let (mut from, mut shapes) = (problem.features[0].n_columns, Vec::new());
+    for number in 0..settings.n_layers {
+        let last = number + 1 == settings.n_layers;
+        let to = if last { problem.classes.len() } else { settings.width };
+        shapes.extend(layer.parameters(from, to));
+        from = to;
+    }
+    shapes
 }
 
 /// Learns the classes.
@@ -211,25 +221,19 @@ impl Network {
     fn new(problem: &Problem, settings: &Settings, machine: &Machine) -> Result<Self, Error> {
         let layer = layer::find(&settings.layer)?;
         let adam = optim::find("adam")?;
-        let (mut from, mut parameters) = (problem.features[0].n_columns, Vec::new());
-        for number in 0..settings.n_layers {
-            let last = number + 1 == settings.n_layers;
-            let to = if last { problem.classes.len() } else { settings.width };
-            for shape in layer.parameters(from, to) {
-                let address =
-                    Address::new(settings.seed, Purpose::Initial, parameters.len() as u64);
-                let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
-                let bound = (6.0 / (shape.rows + shape.width) as f32).sqrt();
-                let bound = if shape.zero { 0.0 } else { bound };
-                for (row, values) in array.values.chunks_exact_mut(shape.width).enumerate() {
-                    for (column, four) in values.chunks_mut(4).enumerate() {
-                        let random = address.symmetric(row as u32, column as u32);
-                        four.iter_mut().zip(random).for_each(|(x, random)| *x = bound * random);
-                    }
+        let mut parameters = Vec::new();
+        for shape in shapes(problem, settings, layer) {
+            let address = Address::new(settings.seed, Purpose::Initial, parameters.len() as u64);
+            let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
+            let bound = (6.0 / (shape.rows + shape.width) as f32).sqrt();
+            let bound = if shape.zero { 0.0 } else { bound };
+            for (row, values) in array.values.chunks_exact_mut(shape.width).enumerate() {
+                for (column, four) in values.chunks_mut(4).enumerate() {
+                    let random = address.symmetric(row as u32, column as u32);
+                    four.iter_mut().zip(random).for_each(|(x, random)| *x = bound * random);
                 }
-                parameters.push(array);
             }
-            from = to;
+            parameters.push(array);
         }
         let state =
             |of: &Array| Array::zeroed(&machine.buffers, of.rows, adam.state_width(of.width));

@@ -160,3 +160,47 @@ impl<'a> Work<'a> {
         span.slice(&self.queries[query * span.width..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::form::batch::{Batch, Examples};
+    use crate::form::neighbourhoods::Neighbourhoods;
+    use crate::form::pools::Pools;
+    use crate::model::Model;
+    use gossamer_graph::{Adjacency, Triples};
+
+    #[test]
+    fn half_of_near_negatives_are_around_the_answer_and_half_anywhere() {
+        const N: usize = 1000;
+        let mut config = Config::for_model("distmult").unwrap();
+        config.set("negative_sampler", "near").unwrap();
+        let machine = Machine::new(1, None);
+        let method = Method::new(&config, 0, machine.instruction_set).unwrap();
+        let learner = Learner::new(Model::initial(&config, N, 1).unwrap(), method.optimiser);
+        let triples = Triples::from_rows(vec![[500, 0, 3]]);
+        let adjacency = Adjacency::build(N, &[&triples]);
+        let of = (0..N as u32).map(|id| Some(u32::from(id >= 10))).collect();
+        let pools = Pools::of_neighbourhoods(Neighbourhoods { of });
+        let examples = Examples {
+            triples: &triples,
+            adjacency: &adjacency,
+            portions: &[],
+            side_weights: None,
+            pools: Some(&pools),
+            alternatives: None,
+        };
+        let batch = Batch::of_pairs(examples, &[0]);
+        let queries = learner.model.folded(&machine, &batch.asked, None);
+        let asking = Asking { batch: &batch, n: 1, queries: &queries, pools: Some(&pools) };
+        let work = Work::new(&learner, &method, &machine, asking);
+        let mut negatives = [0; 2000];
+        work.draw_own(0, &mut negatives);
+        // The answer, 3, has nine neighbours below 10; from all, ten in a thousand are there.
+        assert!(negatives[..1000].iter().all(|id| *id < 10));
+        let there = negatives[1000..].iter().filter(|id| **id < 10).count();
+        assert!(there < 30, "{there}");
+        assert!(negatives[1000..].iter().any(|id| *id > 900));
+    }
+}
