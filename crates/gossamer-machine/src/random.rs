@@ -26,6 +26,8 @@ pub enum Purpose {
     Trial = 8,
     /// What dropout drops.
     Dropout = 9,
+    /// What is left out between the layers of a network.
+    Layer = 11,
     /// What stands in the place of something else.
     Alternative = 10,
 }

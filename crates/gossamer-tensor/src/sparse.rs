@@ -1,4 +1,5 @@
-//! Sparse matrices by row: which columns a row has, and with which weights.
+//! Sparse matrices by row: which columns a row has, and with which weights; where entries have
+//! labels, one place may have several.
 
 /// A matrix of which most entries are zero.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -56,9 +57,75 @@ impl Sparse {
     }
 }
 
+/// An entry with a label: row, column, label, weight.
+pub type Entry = (u32, u32, u32, f32);
+
+/// A sparse matrix whose entries have a label each; entries of one place stand apart.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Labelled {
+    /// Rows, columns and weights.
+    pub matrix: Sparse,
+    /// The label of each entry, ascending within a place.
+    pub labels: Vec<u32>,
+    /// Labels there are.
+    pub n_labels: usize,
+}
+
+impl Labelled {
+    /// Of entries in any order.
+    pub fn new(n_rows: usize, n_columns: usize, n_labels: usize, mut entries: Vec<Entry>) -> Self {
+        entries.sort_by_key(|(row, column, label, _)| (*row, *column, *label));
+        let mut starts = vec![0; n_rows + 1];
+        entries.iter().for_each(|entry| starts[entry.0 as usize + 1] += 1);
+        (0..n_rows).for_each(|row| starts[row + 1] += starts[row]);
+        let columns = entries.iter().map(|entry| entry.1).collect();
+        let weights = entries.iter().map(|entry| entry.3).collect();
+        let labels = entries.iter().map(|entry| entry.2).collect();
+        Self { matrix: Sparse { starts, columns, weights, n_columns }, labels, n_labels }
+    }
+
+    /// The entries of a row: column, label, weight.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, usize, f32)> {
+        let range = self.matrix.starts[row] as usize..self.matrix.starts[row + 1] as usize;
+        let (columns, weights) = self.matrix.row(row);
+        let labels = columns.iter().zip(&self.labels[range]);
+        labels.zip(weights).map(|((column, label), w)| (*column as usize, *label as usize, *w))
+    }
+
+    /// Rows and columns exchanged.
+    pub fn transposed(&self) -> Self {
+        let entries = (0..self.matrix.n_rows()).flat_map(|row| {
+            let exchanged = move |(column, label, w)| (column as u32, row as u32, label as u32, w);
+            self.row(row).map(exchanged)
+        });
+        let n_columns = self.matrix.n_columns;
+        Self::new(n_columns, self.matrix.n_rows(), self.n_labels, entries.collect())
+    }
+
+    /// Bytes of one with so many rows and entries.
+    pub fn bytes_for(n_rows: u64, n_entries: u64) -> u64 {
+        4 * (n_rows + 1) + 12 * n_entries
+    }
+}
+
 #[cfg(test)]
-mod tests {
+/// Made-up matrices, for the tests of ops.
+pub mod tests {
     use super::*;
+    use gossamer_machine::{Address, Purpose};
+
+    /// A matrix of about so many entries a row, and its transpose.
+    pub fn some(n_rows: usize, n_columns: usize, n_labels: usize, each: usize) -> [Labelled; 2] {
+        let address = Address::new(9, Purpose::Synthetic, 0);
+        let entry = |i: u32| {
+            let of = |n: usize, place| address.below(n as u64, i, place) as u32;
+            let weight = 0.5 + address.symmetric(i, 9)[0].abs();
+            (of(n_rows, 0), of(n_columns, 1), of(n_labels, 2), weight)
+        };
+        let entries = (0..(each * n_rows) as u32).map(entry).collect();
+        let labelled = Labelled::new(n_rows, n_columns, n_labels, entries);
+        [labelled.transposed(), labelled]
+    }
 
     #[test]
     fn entries_stand_by_row_and_equal_places_are_added() {
@@ -69,5 +136,17 @@ mod tests {
         assert_eq!(sparse.row(2), (&[0, 1][..], &[5.0, 1.0][..]));
         assert_eq!(sparse.transposed().row(3), (&[0][..], &[2.5][..]));
         assert_eq!(sparse.transposed().transposed(), sparse);
+    }
+
+    #[test]
+    fn labelled_entries_of_one_place_stand_apart() {
+        let entries = vec![(2, 1, 3, 1.0), (0, 1, 4, 2.0), (2, 1, 0, 5.0), (2, 0, 1, 0.5)];
+        let labelled = Labelled::new(3, 2, 5, entries);
+        let found: Vec<_> = labelled.row(2).collect();
+        assert_eq!(found, [(0, 1, 0.5), (1, 0, 5.0), (1, 3, 1.0)]);
+        assert_eq!(labelled.row(1).count(), 0);
+        let transposed = labelled.transposed();
+        assert_eq!(transposed.row(1).collect::<Vec<_>>(), [(0, 4, 2.0), (2, 0, 5.0), (2, 3, 1.0)]);
+        assert_eq!(transposed.transposed(), labelled);
     }
 }

@@ -17,6 +17,8 @@ pub mod score;
 pub mod loss;
 pub mod regulariser;
 pub mod sample;
+pub mod layer;
+pub mod network;
 pub mod config;
 pub mod recipe;
 pub mod model;
@@ -27,8 +29,7 @@ pub mod train;
 pub mod tune;
 pub mod query;
 pub mod export;
-pub mod layer;
-pub mod network;
+pub mod classes;
 
 pub use config::Config;
 pub use error::{Category, Error};

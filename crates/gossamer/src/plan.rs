@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::form::alternatives::Alternatives;
 use crate::form::pools::Pools;
-use crate::form::{self, StepShape, relation_prediction};
+use crate::form::{self, StepShape, encoder, relation_prediction};
 use crate::model::conditions;
 use crate::sample;
 use crate::sample::Source;
@@ -42,6 +42,8 @@ pub struct Plan {
     pub ledger: Ledger,
     /// Bytes for scores kept between the passes of a step.
     pub kept_bytes: u64,
+    /// What a network keeps between the ways, where there is one.
+    pub kept: Option<Ledger>,
 }
 
 /// The sizes of a graph that a plan needs.
@@ -195,6 +197,8 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     if n_valid > 0 {
         add_answers(&mut ledger, "known answers", shape.n_entities, n_train + n_valid, false);
     }
+    let sizes = [shape.n_entities, shape.n_relations, n_train];
+    let kept = encoder::plan(config, sizes, optimiser, machine, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
     // A query brings as many answers as it has; on average few, at most all of its relation.
     let answers = (config.batch as u64 * 16).min(2 * n_train);
@@ -214,7 +218,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
             stepping.add("validation", "beyond a step's".into(), "f32", more);
         }
         whole.lines.extend(stepping.lines);
-        Plan { ledger: whole, kept_bytes }
+        Plan { ledger: whole, kept_bytes, kept: kept.clone() }
     };
     let plan = with_kept(wanted);
     let Some(budget) = machine.budget_bytes else { return Ok(plan) };
@@ -271,6 +275,6 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
 fn within(machine: &Machine, ledger: Ledger) -> Result<Plan, Error> {
     match machine.budget_bytes {
         Some(budget) if budget < ledger.total() => Err(too_small(budget, ledger)),
-        _ => Ok(Plan { ledger, kept_bytes: 0 }),
+        _ => Ok(Plan { ledger, kept_bytes: 0, kept: None }),
     }
 }

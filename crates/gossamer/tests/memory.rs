@@ -44,15 +44,24 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("rotate", false, 0.0),
         ("hake", false, 0.0),
         ("tucker", true, 0.0),
+        ("complex on compgcn", true, 0.0),
+        ("transe on rgcn", true, 0.0),
+        ("distmult on sage", true, 0.0),
     ]
     .into_iter()
     .enumerate()
     {
         // A machine of its own, so that none begins with the arrays of another.
         let machine = Machine::new(2, None);
-        let mut config = Config::for_model(model).unwrap();
+        let (function, layer) = model.split_once(" on ").unwrap_or((model, "none"));
+        let mut config = Config::for_model(function).unwrap();
+        (config.layer, config.layers) = (layer.into(), 2);
         (config.dim, config.epochs, config.validate_every) = (64, 4, 4);
         (config.shared_negatives, config.batch) = (shared, 256);
+        if layer != "none" {
+            // A step of a network sees the whole graph: few of them say as much.
+            (config.epochs, config.batch) = (2, 2048);
+        }
         config.relation_prediction = prediction;
         let plan = train_plan(&config, &shape, &machine).unwrap();
         let program = plan.ledger.lines.iter().find(|line| line.name == "program").unwrap().bytes;

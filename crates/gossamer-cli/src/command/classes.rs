@@ -7,10 +7,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use clap::ArgMatches;
-use gossamer::codec::ALL as CODECS;
+use gossamer::classes::problem::{Asked, Problem};
+use gossamer::classes::{Learned, Settings, learn, plan};
 use gossamer::config::SETTINGS;
-use gossamer::network::problem::{Asked, Problem};
-use gossamer::network::{Learned, Settings, learn, plan};
 use gossamer::{Error, Snapshot, layer, score};
 use gossamer_machine::folder::Draft;
 use gossamer_machine::ledger::bytes_in_words;
@@ -26,12 +25,32 @@ use crate::terminal::Context;
 pub const KIND: &str = "classification";
 
 /// Settings of `train` that a network has.
-const OWN: [&str; 7] =
-    ["model", "dim", "dropout", "learning_rate", "regularisation", "epochs", "seed"];
+const OWN: [&str; 10] = [
+    "model",
+    "layers",
+    "dim",
+    "dropout",
+    "residual",
+    "activations",
+    "learning_rate",
+    "regularisation",
+    "epochs",
+    "seed",
+];
 
-/// True if the model is a layer.
-pub fn is_meant(arguments: &ArgMatches) -> bool {
-    text(arguments, "model").is_some_and(|model| layer::find(model).is_ok())
+/// True if the model is a layer, and entities have the classes that are asked for.
+pub fn is_meant(arguments: &ArgMatches, graph: &Snapshot) -> Result<bool, Failure> {
+    if text(arguments, "model").is_none_or(|model| layer::find(model).is_err()) {
+        return Ok(false);
+    }
+    if text(arguments, "class").is_some() {
+        return Ok(true);
+    }
+    let mut found = false;
+    if let Some(names) = graph.names_of("properties.gcol").map_err(Error::from)? {
+        names.for_each_text("name", |_, name| found |= name == "class").map_err(Error::from)?;
+    }
+    Ok(found)
 }
 
 /// Refuses a model that is neither a layer nor a score function, with the nearest of both.
@@ -46,12 +65,11 @@ pub fn refuse_unknown(arguments: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// Learns, and writes a folder for each seed.
-pub fn run(arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
-    let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
+pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Result<(), Failure> {
     let mut settings = settings(arguments)?;
     settings.check()?;
     let property = text(arguments, "class").unwrap_or("class").to_string();
-    let problem = Problem::of(&graph, &Asked { property, seed: settings.seed })?;
+    let problem = Problem::of(graph, &Asked { property, seed: settings.seed })?;
     let (planned, kept) = plan(&problem, &settings, &context.machine)?;
     context.say(&output::ledger(&planned));
     context.say(&kept_in_words(&kept, &problem, &settings, context)?);
@@ -75,7 +93,7 @@ pub fn run(arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
             std::fs::create_dir_all(parent)
                 .map_err(|error| Failure::system(format!("{}: {error}", parent.display())))?;
         }
-        save(&graph, &problem, &settings, &learned, &folder, replace)?;
+        save(graph, &problem, &settings, &learned, &folder, replace)?;
         found.push(learned);
     }
     context.print(&in_words(&found, &out, context.json));
@@ -97,6 +115,7 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     set(arguments, "dim", &mut own.width)?;
     set(arguments, "layers", &mut own.n_layers)?;
     set(arguments, "dropout", &mut own.dropout)?;
+    set(arguments, "residual", &mut own.residual)?;
     set(arguments, "learning_rate", &mut own.learning_rate)?;
     set(arguments, "regularisation", &mut own.decay)?;
     set(arguments, "epochs", &mut own.epochs)?;
@@ -229,9 +248,4 @@ fn in_words(found: &[Learned], out: &Path, as_json: bool) -> String {
         bytes_in_words(kept),
         out.join(place).display()
     )
-}
-
-/// The codecs' names, for help.
-pub fn codecs() -> String {
-    CODECS.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ")
 }

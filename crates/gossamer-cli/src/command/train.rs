@@ -8,7 +8,7 @@ use gossamer::config::SETTINGS;
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::vectors::{Vectors, names_beside};
 use gossamer::train::{Outcome, TrainRequest, resume, train};
-use gossamer::{Config, Error, Run, Snapshot, recipe};
+use gossamer::{Config, Error, Run, Snapshot, layer, recipe};
 use serde_json::json;
 
 use super::{Command, classes, flag, folder, number, option, output, path, report, text};
@@ -68,19 +68,10 @@ impl Command for Train {
                 "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
             ))
             .arg(flag("tensorboard", "Also write the metrics as a TensorBoard event file"))
-            .arg(network("layers", "N", "How many layers [default: 2]".into()))
-            .arg(network(
+            .arg(option(
                 "class",
                 "PROPERTY",
-                "Attribute that says an entity's class [default: class]".into(),
-            ))
-            .arg(network(
-                "activations",
-                "CODEC",
-                format!(
-                    "What goes through which codec between the ways is kept: exact, {}",
-                    classes::codecs()
-                ),
+                "With a layer as the model: the attribute that says an entity's class [default: class]",
             ))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
@@ -91,14 +82,17 @@ impl Command for Train {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         classes::refuse_unknown(arguments)?;
-        if classes::is_meant(arguments) {
-            return classes::run(arguments, context);
-        }
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
+        if classes::is_meant(arguments, &graph)? {
+            return classes::run(arguments, &graph, context);
+        }
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
         let plan = train_plan(&config, &shape, &context.machine)?;
         context.say(&output::ledger(&plan.ledger));
+        if let Some(kept) = &plan.kept {
+            context.say(&format!("kept between the ways:\n{}", output::ledger(kept)));
+        }
         let out = path(arguments, "output");
         let vectors = |(name, relations)| {
             let array = PathBuf::from(text(arguments, name)?);
@@ -159,11 +153,6 @@ fn train_seed(graph: &Snapshot, request: &TrainRequest, context: &Context) -> Re
         Err(_) => resume(&request.out, request.save_every, machine, context),
     };
     conclude(result, &request.out, context)
-}
-
-/// An option that networks of layers alone have.
-fn network(name: &'static str, value: &'static str, help: String) -> Arg {
-    option(name, value, "").help(help).help_heading("Networks (--model gcn, gat …)")
 }
 
 /// The option that both training commands have.
@@ -235,7 +224,10 @@ fn config_of(
     }
     for setting in SETTINGS {
         if let Some(value) = text(arguments, setting.key) {
-            settings.push((setting.key.to_string(), value.to_string()));
+            // A layer's name says which network makes the rows that score functions work with.
+            let is_layer = setting.key == "model" && layer::find(value).is_ok();
+            let key = if is_layer { "layer" } else { setting.key };
+            settings.push((key.to_string(), value.to_string()));
         }
     }
     let graph = (shape.n_entities, shape.n_triples[0]);

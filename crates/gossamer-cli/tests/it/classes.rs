@@ -104,7 +104,7 @@ fn mistakes_name_the_mend() {
     let train = "gossamer train classes --model gcn -o run";
     fail(
         &folder,
-        "gossamer train graph --model gcn -o run",
+        "gossamer train graph --model gcn --class class -o run",
         2,
         &["no attribute 'class'", "labels"],
     );

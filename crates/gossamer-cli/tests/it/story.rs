@@ -209,7 +209,7 @@ fn negatives_come_from_around_the_answer_in_given_vectors() {
     let alike = "gossamer train graph -o alike --model transe --dim 8 --epochs 2 --negatives 16 \
                  --shared-negatives false --negative-sampler relation-similar --force";
     succeed(&folder, &format!("{alike} --dropout 0.1"));
-    fail(&folder, &format!("{alike} --dropout 1"), 2, &["no part of a row", "below 1"]);
+    fail(&folder, &format!("{alike} --dropout 1"), 2, &["no part that can be left out", "below 1"]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn prefetch(row: &[f32]) {
 }
 
 pub mod vector;
+pub mod spectrum;
 mod measure;
 pub mod tile;
 pub mod pack;

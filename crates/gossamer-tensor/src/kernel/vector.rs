@@ -52,6 +52,15 @@ for_each_instruction_set! {
     }
 }
 
+for_each_instruction_set! {
+    /// target += factor · a ∘ b, element by element.
+    pub fn add_product(target: &mut [f32], factor: f32, a: &[f32], b: &[f32]) {
+        for ((target, a), b) in target.iter_mut().zip(a).zip(b) {
+            *target += factor * a * b;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! What is kept for the way back, and how many bytes of it.
 //!
-//! *Invariant:* [`Kept::bytes`] is what was allocated; nothing else of a forward pass stays.
+//! *Invariant:* the ledger has the bytes that were allocated (tested); nothing else of a forward
+//! pass stays.
 
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Address, Ledger, Machine};
@@ -122,27 +123,34 @@ impl Store {
         }
     }
 
-    /// A line for each kept thing.
-    pub fn ledger(&self) -> Ledger {
+    /// A line for each kept thing; where arrays of so many rows had so many instead.
+    pub fn ledger(&self, instead: &[(usize, usize)]) -> Ledger {
         let mut ledger = Ledger::default();
         for kept in &self.kept {
-            let shape = format!("{} × {}", count_in_words(kept.rows as u64), kept.width);
+            let other = instead.iter().find(|(rows, _)| *rows == kept.rows);
+            let rows = other.map_or(kept.rows, |(_, instead)| *instead);
+            let shape = format!("{} × {}", count_in_words(rows as u64), kept.width);
             let how = match &kept.how {
                 How::Codes(codec, _) => codec.name().to_string(),
                 How::Bits(_) => "1 bit".into(),
                 How::Within(other) => format!("within {}", self.kept[*other].name),
             };
-            ledger.add(kept.name, shape, how, kept.bytes());
+            ledger.add(kept.name, shape, how, kept.bytes_of(rows));
         }
         ledger
     }
 }
 
 impl Kept {
-    /// Bytes that it occupies.
-    pub fn bytes(&self) -> u64 {
+    /// Bytes that so many rows of it occupy.
+    fn bytes_of(&self, rows: usize) -> u64 {
         match &self.how {
-            How::Codes(_, bytes) | How::Bits(bytes) => bytes.len() as u64,
+            How::Codes(codec, _) => {
+                let (whole, rest) = (rows / ROWS, rows % ROWS);
+                let of = |rows: usize| codec.bytes_for(rows * self.width) as u64;
+                whole as u64 * of(ROWS) + if rest > 0 { of(rest) } else { 0 }
+            }
+            How::Bits(_) => (rows * self.width).div_ceil(8) as u64,
             How::Within(_) => 0,
         }
     }

@@ -14,7 +14,7 @@
 //!
 //! *Invariant:* a forward value never went through a codec; [`Tape::kept`] lists every byte that
 //! stays between the ways; sums run in fixed blocks, so that threads change no bit.
-//! *Not here:* losses: [`Tape::backward`] begins with the gradient of the last var.
+//! *Not here:* losses: [`Tape::backward`] begins with the gradients of the last vars.
 
 use gossamer_machine::{Address, Ledger, Machine};
 
@@ -29,33 +29,30 @@ use kept::{ROWS, Store};
 /// A value of the forward pass.
 pub struct Var<'a> {
     id: usize,
-    value: Value<'a>,
+    value: Whole<'a>,
     /// Where its floats are kept, if they are.
     floats: Option<usize>,
     /// Where its signs are kept, if they are.
     signs: Option<usize>,
 }
 
-/// A var's value.
-enum Value<'a> {
-    Own(Array),
-    Lent(&'a Array),
-}
-
-impl Var<'_> {
+impl<'a> Var<'a> {
     /// Its value.
     pub fn value(&self) -> &Array {
-        match &self.value {
-            Value::Own(array) => array,
-            Value::Lent(array) => array,
-        }
+        &self.value
+    }
+
+    /// Another var of the same value, for what takes it.
+    pub fn copy(&self, machine: &Machine) -> Var<'a> {
+        let own = Array::of(&machine.buffers, &self.value().values, self.value().width);
+        Var { id: self.id, value: Whole::Own(own), floats: self.floats, signs: self.signs }
     }
 
     /// Its array, or a copy of one that is lent.
     fn into_own(self, machine: &Machine) -> Array {
         match self.value {
-            Value::Own(array) => array,
-            Value::Lent(array) => Array::of(&machine.buffers, &array.values, array.width),
+            Whole::Own(array) => array,
+            Whole::Lent(array) => Array::of(&machine.buffers, &array.values, array.width),
         }
     }
 }
@@ -75,7 +72,7 @@ impl<'a> Parameter<'a> {
 
     /// As a var, for ops that make no difference between the two.
     pub fn var(self) -> Var<'a> {
-        Var { id: self.id, value: Value::Lent(self.array), floats: None, signs: None }
+        Var { id: self.id, value: Whole::Lent(self.array), floats: None, signs: None }
     }
 }
 
@@ -87,6 +84,22 @@ pub enum Floats<'a> {
     Kept(usize),
     /// As they were lent.
     Lent(&'a Array),
+}
+
+/// An array of one's own, or one that is lent.
+enum Whole<'a> {
+    Own(Array),
+    Lent(&'a Array),
+}
+
+impl std::ops::Deref for Whole<'_> {
+    type Target = Array;
+    fn deref(&self) -> &Array {
+        match self {
+            Self::Own(array) => array,
+            Self::Lent(array) => array,
+        }
+    }
 }
 
 /// A step of the forward pass, as the way back sees it.
@@ -136,6 +149,21 @@ impl<'a> Floats<'a> {
     }
 }
 
+impl<'a> Floats<'a> {
+    /// All rows.
+    fn whole(self, rows: usize, width: usize, back: &Back<'_>) -> Whole<'a> {
+        if let Self::Lent(array) = self {
+            return Whole::Lent(array);
+        }
+        let mut out = Array::room(&back.machine.buffers, rows, width);
+        let blocks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
+        back.machine.workers.each_with(blocks, Vec::new, |room, (block, out)| {
+            out.copy_from_slice(self.block(block, back, room).0);
+        });
+        Whole::Own(out)
+    }
+}
+
 /// The gradients at the end of the way back.
 pub struct Gradients(Vec<Option<Array>>);
 
@@ -143,6 +171,14 @@ impl Gradients {
     /// That of a parameter; none where nothing depends on it.
     pub fn take(&mut self, parameter: usize) -> Option<Array> {
         self.0.get_mut(parameter).and_then(Option::take)
+    }
+
+    /// Adds to that of a parameter what the half of its squares, times a weight, costs.
+    pub fn decay(&mut self, parameter: usize, weight: f32, values: &Array) {
+        if let Some(Some(gradient)) = self.0.get_mut(parameter) {
+            let pairs = gradient.values.iter_mut().zip(values.values.iter());
+            pairs.for_each(|(gradient, x)| *gradient += weight * x);
+        }
     }
 }
 
@@ -168,10 +204,20 @@ impl<'a> Tape<'a> {
         Self { machine, codecs, address, store: Store::default(), ops: Vec::new(), n_vars: 0 }
     }
 
+    /// Where it computes.
+    pub fn machine(&self) -> &'a Machine {
+        self.machine
+    }
+
     /// A value that no op makes.
     pub fn parameter(&mut self, array: &'a Array) -> Parameter<'a> {
         self.n_vars += 1;
         Parameter { id: self.n_vars - 1, array }
+    }
+
+    /// What op the next one is: tells its random numbers from those of others.
+    fn next_number(&self) -> u32 {
+        self.ops.len() as u32 + 1
     }
 
     /// Writes an op down, and gives what it made.
@@ -179,16 +225,16 @@ impl<'a> Tape<'a> {
         let id = self.n_vars;
         self.n_vars += 1;
         self.ops.push((id, Box::new(op)));
-        Var { id, value: Value::Own(made), floats: None, signs: None }
+        Var { id, value: Whole::Own(made), floats: None, signs: None }
     }
 
     /// Keeps a var's floats, once, unless they are lent; signs that were kept before go where these
     /// tell them.
     fn keep_floats(&mut self, name: &'static str, var: &mut Var<'a>) -> Floats<'a> {
         match (&var.value, var.floats) {
-            (Value::Lent(array), _) => return Floats::Lent(array),
-            (Value::Own(_), Some(place)) => return Floats::Kept(place),
-            (Value::Own(_), None) => {}
+            (Whole::Lent(array), _) => return Floats::Lent(array),
+            (Whole::Own(_), Some(place)) => return Floats::Kept(place),
+            (Whole::Own(_), None) => {}
         }
         let codec = (self.codecs)(name);
         let place = self.store.floats(name, var.value(), codec, self.machine, self.address);
@@ -202,8 +248,8 @@ impl<'a> Tape<'a> {
     /// As [`keep_floats`](Self::keep_floats), without loss.
     fn keep_exactly(&mut self, name: &'static str, var: &mut Var<'a>) -> Floats<'a> {
         match &var.value {
-            Value::Lent(array) => Floats::Lent(array),
-            Value::Own(array) => {
+            Whole::Lent(array) => Floats::Lent(array),
+            Whole::Own(array) => {
                 let exact = &crate::codec::float32::Float32;
                 Floats::Kept(self.store.floats(name, array, exact, self.machine, self.address))
             }
@@ -212,18 +258,25 @@ impl<'a> Tape<'a> {
 
     /// Every kept thing with its bytes.
     pub fn kept(&self) -> Ledger {
-        self.store.ledger()
+        self.store.ledger(&[])
     }
 
-    /// The gradients of all parameters, from that of the last var; none if a value that was kept
+    /// What would be kept if arrays of so many rows had so many instead.
+    pub fn kept_of(&self, rows: &[(usize, usize)]) -> Ledger {
+        self.store.ledger(rows)
+    }
+
+    /// The gradients of all parameters, from those of the last vars; none if a value that was kept
     /// was no finite number.
-    pub fn backward(self, last: &Var<'_>, gradient: Array) -> Option<Gradients> {
+    pub fn backward<const N: usize>(self, ends: [(Var<'_>, Array); N]) -> Option<Gradients> {
         if self.store.is_broken() {
             return None;
         }
         let gradients = (0..self.n_vars).map(|_| None).collect();
         let mut back = Back { machine: self.machine, store: &self.store, gradients };
-        back.add(last.id, gradient);
+        for (last, gradient) in ends {
+            back.add(last.id, gradient);
+        }
         for (made, op) in self.ops.iter().rev() {
             if let Some(gradient) = back.gradients[*made].take() {
                 op.backward(&mut back, gradient);
@@ -335,7 +388,7 @@ mod tests {
             let (out, ids) = self.forward(&mut tape, dropout);
             let (loss, gradient, _) = Self::loss(machine, out.value());
             let kept = tape.kept();
-            let mut gradients = tape.backward(&out, gradient).unwrap();
+            let mut gradients = tape.backward([(out, gradient)]).unwrap();
             (loss, ids.into_iter().map(|id| gradients.take(id).unwrap()).collect(), kept)
         }
     }
@@ -440,7 +493,7 @@ mod tests {
                     Tape::new(&machine, &choose, Address::new(1, Purpose::Dropout, step));
                 let (out, ids) = network.forward(&mut tape, 0.1);
                 let (_, gradient, now) = Network::loss(&machine, out.value());
-                let mut gradients = tape.backward(&out, gradient).unwrap();
+                let mut gradients = tape.backward([(out, gradient)]).unwrap();
                 let gradients: Vec<Array> =
                     ids.into_iter().map(|id| gradients.take(id).unwrap()).collect();
                 for (parameter, gradient) in network.parameters.iter_mut().zip(&gradients) {
@@ -463,6 +516,6 @@ mod tests {
         let mut tape = Tape::new(&machine, &choose, Address::new(0, Purpose::Dropout, 0));
         let (out, _) = network.forward(&mut tape, 0.0);
         let gradient = Array::zeroed(&machine.buffers, NODES, CLASSES);
-        assert!(tape.backward(&out, gradient).is_none());
+        assert!(tape.backward([(out, gradient)]).is_none());
     }
 }

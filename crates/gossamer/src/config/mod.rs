@@ -5,11 +5,11 @@
 //! *Not here:* parsing of flags; a face makes a flag of each entry of [`SETTINGS`].
 
 use gossamer_machine::registry::nearest;
-use gossamer_tensor::{optim, schedule};
+use gossamer_tensor::{codec, optim, schedule};
 
 use crate::error::Error;
 use crate::score::{Initial, ScoreFunction};
-use crate::{loss, regulariser, sample, score};
+use crate::{layer, loss, regulariser, sample, score};
 
 mod value;
 
@@ -73,6 +73,12 @@ settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
     blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
+    layer: String, "name", "layer of the network that makes the rows; none: rows are their own";
+    layers: usize, "layers", "how many layers a network has";
+    layer_dropout: f32, "1", "part of the floats between layers that is zero in a step, the others growing";
+    edge_dropout: f32, "1", "part of the entries between neighbours that is left out in a step, the others growing";
+    residual: bool, "true or false", "add a layer's rows to those it was given";
+    activations: String, "codec", "how what backward needs of a forward pass is kept; f32 is exact";
     form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
     label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
@@ -100,6 +106,9 @@ settings! {
     validation_limit: usize, "triples", "triples of the validation split that are judged, at most";
     seed: u64, "number", "seed of every random choice";
 }
+
+/// The name of no layer.
+pub const NO_LAYER: &str = "none";
 
 /// Names that people know from other tools, accepted in files and answered with ours.
 pub static ALIASES: &[(&str, &str)] = &[
@@ -153,6 +162,12 @@ impl Config {
             model: function.name().to_string(),
             dim,
             blocks: score::autosf::DEFAULT.into(),
+            layer: NO_LAYER.into(),
+            layers: 1,
+            layer_dropout: 0.0,
+            edge_dropout: 0.0,
+            residual: true,
+            activations: "f32".into(),
             form: habits.form.into(),
             loss: habits.loss.into(),
             label_smoothing: 0.0,
@@ -247,12 +262,7 @@ impl Config {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
-        self.score_function()?;
-        optim::find(&self.optimiser)?;
-        schedule::find(&self.schedule)?;
-        regulariser::find(&self.regulariser)?;
-        sample::find(&self.negative_sampler)?;
-        loss::find(&self.loss)?;
+        self.check_names()?;
         let wrong = |key: &str, what: String, hint: &str| Error::Setting {
             key: key.into(),
             what,
@@ -262,6 +272,7 @@ impl Config {
             ("dim", self.dim),
             ("batch", self.batch),
             ("negatives", self.negatives),
+            ("layers", self.layers),
             ("validate_every", self.validate_every),
         ] {
             if value == 0 {
@@ -289,13 +300,16 @@ impl Config {
             let what = format!("{} is no step size", self.learning_rate);
             return Err(wrong("learning_rate", what, "0.1 suits adagrad, 0.001 adam"));
         }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            let what = format!("{} is no part of a label", self.label_smoothing);
-            return Err(wrong("label_smoothing", what, "write a number from 0 to 1, such as 0.1"));
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            let what = format!("{} is no part of a row that can be dropped", self.dropout);
-            return Err(wrong("dropout", what, "write a number from 0 to below 1, such as 0.1"));
+        for (key, part) in [
+            ("label_smoothing", self.label_smoothing),
+            ("dropout", self.dropout),
+            ("layer_dropout", self.layer_dropout),
+            ("edge_dropout", self.edge_dropout),
+        ] {
+            if !(0.0..1.0).contains(&part) {
+                let what = format!("{part} is no part that can be left out or spread");
+                return Err(wrong(key, what, "write a number from 0 to below 1, such as 0.1"));
+            }
         }
         for (key, value) in [
             ("regularisation", self.regularisation),
@@ -306,6 +320,20 @@ impl Config {
             if value < 0.0 {
                 return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
             }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Result<(), Error> {
+        self.score_function()?;
+        optim::find(&self.optimiser)?;
+        schedule::find(&self.schedule)?;
+        regulariser::find(&self.regulariser)?;
+        sample::find(&self.negative_sampler)?;
+        loss::find(&self.loss)?;
+        codec::find(&self.activations)?;
+        if self.layer != NO_LAYER {
+            layer::find(&self.layer)?;
         }
         Ok(())
     }
@@ -372,6 +400,9 @@ impl Config {
         }
         for (key, value) in settings {
             config.set(key, value)?;
+        }
+        if config.activations == "exact" {
+            config.activations = "f32".into();
         }
         let said = |wanted: &str| settings.iter().any(|(key, _)| key == wanted);
         if config.form != config.score_function()?.habits().form && !said("relation_prediction") {

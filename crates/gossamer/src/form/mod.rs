@@ -19,6 +19,7 @@ pub mod pools;
 pub mod alternatives;
 pub mod relation_prediction;
 pub mod step;
+pub mod encoder;
 mod penalty;
 pub mod over_all;
 
@@ -58,6 +59,22 @@ pub trait TrainingForm: Sync {
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger);
     /// Bytes of all scores of a batch: more than these are never kept.
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64;
+}
+
+/// Learns from some items: on the model's tables, or through the network that makes them.
+pub fn learn(
+    form: &dyn TrainingForm,
+    learner: &mut Learner,
+    (examples, items): (Examples<'_>, &[u64]),
+    method: &Method<'_>,
+    machine: &Machine,
+) -> StepLoss {
+    let Some(mut encoder) = learner.encoder.take() else {
+        return form.step(learner, examples, items, method, machine);
+    };
+    let loss = encoder.step(learner, (form, method), (examples, items), machine);
+    learner.encoder = Some(encoder);
+    loss
 }
 
 /// The sizes that decide a step's buffers.

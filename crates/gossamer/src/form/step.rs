@@ -23,6 +23,7 @@ use crate::score::Coordinates;
 use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
 
 use super::batch::{Batch, summed};
+use super::encoder::Encoder;
 use super::penalty::Penalty;
 use super::relation_prediction::{self, Found};
 
@@ -123,7 +124,7 @@ pub struct Kept {
 }
 
 /// A model with its optimiser's state.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Learner {
     /// The model.
     pub model: Model,
@@ -133,6 +134,8 @@ pub struct Learner {
     pub relation_state: Table,
     /// State of the core.
     pub core_state: Table,
+    /// The network that makes the model's rows, if one does.
+    pub encoder: Option<Encoder>,
     /// Steps done.
     pub steps: u64,
     /// What a step keeps between its passes; room that is used again and again.
@@ -145,7 +148,15 @@ impl Learner {
         let entity_state = model.entities.state(optimiser);
         let relation_state = model.relations.state(optimiser);
         let core_state = model.core.state(optimiser);
-        Self { model, entity_state, relation_state, core_state, steps: 0, kept: Vec::new() }
+        let (encoder, steps, kept) = (None, 0, Vec::new());
+        Self { model, entity_state, relation_state, core_state, encoder, steps, kept }
+    }
+
+    /// Makes the model's rows what its network makes of them without dropout.
+    pub fn settle(&mut self, machine: &Machine) {
+        if let Some(encoder) = &self.encoder {
+            encoder.encode(&mut self.model, machine);
+        }
     }
 }
 

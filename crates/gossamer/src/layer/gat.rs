@@ -2,10 +2,10 @@
 //!
 //! *Paper:* Veličković et al., "Graph attention networks" (2018).
 
-use gossamer_tensor::tape::op::neighbours::BothWays;
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::{Input, Layer, Shape};
+use super::around::View;
+use super::{Given, Layer, Made, Shape};
 
 /// GAT with one head.
 #[derive(Debug)]
@@ -24,23 +24,27 @@ impl Layer for Gat {
     fn paper(&self) -> &'static str {
         "Veličković et al.: Graph Attention Networks (ICLR 2018)"
     }
-    fn parameters(&self, from: usize, to: usize) -> Vec<Shape> {
-        let number = Shape { rows: to, width: 1, zero: false };
-        let bias = Shape { rows: 1, width: to, zero: true };
-        vec![Shape { rows: from, width: to, zero: false }, number, number, bias]
+    fn view(&self) -> View {
+        View::Near
+    }
+    fn begins_with_product(&self) -> bool {
+        true
+    }
+    fn parameters(&self, from: usize, to: usize, _n_labels: usize) -> Vec<Shape> {
+        let number = Shape::matrix(to, 1);
+        vec![Shape::matrix(from, to), number, number, Shape::bias(to)]
     }
     fn forward<'a>(
         &self,
         tape: &mut Tape<'a>,
-        name: &'static str,
-        near: BothWays<'a>,
-        input: Input<'a>,
+        given: Given<'a>,
         parameters: &[Parameter<'a>],
-    ) -> Var<'a> {
-        let mut rows = input.times(tape, name, parameters[0]);
+    ) -> Made<'a> {
+        let mut rows = given.rows;
         let mut sources = tape.linear("attended", &mut rows, parameters[1]);
         let mut targets = tape.linear("attended", &mut rows, parameters[2]);
+        let near = given.around.pairs();
         let sums = tape.attend("attended", &mut rows, [&mut sources, &mut targets], near);
-        tape.add_bias(sums, parameters[3])
+        Made { rows: tape.add_bias(sums, parameters[3]), relations: given.relations }
     }
 }

@@ -3,10 +3,10 @@
 //! *Paper:* Kipf and Welling, "Semi-supervised classification with graph convolutional networks"
 //! (2017).
 
-use gossamer_tensor::tape::op::neighbours::BothWays;
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::{Input, Layer, Shape};
+use super::around::View;
+use super::{Given, Layer, Made, Shape};
 
 /// GCN.
 #[derive(Debug)]
@@ -25,20 +25,22 @@ impl Layer for Gcn {
     fn paper(&self) -> &'static str {
         "Kipf, Welling: Semi-Supervised Classification with Graph Convolutional Networks (ICLR 2017)"
     }
-    fn parameters(&self, from: usize, to: usize) -> Vec<Shape> {
-        let bias = Shape { rows: 1, width: to, zero: true };
-        vec![Shape { rows: from, width: to, zero: false }, bias]
+    fn view(&self) -> View {
+        View::Near
+    }
+    fn begins_with_product(&self) -> bool {
+        true
+    }
+    fn parameters(&self, from: usize, to: usize, _n_labels: usize) -> Vec<Shape> {
+        vec![Shape::matrix(from, to), Shape::bias(to)]
     }
     fn forward<'a>(
         &self,
         tape: &mut Tape<'a>,
-        name: &'static str,
-        near: BothWays<'a>,
-        input: Input<'a>,
+        given: Given<'a>,
         parameters: &[Parameter<'a>],
-    ) -> Var<'a> {
-        let product = input.times(tape, name, parameters[0]);
-        let sums = tape.sum_neighbours(&product, near, 0.0);
-        tape.add_bias(sums, parameters[1])
+    ) -> Made<'a> {
+        let sums = tape.sum_neighbours(&given.rows, given.around.pairs(), given.edge_dropout);
+        Made { rows: tape.add_bias(sums, parameters[1]), relations: given.relations }
     }
 }

@@ -1,331 +1,216 @@
-//! Networks: layers one after the other, learned to say the class of every entity.
+//! Networks: layers one after the other, from the rows they are given to the rows of a task.
 //!
-//! Every step sees the whole graph: forward, the cross-entropy of the entities to learn from, and
-//! back. The parameters of the epoch that is best by the entities to choose by are kept.
+//! Between layers rows are rectified, and dropout takes a part. With residual branches a layer's rows
+//! are added, divided by the root of the number of layers, to those it was given.
 //!
-//! *Invariant:* the result is a function of graph and settings; threads change no bit.
-//! *Not here:* layers ([`layer`]); what is kept between the ways (the tape).
+//! *Invariant:* a forward pass is a function of parameters, graph and address; threads change no bit.
+//! *Not here:* layers ([`layer`](crate::layer)), what is kept between the ways (the tape), tasks
+//! ([`classes`](crate::classes), [`encoder`](crate::form::encoder)).
 
-use gossamer_machine::ledger::count_in_words;
-use gossamer_machine::{Address, Ledger, Machine, Observer, Progress, Purpose};
+use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::codec::{self, Codec};
-use gossamer_tensor::optim::{self, Step};
-use gossamer_tensor::sparse::Sparse;
+use gossamer_tensor::codec::Codec;
+use gossamer_tensor::optim::{Optimiser, Step};
+use gossamer_tensor::tape::kept::ROWS;
 use gossamer_tensor::tape::op::neighbours::BothWays;
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
-use crate::error::Error;
-use crate::layer::{self, Input, Layer, Shape};
-use crate::plan::add_program;
+use crate::layer::around::Around;
+use crate::layer::{Given, Layer, Made, Shape};
 
-pub mod problem;
-pub mod judge;
-
-use problem::Problem;
-
-/// What decides a network's result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+/// What a network is made of.
+#[derive(Clone, Copy)]
+pub struct Design {
     /// Its layers.
-    pub layer: String,
+    pub layer: &'static dyn Layer,
     /// How many.
     pub n_layers: usize,
-    /// Floats of a row between layers.
-    pub width: usize,
-    /// Part of what a layer is given that is left out in a step.
+    /// The table of rows that begins it (rows × width); none where the first layer takes features.
+    pub table: Option<[usize; 2]>,
+    /// The table of relations' rows (rows × width), if it has one.
+    pub relations: Option<[usize; 2]>,
+    /// Labels that entries have: 2·R + 1.
+    pub n_labels: usize,
+    /// Floats of a row that the first layer is given, between layers, and of the last.
+    pub widths: [usize; 3],
+    /// Part of the floats between layers that is left out in a step.
     pub dropout: f32,
-    /// Adam's step size.
-    pub learning_rate: f32,
-    /// Weight of the first layer's squares.
-    pub decay: f32,
-    /// Passes over the graph.
-    pub epochs: usize,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// The codec of what is kept between the ways.
-    pub activations: String,
+    /// Part of the entries that is left out in a step.
+    pub edge_dropout: f32,
+    /// True if a layer's rows are added to those it was given.
+    pub residual: bool,
 }
 
-impl Settings {
-    /// Kipf and Welling's, for a layer.
-    pub fn of(layer: &str) -> Self {
-        Self {
-            layer: layer.into(),
-            n_layers: 2,
-            width: 16,
-            dropout: 0.5,
-            learning_rate: 0.01,
-            decay: 5e-4,
-            epochs: 200,
-            seed: 0,
-            activations: "f32".into(),
+impl Design {
+    /// The shapes of all parameters: tables, then layer after layer.
+    pub fn shapes(&self) -> Vec<Shape> {
+        let tables = self.table.into_iter().chain(self.relations);
+        let mut shapes: Vec<Shape> =
+            tables.map(|[rows, width]| Shape::matrix(rows, width)).collect();
+        let [mut from, width, last] = self.widths;
+        for number in 1..=self.n_layers {
+            let to = if number == self.n_layers { last } else { width };
+            shapes.extend(self.layer.parameters(from, to, self.n_labels));
+            from = to;
         }
+        shapes
     }
 
-    /// Checks names and numbers.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`], [`Error::Setting`].
-    pub fn check(&self) -> Result<(), Error> {
-        layer::find(&self.layer)?;
-        codec::find(&self.activations)?;
-        let counts = [("layers", self.n_layers), ("dim", self.width), ("epochs", self.epochs)];
-        for (key, value) in counts {
-            if value == 0 || value > 1 << 16 {
-                let what = format!("{value} is none that a network can have");
-                let hint = "2 layers of dim 16 for 200 epochs are usual".into();
-                return Err(Error::Setting { key: key.into(), what, hint });
-            }
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            let what = format!("{} is no part that can be left out", self.dropout);
-            let hint = "write a number from 0 to below 1, such as 0.5".into();
-            return Err(Error::Setting { key: "dropout".into(), what, hint });
-        }
-        Ok(())
+    /// What a pass keeps for so many entities: that of one block of them without neighbours, as
+    /// many times as it takes.
+    pub fn kept(
+        &self,
+        codecs: &dyn Fn(&str) -> &'static dyn Codec,
+        n_entities: usize,
+        machine: &Machine,
+    ) -> Ledger {
+        let table = self.table.map(|[_, width]| [ROWS, width]);
+        let small = Network::new(Self { table, ..*self }, machine, 0);
+        let around = Around::of(self.layer.view(), ROWS, self.n_labels / 2, &[]);
+        let mut tape = Tape::new(machine, codecs, Address::new(0, Purpose::Dropout, 0));
+        let made = small.forward(&mut tape, &around, None, true);
+        drop(made);
+        tape.kept_of(&[(ROWS, n_entities)])
     }
-}
-
-/// A learned network's answers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Learned {
-    /// The class of each entity, and its probability.
-    pub classes: Vec<(u32, f32)>,
-    /// The part of each split that is right: to learn from, to choose by, to judge.
-    pub accuracy: [f64; 3],
-    /// F1 of each class among the judged, averaged.
-    pub macro_f1: f64,
-    /// The epoch whose parameters were kept.
-    pub best_epoch: usize,
-    /// What a step kept between the ways.
-    pub kept: Ledger,
-    /// A line for each epoch: loss, and accuracy on those to choose by.
-    pub metrics: Vec<(f64, f64)>,
 }
 
 /// Parameters, and the optimiser's state for them.
-struct Network {
-    layer: &'static dyn Layer,
-    parameters: Vec<Array>,
-    states: Vec<Array>,
-    /// How many belong to each layer.
-    each: usize,
-    n_layers: usize,
+pub struct Network {
+    /// What it is made of.
+    pub design: Design,
+    /// Tables, then each layer's.
+    pub parameters: Vec<Array>,
+    /// State of each.
+    pub states: Vec<Array>,
 }
 
-/// The bytes of learning, and those of them that are kept between the ways.
-///
-/// # Errors
-/// [`Error::BudgetTooSmall`], and those of the settings.
-pub fn plan(
-    problem: &Problem,
-    settings: &Settings,
-    machine: &Machine,
-) -> Result<(Ledger, Ledger), Error> {
-    settings.check()?;
-    let codec = codec::find(&settings.activations)?;
-    let (n, layer) = (problem.class_of.len() as u64, layer::find(&settings.layer)?);
-    let mut ledger = Ledger::default();
-    add_program(&mut ledger, machine.workers.n_threads() as u64);
-    let entries = |matrix: &Sparse| 8 * matrix.columns.len() as u64 + 4 * n;
-    let [by_entity, by_feature] = problem.features.each_ref().map(entries);
-    let words = count_in_words(problem.features[0].columns.len() as u64);
-    ledger.add("features", format!("2 × {words}"), "f32", by_entity + by_feature);
-    let words = count_in_words(problem.near.columns.len() as u64);
-    ledger.add("neighbours", words, "f32", entries(&problem.near));
-    let shapes = shapes(problem, settings, layer);
-    let floats = shapes.iter().map(|shape| (shape.rows * shape.width) as u64).sum::<u64>();
-    // Adam's two moments, and the gradients.
-    let words = format!("4 × {}", count_in_words(floats));
-    ledger.add("parameters", words, "f32", 16 * floats);
-    let widest = settings.width.max(problem.classes.len()) as u64;
-    let words = format!("6 × {} × {widest}", count_in_words(n));
-    ledger.add("rows of a layer", words, "f32", 24 * n * widest);
-    // What a step keeps is known exactly by doing one, where all else has its place.
-    within(machine, &ledger)?;
-    let network = Network::new(problem, settings, machine)?;
-    let codecs = |_: &str| codec;
-    let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-    network.forward(&mut tape, problem, settings.dropout);
-    let kept = tape.kept();
-    ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
-    within(machine, &ledger)?;
-    Ok((ledger, kept))
-}
-
-/// Refuses what is more than the budget.
-fn within(machine: &Machine, ledger: &Ledger) -> Result<(), Error> {
-    let smallest = ledger.total();
-    match machine.budget_bytes {
-        Some(asked) if asked < smallest => {
-            Err(Error::BudgetTooSmall { asked, smallest, ledger: Box::new(ledger.clone()) })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The parameters of all layers.
-fn shapes(problem: &Problem, settings: &Settings, layer: &dyn Layer) -> Vec<Shape> {
-    let (mut from, mut shapes) = (problem.features[0].n_columns, Vec::new());
-    for number in 0..settings.n_layers {
-        let last = number + 1 == settings.n_layers;
-        let to = if last { problem.classes.len() } else { settings.width };
-        shapes.extend(layer.parameters(from, to));
-        from = to;
-    }
-    shapes
-}
-
-/// Learns the classes.
-///
-/// # Errors
-/// [`Error::Setting`], [`Error::Unknown`], [`Error::Diverged`], [`Error::Stopped`].
-pub fn learn(
-    problem: &Problem,
-    settings: &Settings,
-    machine: &Machine,
-    observer: &dyn Observer,
-) -> Result<Learned, Error> {
-    settings.check()?;
-    let mut network = Network::new(problem, settings, machine)?;
-    let codec = codec::find(&settings.activations)?;
-    let (mut best, mut metrics) = (None, Vec::new());
-    let mut kept = Ledger::default();
-    for epoch in 0..settings.epochs {
-        let (loss, list) = network.step(problem, settings, machine, codec, epoch as u64)?;
-        kept = list;
-        let found = network.classes(problem, machine, codec);
-        let accuracy = problem.accuracy(&found, 1);
-        metrics.push((loss, accuracy));
-        let detail = format!("loss {loss:.4}  accuracy {:.1} %", 100.0 * accuracy);
-        let (done, total) = (epoch as u64 + 1, settings.epochs as u64);
-        let (stage, unit, detail) = ("learning classes", "epochs", detail.as_str());
-        observer.progress(&Progress { stage, done, total, unit, detail });
-        if observer.cancelled() {
-            return Err(Error::Stopped);
-        }
-        // Where nothing is there to choose by, the last epoch's are kept.
-        let better = |(before, ..): &(f64, usize, _)| accuracy >= *before;
-        if best.as_ref().is_none_or(better) {
-            best = Some((accuracy, epoch, found));
-        }
-    }
-    let Some((_, best_epoch, classes)) = best else { return Err(Error::Stopped) };
-    let accuracy = [0, 1, 2].map(|split| problem.accuracy(&classes, split));
-    let macro_f1 = problem.macro_f1(&classes);
-    Ok(Learned { classes, accuracy, macro_f1, best_epoch: best_epoch + 1, kept, metrics })
-}
+/// What a forward pass makes: rows, and where parameters stand among gradients.
+pub type Passed<'a> = (Made<'a>, Vec<Parameter<'a>>);
 
 impl Network {
-    fn new(problem: &Problem, settings: &Settings, machine: &Machine) -> Result<Self, Error> {
-        let layer = layer::find(&settings.layer)?;
-        let adam = optim::find("adam")?;
-        let mut parameters = Vec::new();
-        for shape in shapes(problem, settings, layer) {
-            let address = Address::new(settings.seed, Purpose::Initial, parameters.len() as u64);
+    /// First values; an optimiser's state is made by [`with_states`](Self::with_states).
+    pub fn new(design: Design, machine: &Machine, seed: u64) -> Self {
+        let parameter = |(number, shape): (u64, Shape)| {
+            let address = Address::new(seed, Purpose::Initial, number);
             let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
+            if let Some(values) = shape.fixed() {
+                array.values.copy_from_slice(&values);
+                return array;
+            }
             let bound = (6.0 / (shape.rows + shape.width) as f32).sqrt();
-            let bound = if shape.zero { 0.0 } else { bound };
             for (row, values) in array.values.chunks_exact_mut(shape.width).enumerate() {
                 for (column, four) in values.chunks_mut(4).enumerate() {
                     let random = address.symmetric(row as u32, column as u32);
                     four.iter_mut().zip(random).for_each(|(x, random)| *x = bound * random);
                 }
             }
-            parameters.push(array);
-        }
-        let state =
-            |of: &Array| Array::zeroed(&machine.buffers, of.rows, adam.state_width(of.width));
-        let states = parameters.iter().map(state).collect();
-        let (each, n_layers) = (parameters.len() / settings.n_layers, settings.n_layers);
-        Ok(Self { layer, parameters, states, each, n_layers })
+            array
+        };
+        let parameters = (0..).zip(design.shapes()).map(parameter).collect();
+        Self { design, parameters, states: Vec::new() }
     }
 
-    /// The scores of every entity's classes.
-    fn forward<'a>(
+    /// With fresh state of an optimiser.
+    pub fn with_states(mut self, optimiser: &dyn Optimiser, machine: &Machine) -> Self {
+        let state =
+            |of: &Array| Array::zeroed(&machine.buffers, of.rows, optimiser.state_width(of.width));
+        self.states = self.parameters.iter().map(state).collect();
+        self
+    }
+
+    /// The rows of every entity, and of relations where the network has them. Where it has no table
+    /// the first layer is given features; where it has one, features are products with it.
+    pub fn forward<'a>(
         &'a self,
         tape: &mut Tape<'a>,
-        problem: &'a Problem,
-        dropout: f32,
-    ) -> (Var<'a>, Vec<Parameter<'a>>) {
-        /// What is kept before each layer; those beyond share the last name.
+        around: &'a Around,
+        features: Option<BothWays<'a>>,
+        training: bool,
+    ) -> Passed<'a> {
+        /// What is kept of each layer's rows; those beyond share the last name.
         const NAMES: [&str; 5] = ["input", "rows 1", "rows 2", "rows 3", "rows 4 and on"];
+        let name = |number: usize| NAMES[number.min(NAMES.len() - 1)];
+        let Design { layer, n_layers, residual, .. } = self.design;
+        let part = |dropout: f32| if training { dropout } else { 0.0 };
+        let (dropout, edge_dropout) = (part(self.design.dropout), part(self.design.edge_dropout));
         let parameters: Vec<Parameter<'a>> =
             self.parameters.iter().map(|array| tape.parameter(array)).collect();
-        let near = BothWays { forward: &problem.near, backward: &problem.near };
-        let [forward, backward] = &problem.features;
-        let mut input = Input::Features(BothWays { forward, backward }, dropout);
-        for (number, own) in parameters.chunks(self.each).enumerate() {
-            let name = NAMES[number.min(NAMES.len() - 1)];
-            let rows = self.layer.forward(tape, name, near, input, own);
-            if number + 1 == self.n_layers {
-                return (rows, parameters);
+        let mut own = parameters.iter().copied();
+        let table = self.design.table.and_then(|_| own.next());
+        let mut relations = self.design.relations.and_then(|_| own.next()).map(Parameter::var);
+        let mut rows = match (table, features) {
+            (Some(table), Some(features)) => {
+                Some(tape.sum_neighbours(&table.var(), features, dropout))
             }
-            let name = NAMES[(number + 1).min(NAMES.len() - 1)];
-            input = Input::Rows(tape.rectify(name, rows, dropout));
-        }
-        unreachable!("a network has a layer")
-    }
-
-    /// One pass over the graph; returns the loss and what was kept.
-    fn step(
-        &mut self,
-        problem: &Problem,
-        settings: &Settings,
-        machine: &Machine,
-        codec: &'static dyn Codec,
-        epoch: u64,
-    ) -> Result<(f64, Ledger), Error> {
-        let codecs = |_: &str| codec;
-        let mut tape =
-            Tape::new(machine, &codecs, Address::new(settings.seed, Purpose::Dropout, epoch));
-        let (out, parameters) = self.forward(&mut tape, problem, settings.dropout);
-        let (loss, gradient) = problem.loss(machine, out.value());
-        let kept = tape.kept();
-        let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
-        let Some(mut gradients) = tape.backward(&out, gradient).filter(|_| loss.is_finite()) else {
-            return Err(Error::Diverged { loss, epoch: epoch + 1 });
+            (Some(table), None) => Some(table.var()),
+            (None, _) => None,
         };
-        drop((out, parameters));
-        let adam = optim::find("adam")?;
-        let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
-        let step = Step { learning_rate, number: epoch + 1, instruction_set };
-        for (place, id) in ids.into_iter().enumerate() {
-            let Some(mut gradient) = gradients.take(id) else { continue };
-            let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
-            if place == 0 {
-                let pairs = gradient.values.iter_mut().zip(parameter.values.iter());
-                pairs.for_each(|(gradient, x)| *gradient += settings.decay * x);
+        let each = (own.len() / n_layers).max(1);
+        let layers: Vec<Parameter<'a>> = own.collect();
+        for (number, own) in layers.chunks(each).enumerate() {
+            let before = rows.as_ref().filter(|_| residual).map(|rows| rows.copy(tape.machine()));
+            if number > 0 {
+                rows = rows.map(|rows| tape.rectify(name(number), rows, dropout));
             }
-            let (width, state_width) = (parameter.width, state.width);
-            let rows = parameter.values.chunks_exact_mut(width);
-            let rows = rows.zip(state.values.chunks_exact_mut(state_width));
-            for ((row, state), gradient) in rows.zip(gradient.values.chunks_exact(width)) {
-                adam.update(&step, row, state, gradient);
-            }
+            let first = layer.begins_with_product().then(|| own[0]);
+            let given = match (rows, first, features) {
+                (Some(mut rows), Some(matrix), _) => tape.linear(name(number), &mut rows, matrix),
+                (None, Some(matrix), Some(features)) => {
+                    tape.sum_neighbours(&matrix.var(), features, dropout)
+                }
+                (Some(rows), None, _) => rows,
+                // A design without table and features has nothing but its first parameter.
+                (None, ..) => own[0].var(),
+            };
+            let name = name(number);
+            let given = Given { name, rows: given, around, edge_dropout, relations };
+            let made = layer.forward(tape, given, own);
+            rows = Some(self.with_branch(tape, before, made.rows));
+            relations = made.relations;
         }
-        Ok((loss, kept))
+        let rows = rows.unwrap_or_else(|| parameters[0].var());
+        (Made { rows, relations }, parameters)
     }
 
-    /// The likeliest class of every entity, and its probability.
-    fn classes(
+    /// Adds a layer's rows to those before, where there are residual branches and widths agree.
+    fn with_branch<'a>(
         &self,
-        problem: &Problem,
-        machine: &Machine,
-        codec: &'static dyn Codec,
-    ) -> Vec<(u32, f32)> {
-        let codecs = |_: &str| codec;
-        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-        let (out, _) = self.forward(&mut tape, problem, 0.0);
-        let scores = out.value();
-        (0..scores.rows).map(|row| likeliest(scores.row(row))).collect()
+        tape: &mut Tape<'a>,
+        before: Option<Var<'a>>,
+        made: Var<'a>,
+    ) -> Var<'a> {
+        match before.filter(|before| before.value().width == made.value().width) {
+            Some(before) => tape.add(before, made, 1.0 / (self.design.n_layers as f32).sqrt()),
+            None => made,
+        }
     }
-}
 
-/// The place of the largest score, the first of equals, and its part of the softmax.
-fn likeliest(scores: &[f32]) -> (u32, f32) {
-    let best = (0..scores.len()).fold(0, |a, b| if scores[b] > scores[a] { b } else { a });
-    let sum: f32 = scores.iter().map(|score| (score - scores[best]).exp()).sum();
-    (best as u32, 1.0 / sum)
+    /// Changes every parameter that has a gradient.
+    pub fn change(
+        &mut self,
+        ids: &[usize],
+        gradients: &mut Gradients,
+        (optimiser, step): (&dyn Optimiser, &Step),
+        machine: &Machine,
+    ) {
+        /// Rows of a task.
+        const ROWS: usize = 512;
+        for (place, id) in ids.iter().enumerate() {
+            let Some(gradient) = gradients.take(*id) else { continue };
+            let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
+            let (width, state_width) = (parameter.width, state.width);
+            let tasks = parameter.values.chunks_mut(ROWS * width);
+            let tasks = tasks.zip(gradient.values.chunks(ROWS * width));
+            // An optimiser without state has empty rows of it.
+            let mut states = state.values.chunks_mut((ROWS * state_width).max(1));
+            let tasks = tasks.map(|task| (task, states.next().unwrap_or_default())).collect();
+            machine.workers.each(tasks, |((rows, gradients), states)| {
+                let mut states = states.chunks_exact_mut(state_width.max(1));
+                let pairs = rows.chunks_exact_mut(width).zip(gradients.chunks_exact(width));
+                for (row, gradient) in pairs {
+                    optimiser.update(step, row, states.next().unwrap_or_default(), gradient);
+                }
+            });
+        }
+    }
 }

@@ -17,7 +17,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::model::{Model, file};
 
+use crate::form::encoder::Encoder;
 use crate::form::step::Learner;
+use crate::table::Table;
 
 const KIND: &str = "checkpoint";
 use crate::model::CHECKPOINT as PREFIX;
@@ -87,6 +89,8 @@ pub fn save(
     if model.core.n_rows() > 0 {
         tables.push(("core.state", &learner.core_state));
     }
+    let of_network = learner.encoder.as_ref().map(Encoder::tables).unwrap_or_default();
+    tables.extend(of_network.iter().map(|(name, table)| (name.as_str(), table)));
     file::write(&draft.path("tables.safetensors"), &tables, &BTreeMap::new())?;
     if let Some(best) = best {
         share(best, &draft.path("best.safetensors"))?;
@@ -124,6 +128,8 @@ pub struct Resumed {
     pub config: Config,
     /// Model and optimiser state.
     pub learner: Learner,
+    /// Tables of the network that makes the model's rows, if one does.
+    pub tables: BTreeMap<String, Table>,
     /// Where training stood.
     pub standing: Standing,
     /// The file with the best tables, if there were any.
@@ -166,8 +172,8 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
     };
     let (entity_state, relation_state) = (take("entity.state")?, take("relation.state")?);
     let steps = number("steps");
-    let learner =
-        Learner { model, entity_state, relation_state, core_state, steps, kept: Vec::new() };
+    let (encoder, kept) = (None, Vec::new());
+    let learner = Learner { model, entity_state, relation_state, core_state, encoder, steps, kept };
     let standing = Standing {
         epoch: number("epoch"),
         step: number("step"),
@@ -181,7 +187,7 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
         metrics: text("metrics.jsonl")?,
     };
     let best = folder.has("best.safetensors").then(|| path.join("best.safetensors"));
-    Ok(Resumed { config, learner, standing, best })
+    Ok(Resumed { config, learner, tables, standing, best })
 }
 
 /// Removes every checkpoint: the run is finished.

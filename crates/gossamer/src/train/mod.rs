@@ -9,14 +9,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gossamer_graph::Snapshot;
+use gossamer_graph::{Snapshot, Split};
 use gossamer_machine::file::write_whole;
 use gossamer_machine::folder::{Draft, remove_folder, set_aside, share};
 use gossamer_machine::{FileError, Machine, Observer};
 use gossamer_tensor::optim;
 
-use crate::config::Config;
+use crate::config::{Config, NO_LAYER};
 use crate::error::Error;
+use crate::form::encoder::Encoder;
 use crate::form::neighbourhoods::Neighbourhoods;
 use crate::form::step::Learner;
 use crate::model::Model;
@@ -106,7 +107,8 @@ pub fn train(
     for vectors in &request.vectors {
         vectors.put(graph, &mut model)?;
     }
-    let learner = Learner::new(model, optim::find(&config.optimiser)?);
+    let mut learner = Learner::new(model, optim::find(&config.optimiser)?);
+    learner.encoder = encoder(graph, config, &learner.model, machine)?;
     let standing = Standing { best_mrr: -1.0, ..Standing::default() };
     checkpoint::save(&request.out, config, &learner, &standing, None)?;
     let session = Session::new(graph, config, &plan, request, machine, observer)?;
@@ -154,8 +156,30 @@ pub fn resume(
         resumed.standing.epoch + 1,
         resumed.standing.step
     ));
+    let mut learner = resumed.learner;
+    learner.encoder = encoder(&graph, &config, &learner.model, machine)?;
+    if let Some(encoder) = &mut learner.encoder {
+        let mut tables = resumed.tables;
+        if !encoder.restore(&mut |name| tables.remove(name)) {
+            return Err(FileError::corrupt(&path, 0, "no network of this shape").into());
+        }
+    }
     let session = Session::new(&graph, &config, &plan, &request, machine, observer)?;
-    session.go_on(resumed.learner, resumed.standing, resumed.best)
+    session.go_on(learner, resumed.standing, resumed.best)
+}
+
+/// The network that makes a model's rows, where one does: it sees the training triples alone.
+fn encoder(
+    graph: &Snapshot,
+    config: &Config,
+    model: &Model,
+    machine: &Machine,
+) -> Result<Option<Encoder>, Error> {
+    if config.layer == NO_LAYER {
+        return Ok(None);
+    }
+    let triples: Vec<[u32; 3]> = graph.triples(Split::Train)?.iter().collect();
+    Encoder::new(config, model, &triples, optim::find(&config.optimiser)?, machine)
 }
 
 /// The neighbourhoods that the sampler draws from, where it does.

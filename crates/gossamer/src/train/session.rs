@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
         let seconds = || before + self.observer.now().saturating_sub(started).as_secs_f64();
         while standing.epoch < self.config.epochs as u64 && !standing.done {
             self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
-            self.close_epoch(&learner, &mut standing, &mut best, &seconds)?;
+            self.close_epoch(&mut learner, &mut standing, &mut best, &seconds)?;
         }
         standing.done = true;
         standing.seconds = seconds();
@@ -162,7 +162,8 @@ impl<'a> Session<'a> {
             let examples = self.examples();
             let epochs_done = standing.epoch as f64 + first as f64 / n_items as f64;
             let method = self.method.at((epochs_done / self.config.epochs as f64) as f32);
-            let loss = self.form.step(learner, examples, &items, &method, self.machine);
+            let work = (examples, items.as_slice());
+            let loss = form::learn(self.form, learner, work, &method, self.machine);
             standing.loss += loss.sum;
             standing.weight += loss.weight;
             standing.step += 1;
@@ -199,7 +200,7 @@ impl<'a> Session<'a> {
     /// Judges where it is time, notes the epoch, and decides whether another one follows.
     fn close_epoch(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         standing: &mut Standing,
         best: &mut Option<PathBuf>,
         seconds: &dyn Fn() -> f64,
@@ -207,6 +208,9 @@ impl<'a> Session<'a> {
         let epoch = standing.epoch + 1;
         let last = epoch == self.config.epochs as u64;
         let due = epoch.is_multiple_of(self.config.validate_every as u64) || last;
+        if due {
+            learner.settle(self.machine);
+        }
         let scores = if due { self.validate(&learner.model)? } else { None };
         let loss = standing.loss / standing.weight;
         let mut line = serde_json::json!({

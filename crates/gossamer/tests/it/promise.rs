@@ -38,7 +38,10 @@ fn graph(root: &Path) -> Snapshot {
 }
 
 fn config(model: &str) -> Config {
+    let (model, layer) = model.split_once(" on ").unwrap_or((model, "none"));
     let mut config = Config::for_model(model).unwrap();
+    (config.layer, config.layers) = (layer.into(), 2);
+    (config.edge_dropout, config.layer_dropout) = (0.1, 0.1);
     (config.dim, config.epochs, config.validate_every, config.batch) = (6, 6, 2, 200);
     config.negatives = 16;
     config.dropout = if model == "tucker" { 0.1 } else { 0.0 };
@@ -64,7 +67,7 @@ fn request(root: &Path, name: &str, config: Config) -> TrainRequest {
 fn any_number_of_threads_and_any_budget_give_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
-    for model in ["complex", "transe-l2", "rotate"] {
+    for model in ["complex", "transe-l2", "rotate", "complex on compgcn", "rotate on rgcn"] {
         for shared in [true, false] {
             let mut config = config(model);
             config.shared_negatives = shared;
@@ -105,7 +108,7 @@ fn stopped_at_any_step_and_resumed_a_run_ends_with_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
     let machine = Machine::new(2, None);
-    for model in ["complex", "transe", "tucker"] {
+    for model in ["complex", "transe", "tucker", "distmult on compgcn-mult"] {
         let whole = request(root.path(), &format!("whole-{model}"), config(model));
         train(&graph, &whole, &machine, &Silent).unwrap();
         for limit in [1, 2, 7, 13, 29] {

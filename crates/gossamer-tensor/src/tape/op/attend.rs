@@ -85,16 +85,6 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// All rows of a kept array.
-fn whole(floats: Floats<'_>, rows: usize, width: usize, back: &Back<'_>) -> Array {
-    let mut out = Array::room(&back.machine.buffers, rows, width);
-    let blocks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-    back.machine.workers.each_with(blocks, Vec::new, |room, (block, out)| {
-        out.copy_from_slice(floats.block(block, back, room).0);
-    });
-    out
-}
-
 /// What both passes of the way back look at.
 struct Work<'a> {
     machine: &'a Machine,
@@ -163,7 +153,7 @@ impl Op for Attend<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
         let n = gradient.rows;
         let [h, s, t] = [(0, self.width), (1, 1), (2, 1)]
-            .map(|(input, width)| whole(self.floats[input], n, width, back));
+            .map(|(input, width)| self.floats[input].whole(n, width, back));
         let machine = back.machine;
         let work = Work { machine, gradient: &gradient, h: &h, s: &s.values, t: &t.values };
         let (found, of_t) = work.by_row(self.matrix.forward);
@@ -214,7 +204,7 @@ mod tests {
         let pairs = out.value().values.iter().zip(gradient.values.iter());
         let sum = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
         let kept = tape.kept().total();
-        let mut found = tape.backward(&out, gradient).unwrap();
+        let mut found = tape.backward([(out, gradient)]).unwrap();
         (sum, [h, s, t].map(|of| found.take(of.id()).unwrap()).into(), kept)
     }
 

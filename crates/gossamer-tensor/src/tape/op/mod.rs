@@ -2,7 +2,13 @@
 
 pub mod linear;
 pub mod bias;
+pub mod add;
 pub mod neighbours;
 pub mod rectify;
-pub mod kinds;
+pub mod fixed;
+pub mod compose;
+pub mod bases;
 pub mod attend;
+
+#[cfg(test)]
+mod check;

@@ -13,13 +13,21 @@ use crate::kernel::vector;
 use crate::sparse::Sparse;
 
 /// A sparse matrix and its transpose.
-#[derive(Debug, Clone, Copy)]
-pub struct BothWays<'a> {
+#[derive(Debug)]
+pub struct BothWays<'a, M = Sparse> {
     /// By row.
-    pub forward: &'a Sparse,
+    pub forward: &'a M,
     /// By column; the same where the matrix is symmetric.
-    pub backward: &'a Sparse,
+    pub backward: &'a M,
 }
+
+impl<M> Clone for BothWays<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for BothWays<'_, M> {}
 
 struct Neighbours<'a> {
     input: usize,
@@ -36,7 +44,7 @@ impl<'a> Tape<'a> {
         matrix: BothWays<'a>,
         dropout: f32,
     ) -> Var<'a> {
-        let number = self.ops.len() as u32 + 1;
+        let number = self.next_number();
         let dropout = Dropout { part: dropout, address: self.address, number };
         let out = sums(self.machine, matrix.forward, input.value(), |row, column| {
             dropout.factor(row, column)

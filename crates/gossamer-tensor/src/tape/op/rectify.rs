@@ -20,7 +20,7 @@ impl<'a> Tape<'a> {
         let id = input.id;
         let mut out = input.into_own(self.machine);
         let grown = 1.0 / (1.0 - dropout);
-        let (width, number) = (out.width, self.ops.len() as u32 + 1);
+        let (width, number) = (out.width, self.next_number());
         let dropout = Dropout { part: dropout, address: self.address, number };
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
         self.machine.workers.each(tasks, |(block, out)| {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use gossamer_graph::{Snapshot, Split};
 use gossamer_machine::{Address, Purpose};
 use gossamer_tensor::sparse::Sparse;
+use gossamer_tensor::tape::op::neighbours::BothWays;
 
 use crate::error::Error;
 
@@ -16,8 +17,10 @@ use crate::error::Error;
 pub struct Problem {
     /// Features by entity, rows of sum 1, and by feature.
     pub features: [Sparse; 2],
-    /// Neighbours of every entity, itself among them, weighed by degrees; symmetric.
-    pub near: Sparse,
+    /// The triples of all splits: what is said is known, the classes of some are not.
+    pub triples: Vec<[u32; 3]>,
+    /// Relations.
+    pub n_relations: usize,
     /// The classes' names.
     pub classes: Vec<String>,
     /// The class of each entity, where it is known.
@@ -85,7 +88,20 @@ impl Problem {
         }
         let features = features(n, properties.len(), entries);
         let classes = names.into_keys().collect();
-        Ok(Self { features, near: near(graph, n)?, classes, class_of, splits })
+        let mut triples = Vec::new();
+        for split in Split::ALL {
+            triples.extend(graph.triples(split)?.iter());
+        }
+        let n_relations = graph.relations().len();
+        Ok(Self { features, triples, n_relations, classes, class_of, splits })
+    }
+}
+
+impl Problem {
+    /// Features, by entity and by feature.
+    pub fn features(&self) -> BothWays<'_> {
+        let [forward, backward] = &self.features;
+        BothWays { forward, backward }
     }
 }
 
@@ -136,22 +152,4 @@ fn features(n: usize, n_properties: usize, entries: Vec<(u32, u32, f32)>) -> [Sp
     }
     let by_feature = by_entity.transposed();
     [by_entity, by_feature]
-}
-
-/// 1/√(degree · degree) for neighbours and oneself, the degree counting oneself; triples of one
-/// pair count once, whatever their relation and direction.
-fn near(graph: &Snapshot, n: usize) -> Result<Sparse, Error> {
-    let mut pairs: Vec<(u32, u32)> = (0..n as u32).map(|id| (id, id)).collect();
-    for split in Split::ALL {
-        for [head, _, tail] in graph.triples(split)?.iter() {
-            pairs.extend([(head, tail), (tail, head)]);
-        }
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut degrees = vec![0f32; n];
-    pairs.iter().for_each(|(id, _)| degrees[*id as usize] += 1.0);
-    let weight =
-        |(a, b): (u32, u32)| (a, b, 1.0 / (degrees[a as usize] * degrees[b as usize]).sqrt());
-    Ok(Sparse::new(n, n, pairs.into_iter().map(weight).collect()))
 }
