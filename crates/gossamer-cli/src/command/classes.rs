@@ -13,12 +13,11 @@ use gossamer::config::SETTINGS;
 use gossamer::{Error, Snapshot, layer, score};
 use gossamer_machine::folder::Draft;
 use gossamer_machine::ledger::bytes_in_words;
-use gossamer_machine::{Ledger, Unknown};
+use gossamer_machine::Unknown;
 use serde_json::json;
 
-use super::{number, path, text};
+use super::{number, path, text, train};
 use crate::exit::Failure;
-use crate::output;
 use crate::terminal::Context;
 
 /// What a run of this kind is sealed as.
@@ -71,8 +70,11 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
     let property = text(arguments, "class").unwrap_or("class").to_string();
     let problem = Problem::of(graph, &Asked { property, seed: settings.seed })?;
     let (planned, kept) = plan(&problem, &settings, &context.machine)?;
-    context.say(&output::ledger(&planned));
-    context.say(&kept_in_words(&kept, &problem, &settings, context)?);
+    let exact = Settings { activations: "f32".into(), ..settings.clone() };
+    let (_, exact) = plan(&problem, &exact, &context.machine)?;
+    if train::show_plan(arguments, &planned, Some((&kept, exact.total())), context) {
+        return Ok(());
+    }
     let out = path(arguments, "output");
     let replace = arguments.get_flag("force");
     let first = settings.seed;
@@ -135,20 +137,6 @@ fn set<T: std::str::FromStr>(
         *place = value;
     }
     Ok(())
-}
-
-/// What is kept between the ways, and how much smaller that is than the same in f32.
-fn kept_in_words(
-    kept: &Ledger,
-    problem: &Problem,
-    settings: &Settings,
-    context: &Context,
-) -> Result<String, Failure> {
-    let exact = Settings { activations: "f32".into(), ..settings.clone() };
-    let (_, exact) = plan(problem, &exact, &context.machine)?;
-    let times = exact.total() as f64 / kept.total().max(1) as f64;
-    let table = output::ledger(kept);
-    Ok(format!("kept between the ways:\n{table}\n{times:.1} × smaller than in f32\n"))
 }
 
 /// Writes what was learned, with names.

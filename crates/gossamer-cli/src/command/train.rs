@@ -8,7 +8,8 @@ use gossamer::config::SETTINGS;
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::vectors::{Vectors, names_beside};
 use gossamer::train::{Outcome, TrainRequest, resume, train};
-use gossamer::{Config, Error, Run, Snapshot, layer, recipe};
+use gossamer::{Config, Error, Machine, Run, Snapshot, layer, recipe};
+use gossamer_machine::Ledger;
 use serde_json::json;
 
 use super::{Command, classes, flag, folder, number, option, output, path, report, text};
@@ -67,6 +68,7 @@ impl Command for Train {
                 "N",
                 "Train N runs, seed-0, seed-1 … in the folder; those that are finished stay",
             ))
+            .arg(flag("dry-run", "Print the plan, with what a network keeps, and learn nothing"))
             .arg(flag("tensorboard", "Also write the metrics as a TensorBoard event file"))
             .arg(option(
                 "class",
@@ -89,9 +91,12 @@ impl Command for Train {
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
         let plan = train_plan(&config, &shape, &context.machine)?;
-        context.say(&output::ledger(&plan.ledger));
-        if let Some(kept) = &plan.kept {
-            context.say(&format!("kept between the ways:\n{}", output::ledger(kept)));
+        let exact = Config { activations: "f32".into(), ..config.clone() };
+        let exact = train_plan(&exact, &shape, &Machine::new(1, None))?.kept;
+        let exact = exact.map_or(0, |exact| exact.total());
+        let kept = plan.kept.as_ref().map(|kept| (kept, exact));
+        if show_plan(arguments, &plan.ledger, kept, context) {
+            return Ok(());
         }
         let out = path(arguments, "output");
         let vectors = |(name, relations)| {
@@ -128,6 +133,30 @@ impl Command for Train {
         context.say(&format!("next: gossamer evaluate {}", out.display()));
         Ok(())
     }
+}
+
+/// Shows what a run will hold in memory, and of it what a network keeps beside the bytes of keeping
+/// the same exactly; true if that is all that was asked for.
+pub fn show_plan(
+    arguments: &ArgMatches,
+    ledger: &Ledger,
+    kept: Option<(&Ledger, u64)>,
+    context: &Context,
+) -> bool {
+    let dry = arguments.get_flag("dry-run");
+    if dry && context.json {
+        let kept = kept.map(|(kept, _)| output::ledger_json(kept));
+        context.print(&json!({"plan": output::ledger_json(ledger), "kept": kept}).to_string());
+        return dry;
+    }
+    let say = |words: &str| if dry { context.print(words) } else { context.say(words) };
+    say(&output::ledger(ledger));
+    if let Some((kept, exact)) = kept {
+        let times = exact as f64 / kept.total().max(1) as f64;
+        let words = format!("{times:.1} × smaller than exactly\n");
+        say(&format!("kept between the ways:\n{}\n{words}", output::ledger(kept)));
+    }
+    dry
 }
 
 /// Writes a finished run's metrics where TensorBoard looks for them.

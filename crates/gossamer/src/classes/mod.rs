@@ -262,7 +262,7 @@ impl Learner {
         let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
         let step = Step { learning_rate, number: epoch + 1, instruction_set };
         gradients.decay(ids[0], settings.decay, &self.network.parameters[0]);
-        self.network.change(&ids, &mut gradients, (adam, &step), machine);
+        self.network.change(&ids, &mut gradients, adam, (&step, &step), machine);
         Ok((loss, kept))
     }
 

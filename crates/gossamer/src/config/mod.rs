@@ -76,6 +76,7 @@ settings! {
     layer: String, "name", "layer of the network that makes the rows; none: rows are their own";
     layers: usize, "layers", "how many layers a network has";
     layer_dropout: f32, "1", "part of the floats between layers that is zero in a step, the others growing";
+    layer_rate: f32, "1", "size of a step of a network's layers, as a multiple of that of its tables";
     edge_dropout: f32, "1", "part of the entries between neighbours that is left out in a step, the others growing";
     residual: bool, "true or false", "add a layer's rows to those it was given";
     activations: String, "codec", "how what backward needs of a forward pass is kept; f32 is exact";
@@ -165,6 +166,7 @@ impl Config {
             layer: NO_LAYER.into(),
             layers: 1,
             layer_dropout: 0.0,
+            layer_rate: 1.0,
             edge_dropout: 0.0,
             residual: true,
             activations: "f32".into(),
@@ -316,6 +318,7 @@ impl Config {
             ("query_regularisation", self.query_regularisation),
             ("relation_prediction", self.relation_prediction),
             ("initial", self.initial),
+            ("layer_rate", self.layer_rate),
         ] {
             if value < 0.0 {
                 return Err(wrong(key, "must not be negative".into(), "0 turns it off"));

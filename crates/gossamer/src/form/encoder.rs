@@ -33,6 +33,7 @@ pub struct Encoder {
     pub network: Network,
     around: Around,
     codec: &'static dyn Codec,
+    layer_rate: f32,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -146,7 +147,7 @@ impl Encoder {
         }
         let network = network.with_states(optimiser, machine);
         let around = Around::of(design.layer.view(), n_entities, n_relations, triples);
-        Ok(Some(Self { network, around, codec }))
+        Ok(Some(Self { network, around, codec, layer_rate: config.layer_rate }))
     }
 
     /// Makes a model's rows, without dropout.
@@ -204,7 +205,8 @@ impl Encoder {
     ) {
         let (learning_rate, instruction_set) = (method.learning_rate, machine.instruction_set);
         let step = Step { learning_rate, number, instruction_set };
-        self.network.change(ids, gradients, (method.optimiser, &step), machine);
+        let of_layers = Step { learning_rate: self.layer_rate * learning_rate, ..step };
+        self.network.change(ids, gradients, method.optimiser, (&step, &of_layers), machine);
     }
 
     /// Its tables by the names they have in checkpoints, state included.

@@ -16,6 +16,9 @@ gossamer_machine::registry!("layer", Layer:
     sage::Sage,
     gat::Gat,
     rgcn::Rgcn,
+    rgat::Rgat,
+    bi_interaction::BiInteraction,
+    pna::Pna,
     compgcn::CORRELATED + MULTIPLIED + SUBTRACTED,
 );
 

@@ -185,17 +185,20 @@ impl Network {
         }
     }
 
-    /// Changes every parameter that has a gradient.
+    /// Changes every parameter that has a gradient, tables and layers by steps of their own.
     pub fn change(
         &mut self,
         ids: &[usize],
         gradients: &mut Gradients,
-        (optimiser, step): (&dyn Optimiser, &Step),
+        optimiser: &dyn Optimiser,
+        (of_tables, of_layers): (&Step, &Step),
         machine: &Machine,
     ) {
         /// Rows of a task.
         const ROWS: usize = 512;
+        let n_tables = [self.design.table, self.design.relations].iter().flatten().count();
         for (place, id) in ids.iter().enumerate() {
+            let step = if place < n_tables { of_tables } else { of_layers };
             let Some(gradient) = gradients.take(*id) else { continue };
             let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
             let (width, state_width) = (parameter.width, state.width);

@@ -9,6 +9,9 @@ pub mod fixed;
 pub mod compose;
 pub mod bases;
 pub mod attend;
+pub mod attend_labels;
+pub mod interact;
+pub mod principal;
 
 #[cfg(test)]
 mod check;

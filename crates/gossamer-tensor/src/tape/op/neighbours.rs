@@ -63,7 +63,7 @@ impl Op for Neighbours<'_> {
 }
 
 /// The product of a sparse matrix with an array, each entry times a factor of its place.
-fn sums(
+pub fn sums(
     machine: &Machine,
     matrix: &Sparse,
     of: &Array,
