@@ -11,9 +11,9 @@ use gossamer::classes::problem::{Asked, Problem};
 use gossamer::classes::{Learned, Settings, learn, plan};
 use gossamer::config::SETTINGS;
 use gossamer::{Error, Snapshot, layer, score};
+use gossamer_machine::Unknown;
 use gossamer_machine::folder::Draft;
 use gossamer_machine::ledger::bytes_in_words;
-use gossamer_machine::Unknown;
 use serde_json::json;
 
 use super::{number, path, text, train};
@@ -70,7 +70,7 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
     let property = text(arguments, "class").unwrap_or("class").to_string();
     let problem = Problem::of(graph, &Asked { property, seed: settings.seed })?;
     let (planned, kept) = plan(&problem, &settings, &context.machine)?;
-    let exact = Settings { activations: "f32".into(), ..settings.clone() };
+    let exact = Settings { activations: "exact".into(), ..settings.clone() };
     let (_, exact) = plan(&problem, &exact, &context.machine)?;
     if train::show_plan(arguments, &planned, Some((&kept, exact.total())), context) {
         return Ok(());
@@ -123,7 +123,7 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     set(arguments, "epochs", &mut own.epochs)?;
     set(arguments, "seed", &mut own.seed)?;
     if let Some(codec) = text(arguments, "activations") {
-        own.activations = if codec == "exact" { "f32".into() } else { codec.into() };
+        own.activations = codec.into();
     }
     Ok(settings)
 }

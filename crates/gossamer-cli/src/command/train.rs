@@ -91,7 +91,7 @@ impl Command for Train {
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
         let plan = train_plan(&config, &shape, &context.machine)?;
-        let exact = Config { activations: "f32".into(), ..config.clone() };
+        let exact = Config { activations: "exact".into(), ..config.clone() };
         let exact = train_plan(&exact, &shape, &Machine::new(1, None))?.kept;
         let exact = exact.map_or(0, |exact| exact.total());
         let kept = plan.kept.as_ref().map(|kept| (kept, exact));

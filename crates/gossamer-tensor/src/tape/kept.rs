@@ -6,11 +6,15 @@
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Address, Ledger, Machine};
 
+use super::allot::Need;
 use crate::array::Array;
 use crate::codec::Codec;
 
 /// Rows that are encoded and decoded together: any width of so many is whole groups.
 pub const ROWS: usize = 256;
+
+/// Floats whose range says how much noise a code of them has.
+const GROUP: usize = 64;
 
 /// One kept thing.
 pub struct Kept {
@@ -42,6 +46,56 @@ impl Store {
     /// True if a value that was to be kept was no finite number.
     pub fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// How many things are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// True if nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, ρ being the range of the group of
+    /// [`GROUP`] that each stands in.
+    pub fn noise(&self, place: usize, with: &Array, machine: &Machine) -> f64 {
+        let Kept { rows, width, .. } = &self.kept[place];
+        let n_blocks = rows.div_ceil(ROWS);
+        let found = machine.workers.map(n_blocks, |block| {
+            let mut room = Vec::new();
+            let rows = self.decode(place, block, machine, &mut room);
+            let squares = |row: usize| -> f64 {
+                let row = with.row(block * ROWS + row);
+                row.iter().map(|x| f64::from(x * x)).sum()
+            };
+            let squares: Vec<f64> = (0..rows).map(squares).collect();
+            let of_group = |(group, values): (usize, &[f32])| {
+                let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+                let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let floats = group * GROUP..group * GROUP + values.len();
+                let weight: f64 = floats.map(|at| squares[at / width]).sum();
+                f64::from(most - least).powi(2) / 6.0 * weight
+            };
+            room.chunks(GROUP).enumerate().map(of_group).sum::<f64>()
+        });
+        found.into_iter().sum()
+    }
+
+    /// What things kept as floats need, given the noise of each.
+    pub fn needs(&self, noise: &[f64]) -> Vec<Option<Need>> {
+        let need = |(kept, noise): (&Kept, &f64)| {
+            let How::Codes(codec, _) = kept.how else { return None };
+            // What is kept without loss by its op's wish has no choice.
+            if codec.name() == "f32" {
+                return None;
+            }
+            let n = |first: usize| ROWS.min(kept.rows - first) * kept.width;
+            let blocks = (0..kept.rows).step_by(ROWS).map(n).collect();
+            Some(Need { name: kept.name, blocks, noise: *noise })
+        };
+        self.kept.iter().zip(noise).map(need).collect()
     }
 
     /// Keeps floats; rounding follows the address.

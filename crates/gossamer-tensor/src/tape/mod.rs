@@ -22,8 +22,10 @@ use crate::array::Array;
 use crate::codec::Codec;
 
 pub mod kept;
+pub mod allot;
 pub mod op;
 
+use allot::Need;
 use kept::{ROWS, Store};
 
 /// A value of the forward pass.
@@ -115,9 +117,19 @@ pub struct Back<'a> {
     /// What was kept.
     pub store: &'a Store,
     gradients: Vec<Option<Array>>,
+    /// The noise that one bit a float would bring, by place of the store; empty where nobody asks.
+    noise: Vec<f64>,
 }
 
 impl Back<'_> {
+    /// Notes what kept rows need, their gradients being products with these.
+    fn weigh(&mut self, floats: Floats<'_>, with: &Array) {
+        if let (Floats::Kept(place), false) = (floats, self.noise.is_empty()) {
+            let more = self.store.noise(place, with, self.machine);
+            self.noise[place] += more;
+        }
+    }
+
     /// Adds to the gradient of a var.
     pub fn add(&mut self, var: usize, more: Array) {
         match &mut self.gradients[var] {
@@ -165,17 +177,21 @@ impl<'a> Floats<'a> {
 }
 
 /// The gradients at the end of the way back.
-pub struct Gradients(Vec<Option<Array>>);
+pub struct Gradients {
+    of: Vec<Option<Array>>,
+    /// What each kept thing needs, in the order of places, where the tape was told to weigh.
+    pub needs: Vec<Option<Need>>,
+}
 
 impl Gradients {
     /// That of a parameter; none where nothing depends on it.
     pub fn take(&mut self, parameter: usize) -> Option<Array> {
-        self.0.get_mut(parameter).and_then(Option::take)
+        self.of.get_mut(parameter).and_then(Option::take)
     }
 
     /// Adds to that of a parameter what the half of its squares, times a weight, costs.
     pub fn decay(&mut self, parameter: usize, weight: f32, values: &Array) {
-        if let Some(Some(gradient)) = self.0.get_mut(parameter) {
+        if let Some(Some(gradient)) = self.of.get_mut(parameter) {
             let pairs = gradient.values.iter_mut().zip(values.values.iter());
             pairs.for_each(|(gradient, x)| *gradient += weight * x);
         }
@@ -185,8 +201,12 @@ impl Gradients {
 /// A recorded forward pass.
 pub struct Tape<'a> {
     machine: &'a Machine,
-    /// Which codec a kept thing goes through, by its name.
-    codecs: &'a dyn Fn(&str) -> &'static dyn Codec,
+    /// Which codec a kept thing goes through, by its place among all.
+    codecs: &'a dyn Fn(usize) -> &'static dyn Codec,
+    /// True if the way back also finds what each kept thing needs.
+    weighs: bool,
+    /// False if nothing will go back, and nothing is kept.
+    keeps: bool,
     address: Address,
     store: Store,
     /// What each op made, and the op.
@@ -198,10 +218,21 @@ impl<'a> Tape<'a> {
     /// An empty one; its random numbers are those of the address.
     pub fn new(
         machine: &'a Machine,
-        codecs: &'a dyn Fn(&str) -> &'static dyn Codec,
+        codecs: &'a dyn Fn(usize) -> &'static dyn Codec,
         address: Address,
     ) -> Self {
-        Self { machine, codecs, address, store: Store::default(), ops: Vec::new(), n_vars: 0 }
+        let (store, ops) = (Store::default(), Vec::new());
+        Self { machine, codecs, weighs: false, keeps: true, address, store, ops, n_vars: 0 }
+    }
+
+    /// Keeps nothing: for a forward pass from which nothing goes back.
+    pub fn forget(&mut self) {
+        self.keeps = false;
+    }
+
+    /// Lets the way back find what each kept thing needs, for [`Gradients::needs`].
+    pub fn weigh(&mut self) {
+        self.weighs = true;
     }
 
     /// Where it computes.
@@ -215,16 +246,18 @@ impl<'a> Tape<'a> {
         Parameter { id: self.n_vars - 1, array }
     }
 
-    /// What op the next one is: tells its random numbers from those of others.
+    /// Tells the random numbers of the next op from those of others.
     fn next_number(&self) -> u32 {
-        self.ops.len() as u32 + 1
+        self.n_vars as u32 + 1
     }
 
     /// Writes an op down, and gives what it made.
     fn record(&mut self, made: Array, op: impl Op + 'a) -> Var<'a> {
         let id = self.n_vars;
         self.n_vars += 1;
-        self.ops.push((id, Box::new(op)));
+        if self.keeps {
+            self.ops.push((id, Box::new(op)));
+        }
         Var { id, value: Whole::Own(made), floats: None, signs: None }
     }
 
@@ -234,9 +267,10 @@ impl<'a> Tape<'a> {
         match (&var.value, var.floats) {
             (Whole::Lent(array), _) => return Floats::Lent(array),
             (Whole::Own(_), Some(place)) => return Floats::Kept(place),
+            (Whole::Own(_), None) if !self.keeps => return Floats::Kept(0),
             (Whole::Own(_), None) => {}
         }
-        let codec = (self.codecs)(name);
+        let codec = (self.codecs)(self.store.len());
         let place = self.store.floats(name, var.value(), codec, self.machine, self.address);
         var.floats = Some(place);
         if let Some(signs) = var.signs {
@@ -245,10 +279,16 @@ impl<'a> Tape<'a> {
         Floats::Kept(place)
     }
 
+    /// Keeps which floats are positive.
+    fn keep_signs(&mut self, name: &'static str, array: &Array) -> usize {
+        if self.keeps { self.store.signs(name, array) } else { 0 }
+    }
+
     /// As [`keep_floats`](Self::keep_floats), without loss.
     fn keep_exactly(&mut self, name: &'static str, var: &mut Var<'a>) -> Floats<'a> {
         match &var.value {
             Whole::Lent(array) => Floats::Lent(array),
+            Whole::Own(_) if !self.keeps => Floats::Kept(0),
             Whole::Own(array) => {
                 let exact = &crate::codec::float32::Float32;
                 Floats::Kept(self.store.floats(name, array, exact, self.machine, self.address))
@@ -273,7 +313,8 @@ impl<'a> Tape<'a> {
             return None;
         }
         let gradients = (0..self.n_vars).map(|_| None).collect();
-        let mut back = Back { machine: self.machine, store: &self.store, gradients };
+        let noise = vec![0.0; if self.weighs { self.store.len() } else { 0 }];
+        let mut back = Back { machine: self.machine, store: &self.store, gradients, noise };
         for (last, gradient) in ends {
             back.add(last.id, gradient);
         }
@@ -282,7 +323,8 @@ impl<'a> Tape<'a> {
                 op.backward(&mut back, gradient);
             }
         }
-        Some(Gradients(back.gradients))
+        let needs = self.store.needs(&back.noise);
+        Some(Gradients { of: back.gradients, needs })
     }
 }
 
@@ -382,7 +424,7 @@ mod tests {
             seed: u64,
             dropout: f32,
         ) -> (f64, Vec<Array>, Ledger) {
-            let choose = |_: &str| codec;
+            let choose = |_: usize| codec;
             let address = Address::new(seed, Purpose::Dropout, 0);
             let mut tape = Tape::new(machine, &choose, address);
             let (out, ids) = self.forward(&mut tape, dropout);
@@ -488,7 +530,7 @@ mod tests {
             let mut network = Network::new(&machine);
             let mut right = 0;
             for step in 0..300 {
-                let choose = |_: &str| *codec;
+                let choose = |_: usize| *codec;
                 let mut tape =
                     Tape::new(&machine, &choose, Address::new(1, Purpose::Dropout, step));
                 let (out, ids) = network.forward(&mut tape, 0.1);
@@ -512,7 +554,7 @@ mod tests {
         let machine = Machine::new(1, None);
         let mut network = Network::new(&machine);
         network.parameters[0].values[3] = f32::NAN;
-        let choose = |_: &str| codec::find("int4").unwrap();
+        let choose = |_: usize| codec::find("int4").unwrap();
         let mut tape = Tape::new(&machine, &choose, Address::new(0, Purpose::Dropout, 0));
         let (out, _) = network.forward(&mut tape, 0.0);
         let gradient = Array::zeroed(&machine.buffers, NODES, CLASSES);

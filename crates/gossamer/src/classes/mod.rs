@@ -8,7 +8,8 @@
 
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Address, Ledger, Machine, Observer, Progress, Purpose};
-use gossamer_tensor::codec::{self, Codec};
+use gossamer_tensor::codec::Codec;
+use gossamer_tensor::codec::float32::Float32;
 use gossamer_tensor::optim::{self, Step};
 use gossamer_tensor::sparse::Sparse;
 use gossamer_tensor::tape::Tape;
@@ -16,6 +17,7 @@ use gossamer_tensor::tape::Tape;
 use crate::error::Error;
 use crate::layer;
 use crate::layer::around::Around;
+use crate::network::activations::Activations;
 use crate::network::{Design, Network};
 use crate::plan::add_program;
 
@@ -62,7 +64,7 @@ impl Settings {
             epochs: 200,
             seed: 0,
             residual: false,
-            activations: "f32".into(),
+            activations: "exact".into(),
         }
     }
 
@@ -72,7 +74,7 @@ impl Settings {
     /// [`Error::Unknown`], [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
         layer::find(&self.layer)?;
-        codec::find(&self.activations)?;
+        Activations::parse(&self.activations)?;
         let counts = [("layers", self.n_layers), ("dim", self.width), ("epochs", self.epochs)];
         for (key, value) in counts {
             if value == 0 || value > 1 << 16 {
@@ -117,7 +119,7 @@ pub fn plan(
     machine: &Machine,
 ) -> Result<(Ledger, Ledger), Error> {
     settings.check()?;
-    let codec = codec::find(&settings.activations)?;
+    let activations = Activations::parse(&settings.activations)?;
     let n = problem.class_of.len() as u64;
     let mut ledger = Ledger::default();
     add_program(&mut ledger, machine.workers.n_threads() as u64);
@@ -141,7 +143,7 @@ pub fn plan(
     // What a step keeps is known exactly by doing one, where all else has its place.
     within(machine, &ledger)?;
     let learner = Learner::new(problem, settings, machine)?;
-    let codecs = |_: &str| codec;
+    let codecs = |place: usize| activations.codec(place);
     let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
     learner.network.forward(&mut tape, &learner.around, Some(problem.features()), true);
     let kept = tape.kept();
@@ -199,13 +201,14 @@ pub fn learn(
 ) -> Result<Learned, Error> {
     settings.check()?;
     let mut learner = Learner::new(problem, settings, machine)?;
-    let codec = codec::find(&settings.activations)?;
+    let mut activations = Activations::parse(&settings.activations)?;
     let (mut best, mut metrics) = (None, Vec::new());
     let mut kept = Ledger::default();
     for epoch in 0..settings.epochs {
-        let (loss, list) = learner.step(problem, settings, machine, codec, epoch as u64)?;
+        let (loss, list) =
+            learner.step(problem, settings, machine, &mut activations, epoch as u64)?;
         kept = list;
-        let found = learner.classes(problem, machine, codec);
+        let found = learner.classes(problem, machine);
         let accuracy = problem.accuracy(&found, 1);
         metrics.push((loss, accuracy));
         let detail = format!("loss {loss:.4}  accuracy {:.1} %", 100.0 * accuracy);
@@ -243,12 +246,16 @@ impl Learner {
         problem: &Problem,
         settings: &Settings,
         machine: &Machine,
-        codec: &'static dyn Codec,
+        activations: &mut Activations,
         epoch: u64,
     ) -> Result<(f64, Ledger), Error> {
-        let codecs = |_: &str| codec;
+        let now = activations.clone();
+        let codecs = |place: usize| now.codec(place);
         let mut tape =
             Tape::new(machine, &codecs, Address::new(settings.seed, Purpose::Dropout, epoch));
+        if activations.is_due(epoch) {
+            tape.weigh();
+        }
         let features = Some(problem.features());
         let (made, parameters) = self.network.forward(&mut tape, &self.around, features, true);
         let (loss, gradient) = problem.loss(machine, made.rows.value());
@@ -258,6 +265,7 @@ impl Learner {
         let Some(mut gradients) = found.filter(|_| loss.is_finite()) else {
             return Err(Error::Diverged { loss, epoch: epoch + 1 });
         };
+        activations.choose(&gradients.needs);
         let adam = optim::find("adam")?;
         let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
         let step = Step { learning_rate, number: epoch + 1, instruction_set };
@@ -267,14 +275,10 @@ impl Learner {
     }
 
     /// The likeliest class of every entity, and its probability.
-    fn classes(
-        &self,
-        problem: &Problem,
-        machine: &Machine,
-        codec: &'static dyn Codec,
-    ) -> Vec<(u32, f32)> {
-        let codecs = |_: &str| codec;
+    fn classes(&self, problem: &Problem, machine: &Machine) -> Vec<(u32, f32)> {
+        let codecs = |_: usize| -> &'static dyn Codec { &Float32 };
         let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
+        tape.forget();
         let features = Some(problem.features());
         let (made, _) = self.network.forward(&mut tape, &self.around, features, false);
         let scores = made.rows.value();

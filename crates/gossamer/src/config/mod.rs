@@ -5,9 +5,10 @@
 //! *Not here:* parsing of flags; a face makes a flag of each entry of [`SETTINGS`].
 
 use gossamer_machine::registry::nearest;
-use gossamer_tensor::{codec, optim, schedule};
+use gossamer_tensor::{optim, schedule};
 
 use crate::error::Error;
+use crate::network::activations::Activations;
 use crate::score::{Initial, ScoreFunction};
 use crate::{layer, loss, regulariser, sample, score};
 
@@ -79,7 +80,7 @@ settings! {
     layer_rate: f32, "1", "size of a step of a network's layers, as a multiple of that of its tables";
     edge_dropout: f32, "1", "part of the entries between neighbours that is left out in a step, the others growing";
     residual: bool, "true or false", "add a layer's rows to those it was given";
-    activations: String, "codec", "how what backward needs of a forward pass is kept; f32 is exact";
+    activations: String, "codec", "how a network keeps what its way back needs: exact, a codec, or auto:BITS for bits by need";
     form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
     label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
@@ -169,7 +170,7 @@ impl Config {
             layer_rate: 1.0,
             edge_dropout: 0.0,
             residual: true,
-            activations: "f32".into(),
+            activations: "exact".into(),
             form: habits.form.into(),
             loss: habits.loss.into(),
             label_smoothing: 0.0,
@@ -334,7 +335,7 @@ impl Config {
         regulariser::find(&self.regulariser)?;
         sample::find(&self.negative_sampler)?;
         loss::find(&self.loss)?;
-        codec::find(&self.activations)?;
+        Activations::parse(&self.activations)?;
         if self.layer != NO_LAYER {
             layer::find(&self.layer)?;
         }
@@ -403,9 +404,6 @@ impl Config {
         }
         for (key, value) in settings {
             config.set(key, value)?;
-        }
-        if config.activations == "exact" {
-            config.activations = "f32".into();
         }
         let said = |wanted: &str| settings.iter().any(|(key, _)| key == wanted);
         if config.form != config.score_function()?.habits().form && !said("relation_prediction") {

@@ -12,7 +12,6 @@
 
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::codec::{self, Codec};
 use gossamer_tensor::optim::{Optimiser, Step};
 use gossamer_tensor::tape::{Gradients, Tape, Var};
 
@@ -24,6 +23,7 @@ use crate::form::step::{Learner, Method, StepLoss};
 use crate::layer;
 use crate::layer::around::Around;
 use crate::model::Model;
+use crate::network::activations::Activations;
 use crate::network::{Design, Network};
 use crate::table::Table;
 
@@ -32,7 +32,7 @@ pub struct Encoder {
     /// The network: the entities' table, the relations' table, layers.
     pub network: Network,
     around: Around,
-    codec: &'static dyn Codec,
+    activations: Activations,
     layer_rate: f32,
 }
 
@@ -104,7 +104,7 @@ pub fn plan(
     let Some(design) = design(config, n_entities as usize, n_relations as usize)? else {
         return Ok(None);
     };
-    let codec = codec::find(&config.activations)?;
+    let activations = Activations::parse(&config.activations)?;
     let bytes = Around::bytes_for(design.layer.view(), n_entities, n_triples);
     ledger.add("neighbours", format!("2 × {n_triples} triples"), "f32", bytes + 24 * n_triples);
     let state = |width: usize| (2 * width + optimiser.state_width(width)) as u64;
@@ -115,7 +115,7 @@ pub fn plan(
     // The form's gradient of rows, what one op makes of another's, and a product beside.
     let words = format!("6 × {n_entities} × {width}");
     ledger.add("rows of a layer", words, "f32", 24 * n_entities * width);
-    let kept = design.kept(&|_| codec, n_entities as usize, machine);
+    let kept = design.kept(&activations, n_entities as usize, machine);
     let bytes = kept.total();
     ledger.add("kept between the ways", String::new(), config.activations.clone(), bytes);
     Ok(Some(kept))
@@ -135,7 +135,7 @@ impl Encoder {
     ) -> Result<Option<Self>, Error> {
         let (n_entities, n_relations) = (model.entities.n_rows(), model.n_relations);
         let Some(design) = design(config, n_entities, n_relations)? else { return Ok(None) };
-        let codec = codec::find(&config.activations)?;
+        let activations = Activations::parse(&config.activations)?;
         let mut network = Network::new(design, machine, config.seed);
         for (parameter, table) in
             network.parameters.iter_mut().zip([&model.entities, &model.relations])
@@ -147,13 +147,14 @@ impl Encoder {
         }
         let network = network.with_states(optimiser, machine);
         let around = Around::of(design.layer.view(), n_entities, n_relations, triples);
-        Ok(Some(Self { network, around, codec, layer_rate: config.layer_rate }))
+        Ok(Some(Self { network, around, activations, layer_rate: config.layer_rate }))
     }
 
     /// Makes a model's rows, without dropout.
     pub fn encode(&self, model: &mut Model, machine: &Machine) {
-        let codecs = |_: &str| self.codec;
+        let codecs = |place: usize| self.activations.codec(place);
         let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Layer, 0));
+        tape.forget();
         let (made, _) = self.network.forward(&mut tape, &self.around, None, false);
         put(model, made.rows.value(), made.relations.as_ref());
     }
@@ -166,9 +167,13 @@ impl Encoder {
         (examples, items): (Examples<'_>, &[u64]),
         machine: &Machine,
     ) -> StepLoss {
-        let codecs = |_: &str| self.codec;
+        let activations = self.activations.clone();
+        let codecs = |place: usize| activations.codec(place);
         let address = Address::new(method.seed, Purpose::Layer, learner.steps);
         let mut tape = Tape::new(machine, &codecs, address);
+        if activations.is_due(learner.steps) {
+            tape.weigh();
+        }
         let (made, parameters) = self.network.forward(&mut tape, &self.around, None, true);
         let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
         let (rows, relations) = (made.rows, made.relations);
@@ -192,6 +197,7 @@ impl Encoder {
         let Some(mut gradients) = found.filter(|_| loss.sum.is_finite()) else {
             return StepLoss { sum: f64::NAN, ..loss };
         };
+        self.activations.choose(&gradients.needs);
         self.change(&ids, &mut gradients, method, (learner.steps, machine));
         loss
     }
@@ -221,11 +227,17 @@ impl Encoder {
         };
         let mut tables = named("parameter", &self.network.parameters);
         tables.extend(named("state", &self.network.states));
+        let numbers = self.activations.numbers();
+        let fill = |_, row: &mut [f32]| row.copy_from_slice(&numbers);
+        tables.push(("activations".into(), Table::filled(1, numbers.len(), fill)));
         tables
     }
 
     /// Takes over tables that [`tables`](Self::tables) gave; false if one is missing or misshapen.
     pub fn restore(&mut self, take: &mut dyn FnMut(&str) -> Option<Table>) -> bool {
+        if let Some(numbers) = take("activations") {
+            self.activations.restore(numbers.row(0));
+        }
         let mut put = |kind: &str, arrays: &mut [Array]| {
             arrays.iter_mut().enumerate().all(|(place, array)| {
                 let found = take(&format!("{kind}.{place}"));

@@ -9,14 +9,16 @@
 
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::codec::Codec;
 use gossamer_tensor::optim::{Optimiser, Step};
 use gossamer_tensor::tape::kept::ROWS;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
+pub mod activations;
+
 use crate::layer::around::Around;
 use crate::layer::{Given, Layer, Made, Shape};
+use activations::Activations;
 
 /// What a network is made of.
 #[derive(Clone, Copy)]
@@ -58,16 +60,12 @@ impl Design {
 
     /// What a pass keeps for so many entities: that of one block of them without neighbours, as
     /// many times as it takes.
-    pub fn kept(
-        &self,
-        codecs: &dyn Fn(&str) -> &'static dyn Codec,
-        n_entities: usize,
-        machine: &Machine,
-    ) -> Ledger {
+    pub fn kept(&self, activations: &Activations, n_entities: usize, machine: &Machine) -> Ledger {
         let table = self.table.map(|[_, width]| [ROWS, width]);
         let small = Network::new(Self { table, ..*self }, machine, 0);
         let around = Around::of(self.layer.view(), ROWS, self.n_labels / 2, &[]);
-        let mut tape = Tape::new(machine, codecs, Address::new(0, Purpose::Dropout, 0));
+        let codecs = |place: usize| activations.codec(place);
+        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
         let made = small.forward(&mut tape, &around, None, true);
         drop(made);
         tape.kept_of(&[(ROWS, n_entities)])

@@ -158,6 +158,7 @@ impl Op for Attend<'_> {
         let work = Work { machine, gradient: &gradient, h: &h, s: &s.values, t: &t.values };
         let (found, of_t) = work.by_row(self.matrix.forward);
         let [of_h, of_s] = work.by_column(self.matrix.backward, &found);
+        back.weigh(self.floats[0], &of_h);
         let inputs = self.inputs.into_iter().zip([of_h, of_s, of_t]);
         inputs.for_each(|(input, gradient)| back.add(input, gradient));
     }
@@ -190,7 +191,7 @@ mod tests {
         let transposed = near.transposed();
         let mut identity = Array::zeroed(&machine.buffers, WIDTH, WIDTH);
         (0..WIDTH).for_each(|i| identity.values[i * WIDTH + i] = 1.0);
-        let choose = |_: &str| codec;
+        let choose = |_: usize| codec;
         let mut tape = Tape::new(&machine, &choose, Address::new(0, Purpose::Dropout, 0));
         let [h, s, t] = parameters.each_ref().map(|array| tape.parameter(array));
         let matrix = BothWays { forward: &near, backward: &transposed };

@@ -185,6 +185,7 @@ impl Op for AttendLabels<'_> {
         work.by_column(self.matrix.backward, &found, &mut of_h, &mut of_p);
         let of_p = sum_of_parts(back, &of_p, n_labels, width);
         let of_q = sum_of_parts(back, &of_q, n_labels, width);
+        back.weigh(self.floats[0], &of_h);
         let inputs = self.inputs.into_iter().zip([of_h, of_p, of_q]);
         inputs.for_each(|(input, gradient)| back.add(input, gradient));
     }

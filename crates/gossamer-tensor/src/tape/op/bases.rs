@@ -117,6 +117,7 @@ impl Op for Bases<'_> {
             let more = times(machine, &sums, &matrix, true);
             vector::add_scaled(isa, &mut of_input.values, 1.0, &more.values);
             let more = product_of_columns(back, Floats::Lent(&input), k, &sums);
+            back.weigh(self.floats, &sums);
             of_bases.values[place * k * m..][..k * m].copy_from_slice(&more.values);
         }
         back.add(self.input, of_input);
@@ -169,7 +170,7 @@ mod tests {
         let input = filled(N, SIZES[2], 5);
         let (matrices, all) = (some(N, N, SIZES[0], 3), parameters());
         let machine = gossamer_machine::Machine::new(2, None);
-        let choose = |_: &str| codec::find("f32").unwrap();
+        let choose = |_: usize| codec::find("f32").unwrap();
         let address = gossamer_machine::Address::new(0, gossamer_machine::Purpose::Dropout, 0);
         let mut tape = Tape::new(&machine, &choose, address);
         let parameters: Vec<Parameter<'_>> = all.iter().map(|of| tape.parameter(of)).collect();

@@ -26,7 +26,7 @@ pub fn outcome<M>(
     build: Build<M>,
 ) -> (f64, Vec<Array>, u64) {
     let machine = Machine::new(2, None);
-    let choose = |_: &str| codec;
+    let choose = |_: usize| codec;
     let mut tape = Tape::new(&machine, &choose, Address::new(0, Purpose::Dropout, 0));
     let all: Vec<Parameter<'_>> = parameters.iter().map(|array| tape.parameter(array)).collect();
     let out = build(&mut tape, matrices, &all);

@@ -157,6 +157,9 @@ impl Op for Compose<'_> {
             }
         });
         let of_labels = sum_of_parts(back, &parts, n_labels, width);
+        if let Some([rows, _]) = self.floats {
+            back.weigh(rows, &of_rows);
+        }
         back.add(self.inputs[0], of_rows);
         back.add(self.inputs[1], of_labels);
     }
@@ -207,7 +210,7 @@ mod tests {
         let matrices = some(n, m, n_labels, 4);
         let (machine, exact) =
             (gossamer_machine::Machine::new(2, None), codec::find("f32").unwrap());
-        let choose = |_: &str| exact;
+        let choose = |_: usize| exact;
         let address = gossamer_machine::Address::new(0, gossamer_machine::Purpose::Dropout, 0);
         let mut tape = Tape::new(&machine, &choose, address);
         let [of_h, of_c] = [&h, &c].map(|array| tape.parameter(array));

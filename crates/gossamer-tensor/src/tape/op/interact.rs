@@ -54,7 +54,7 @@ impl<'a> Tape<'a> {
                     *out += if *z > 0.0 { *z } else { LEAK * *z };
                 }
             }
-            self.store.signs(name, &z)
+            self.keep_signs(name, &z)
         });
         let (id, k) = (input.id, h.width);
         self.record(out, Interact { input: id, floats, signs, matrix, parameters, k })
@@ -120,6 +120,7 @@ impl Op for Interact<'_> {
         }
         drop((q, s));
         back.add(self.input, sums(machine, self.matrix.backward, &of_sums, |_, _| 1.0));
+        back.weigh(self.floats, &of_rows);
         back.add(self.input, of_rows);
     }
 }

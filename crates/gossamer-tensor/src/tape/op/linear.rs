@@ -37,6 +37,7 @@ impl<'a> Tape<'a> {
 impl Op for Linear<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
         let of_weights = product_of_columns(back, self.floats, self.weights.rows, &gradient);
+        back.weigh(self.floats, &gradient);
         let of_input = times(back.machine, &gradient, self.weights, true);
         back.add(self.weight, of_weights);
         back.add(self.input, of_input);
@@ -68,4 +69,50 @@ pub fn product_of_columns(back: &Back<'_>, rows: Floats<'_>, k: usize, gradient:
         of_weights.values.iter_mut().zip(sum).for_each(|(out, sum)| *out += sum);
     }
     of_weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{agrees, filled};
+    use super::*;
+    use crate::codec;
+    use gossamer_machine::{Address, Machine, Purpose};
+
+    fn build<'a>(tape: &mut Tape<'a>, (): &'a (), all: &[Parameter<'a>]) -> Var<'a> {
+        let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
+        tape.linear("rows", &mut rows, all[2])
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        agrees(&(), vec![filled(300, 3, 1), filled(3, 5, 2), filled(5, 4, 3)], 0, build);
+    }
+
+    #[test]
+    fn what_a_slot_needs_is_the_variance_that_one_bit_would_bring() {
+        let machine = Machine::new(2, None);
+        let all = [filled(600, 8, 1), filled(8, 32, 2), filled(32, 4, 3)];
+        let once = |codec: &'static dyn codec::Codec, seed: u64| {
+            let choose = |_: usize| codec;
+            let mut tape = Tape::new(&machine, &choose, Address::new(seed, Purpose::Layer, 0));
+            tape.weigh();
+            let parameters: Vec<Parameter<'_>> = all.iter().map(|of| tape.parameter(of)).collect();
+            let out = build(&mut tape, &(), &parameters);
+            let mut found = tape.backward([(out, filled(600, 4, 9))]).unwrap();
+            let needs = std::mem::take(&mut found.needs);
+            (found.take(2).unwrap(), needs[0].as_ref().map(|need| need.noise))
+        };
+        for (name, levels) in [("int2", 3.0f64), ("int4", 15.0)] {
+            let codec = codec::find(name).unwrap();
+            let (exact, _) = once(codec::find("f32").unwrap(), 0);
+            let (n, mut variance) = (60, 0.0);
+            for seed in 0..n {
+                let (rough, _) = once(codec, seed);
+                let pairs = rough.values.iter().zip(exact.values.iter());
+                variance += pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / n as f64;
+            }
+            let told = once(codec, 0).1.unwrap() / levels.powi(2);
+            assert!((0.7..1.4).contains(&(variance / told)), "{name}: {variance} {told}");
+        }
+    }
 }

@@ -78,8 +78,8 @@ fn aggregate(matrix: &Sparse, row: usize, h: &Array, out: &mut [f32]) {
 }
 
 impl<'a> Tape<'a> {
-    /// Aggregates of the neighbours that a matrix has, times `weights` (12 · k × m); its own weights
-    /// are not looked at.
+    /// Aggregates of the neighbours that a matrix has, times `weights` (12 · k × m); its own
+    /// weights are not looked at.
     pub fn aggregate_neighbours(
         &mut self,
         name: &'static str,
@@ -221,6 +221,7 @@ impl Op for Principal<'_> {
                 }
             }
         });
+        back.weigh(self.floats, &of_input);
         back.add(self.weights.id, of_weights);
         back.add(self.input, of_input);
     }

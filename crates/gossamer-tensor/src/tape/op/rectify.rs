@@ -30,9 +30,9 @@ impl<'a> Tape<'a> {
                 dropout.apply(row as u32, out);
             }
         });
-        let signs = self.store.signs(name, &out);
+        let signs = self.keep_signs(name, &out);
         let mut var = self.record(out, Rectify { input: id, signs, grown });
-        var.signs = Some(signs);
+        var.signs = self.keeps.then_some(signs);
         var
     }
 }
