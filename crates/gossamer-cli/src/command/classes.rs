@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use clap::ArgMatches;
+use gossamer::classes::baseline::{Baseline, baselines};
 use gossamer::classes::problem::{Asked, Problem};
 use gossamer::classes::{Learned, Settings, learn, plan};
 use gossamer::config::SETTINGS;
@@ -98,7 +99,8 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
         save(graph, &problem, &settings, &learned, &folder, replace)?;
         found.push(learned);
     }
-    context.print(&in_words(&found, &out, context.json));
+    let rules = baselines(&problem, &context.machine);
+    context.print(&in_words(&found, &rules, &out, context.json));
     Ok(())
 }
 
@@ -118,6 +120,7 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     set(arguments, "layers", &mut own.n_layers)?;
     set(arguments, "dropout", &mut own.dropout)?;
     set(arguments, "residual", &mut own.residual)?;
+    own.layerwise = arguments.get_flag("layerwise");
     set(arguments, "learning_rate", &mut own.learning_rate)?;
     set(arguments, "regularisation", &mut own.decay)?;
     set(arguments, "epochs", &mut own.epochs)?;
@@ -189,16 +192,17 @@ fn save(
 /// The settings as a file.
 fn toml(settings: &Settings) -> String {
     let Settings { layer, activations, n_layers, width, epochs, seed, .. } = settings;
+    let (residual, layerwise) = (settings.residual, settings.layerwise);
     let (dropout, rate, decay) = (settings.dropout, settings.learning_rate, settings.decay);
     format!(
         "# A network of layers.\nmodel = \"{layer}\"\nlayers = {n_layers}\ndim = {width}\n\
          dropout = {dropout}\nlearning_rate = {rate}\nregularisation = {decay}\nepochs = {epochs}\n\
-         seed = {seed}\nactivations = \"{activations}\"\n"
+         seed = {seed}\nresidual = {residual}\nlayerwise = {layerwise}\nactivations = \"{activations}\"\n"
     )
 }
 
 /// How it went.
-fn in_words(found: &[Learned], out: &Path, as_json: bool) -> String {
+fn in_words(found: &[Learned], rules: &[Baseline], out: &Path, as_json: bool) -> String {
     let of = |value: fn(&Learned) -> f64| -> (f64, f64) {
         let n = found.len() as f64;
         let mean = found.iter().map(value).sum::<f64>() / n;
@@ -218,6 +222,11 @@ fn in_words(found: &[Learned], out: &Path, as_json: bool) -> String {
             "test_accuracy_of_seeds": each,
             "test_macro_f1": f1,
             "valid_accuracy": valid,
+            "baselines": rules.iter().map(|rule| json!({
+                "rule": rule.name,
+                "test_accuracy": rule.accuracy,
+                "test_macro_f1": rule.macro_f1,
+            })).collect::<Vec<_>>(),
             "kept_bytes": kept,
             "peak_bytes": crate::terminal::peak_bytes(),
         })
@@ -227,12 +236,18 @@ fn in_words(found: &[Learned], out: &Path, as_json: bool) -> String {
         [one] => format!("; parameters of epoch {}", one.best_epoch),
         _ => format!(", deviation {:.2} % over {} seeds", 100.0 * spread, found.len()),
     };
+    let in_words = |rule: &Baseline| {
+        let (accuracy, f1) = (100.0 * rule.accuracy, rule.macro_f1);
+        format!("{}: accuracy {accuracy:.2} %, macro F1 {f1:.4}", rule.name)
+    };
+    let beside: Vec<String> = rules.iter().map(in_words).collect();
     let place = if found.len() > 1 { "seed-*/classes.tsv" } else { "classes.tsv" };
     format!(
         "test accuracy {:.2} %{several}; macro F1 {f1:.4}; valid accuracy {:.2} %\n\
-         {} kept between the ways; the class of every entity: {}",
+         {}\n{} kept between the ways; the class of every entity: {}",
         100.0 * test,
         100.0 * valid,
+        beside.join("; "),
         bytes_in_words(kept),
         out.join(place).display()
     )

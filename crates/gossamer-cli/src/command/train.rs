@@ -75,6 +75,10 @@ impl Command for Train {
                 "PROPERTY",
                 "With a layer as the model: the attribute that says an entity's class [default: class]",
             ))
+            .arg(flag(
+                "layerwise",
+                "With a layer as the model and classes: learn one layer after the other, gcn's way",
+            ))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)

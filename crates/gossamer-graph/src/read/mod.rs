@@ -31,6 +31,7 @@ gossamer_machine::registry!("format", Reader:
     rdfxml::RdfXml,
     openke::OpenKe,
     kgtk::Kgtk,
+    hin::Hin,
     neo4j::Neo4j,
     parquet::Parquet,
 );

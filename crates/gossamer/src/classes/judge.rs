@@ -5,24 +5,37 @@ use gossamer_tensor::array::Array;
 
 use super::problem::Problem;
 
+/// The mean cross-entropy of rows of scores, and its gradient.
+pub fn cross_entropy(machine: &Machine, scores: &Array, classes: &[u32]) -> (f64, Array) {
+    let mut gradient = Array::zeroed(&machine.buffers, scores.rows, scores.width);
+    let rows = gradient.values.chunks_exact_mut(scores.width).zip(classes).enumerate();
+    let n = classes.len() as f64;
+    let of =
+        |(row, (out, class)): (usize, (&mut [f32], &u32))| of_row(scores.row(row), *class, n, out);
+    (rows.map(of).sum(), gradient)
+}
+
+/// One row's cross-entropy and its gradient, both divided by n.
+fn of_row(row: &[f32], class: u32, n: f64, out: &mut [f32]) -> f64 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|score| f64::from(score - largest).exp()).sum();
+    for (place, (out, score)) in out.iter_mut().zip(row).enumerate() {
+        let part = f64::from(score - largest).exp() / sum;
+        *out = ((part - f64::from(u8::from(place == class as usize))) / n) as f32;
+    }
+    (sum.ln() - f64::from(row[class as usize] - largest)) / n
+}
+
 impl Problem {
     /// The mean cross-entropy of those to learn from, and its gradient by all scores.
     pub fn loss(&self, machine: &Machine, scores: &Array) -> (f64, Array) {
         let mut gradient = Array::zeroed(&machine.buffers, scores.rows, scores.width);
-        let (mut loss, n) = (0.0, self.splits[0].len() as f64);
-        for entity in &self.splits[0] {
-            let row = scores.row(*entity as usize);
-            let Some(class) = self.class_of[*entity as usize] else { continue };
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f64 = row.iter().map(|score| f64::from(score - largest).exp()).sum();
-            loss += (sum.ln() - f64::from(row[class as usize] - largest)) / n;
-            let out = &mut gradient.values[*entity as usize * scores.width..][..scores.width];
-            for (place, (out, score)) in out.iter_mut().zip(row).enumerate() {
-                let part = f64::from(score - largest).exp() / sum;
-                *out = ((part - f64::from(u8::from(place == class as usize))) / n) as f32;
-            }
-        }
-        (loss, gradient)
+        let n = self.splits[0].len() as f64;
+        let of = |(entity, class): (u32, u32)| {
+            let place = entity as usize * scores.width..(entity as usize + 1) * scores.width;
+            of_row(scores.row(entity as usize), class, n, &mut gradient.values[place])
+        };
+        (self.learned().map(of).sum(), gradient)
     }
 
     /// The part of a split that is right; 0 of an empty one.

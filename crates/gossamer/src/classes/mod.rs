@@ -23,6 +23,8 @@ use crate::plan::add_program;
 
 pub mod problem;
 pub mod judge;
+pub mod baseline;
+pub mod layerwise;
 
 use problem::Problem;
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub seed: u64,
     /// True if a layer's rows are added to those it was given.
     pub residual: bool,
+    /// True if layers are learned one after the other.
+    pub layerwise: bool,
     /// The codec of what is kept between the ways.
     pub activations: String,
 }
@@ -64,6 +68,7 @@ impl Settings {
             epochs: 200,
             seed: 0,
             residual: false,
+            layerwise: false,
             activations: "exact".into(),
         }
     }
@@ -200,6 +205,9 @@ pub fn learn(
     observer: &dyn Observer,
 ) -> Result<Learned, Error> {
     settings.check()?;
+    if settings.layerwise {
+        return layerwise::learn(problem, settings, machine, observer);
+    }
     let mut learner = Learner::new(problem, settings, machine)?;
     let mut activations = Activations::parse(&settings.activations)?;
     let (mut best, mut metrics) = (None, Vec::new());

@@ -98,6 +98,11 @@ impl Problem {
 }
 
 impl Problem {
+    /// The entities to learn from, each with its class.
+    pub fn learned(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.splits[0].iter().filter_map(|id| Some((*id, self.class_of[*id as usize]?)))
+    }
+
     /// Features, by entity and by feature.
     pub fn features(&self) -> BothWays<'_> {
         let [forward, backward] = &self.features;

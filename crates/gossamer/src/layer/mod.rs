@@ -19,6 +19,7 @@ gossamer_machine::registry!("layer", Layer:
     rgat::Rgat,
     bi_interaction::BiInteraction,
     pna::Pna,
+    latte::Latte,
     compgcn::CORRELATED + MULTIPLIED + SUBTRACTED,
 );
 

@@ -89,20 +89,7 @@ impl Network {
     /// First values; an optimiser's state is made by [`with_states`](Self::with_states).
     pub fn new(design: Design, machine: &Machine, seed: u64) -> Self {
         let parameter = |(number, shape): (u64, Shape)| {
-            let address = Address::new(seed, Purpose::Initial, number);
-            let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
-            if let Some(values) = shape.fixed() {
-                array.values.copy_from_slice(&values);
-                return array;
-            }
-            let bound = (6.0 / (shape.rows + shape.width) as f32).sqrt();
-            for (row, values) in array.values.chunks_exact_mut(shape.width).enumerate() {
-                for (column, four) in values.chunks_mut(4).enumerate() {
-                    let random = address.symmetric(row as u32, column as u32);
-                    four.iter_mut().zip(random).for_each(|(x, random)| *x = bound * random);
-                }
-            }
-            array
+            first_values(shape, Address::new(seed, Purpose::Initial, number), machine)
         };
         let parameters = (0..).zip(design.shapes()).map(parameter).collect();
         Self { design, parameters, states: Vec::new() }
@@ -192,26 +179,53 @@ impl Network {
         (of_tables, of_layers): (&Step, &Step),
         machine: &Machine,
     ) {
-        /// Rows of a task.
-        const ROWS: usize = 512;
         let n_tables = [self.design.table, self.design.relations].iter().flatten().count();
         for (place, id) in ids.iter().enumerate() {
             let step = if place < n_tables { of_tables } else { of_layers };
             let Some(gradient) = gradients.take(*id) else { continue };
             let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
-            let (width, state_width) = (parameter.width, state.width);
-            let tasks = parameter.values.chunks_mut(ROWS * width);
-            let tasks = tasks.zip(gradient.values.chunks(ROWS * width));
-            // An optimiser without state has empty rows of it.
-            let mut states = state.values.chunks_mut((ROWS * state_width).max(1));
-            let tasks = tasks.map(|task| (task, states.next().unwrap_or_default())).collect();
-            machine.workers.each(tasks, |((rows, gradients), states)| {
-                let mut states = states.chunks_exact_mut(state_width.max(1));
-                let pairs = rows.chunks_exact_mut(width).zip(gradients.chunks_exact(width));
-                for (row, gradient) in pairs {
-                    optimiser.update(step, row, states.next().unwrap_or_default(), gradient);
-                }
-            });
+            update(parameter, state, &gradient, (optimiser, step), machine);
         }
     }
+}
+
+/// A parameter's first values.
+pub fn first_values(shape: Shape, address: Address, machine: &Machine) -> Array {
+    let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
+    if let Some(values) = shape.fixed() {
+        array.values.copy_from_slice(&values);
+        return array;
+    }
+    let bound = (6.0 / (shape.rows + shape.width) as f32).sqrt();
+    for (row, values) in array.values.chunks_exact_mut(shape.width).enumerate() {
+        for (column, four) in values.chunks_mut(4).enumerate() {
+            let random = address.symmetric(row as u32, column as u32);
+            four.iter_mut().zip(random).for_each(|(x, random)| *x = bound * random);
+        }
+    }
+    array
+}
+
+/// Changes a parameter row by row, by all threads.
+pub fn update(
+    parameter: &mut Array,
+    state: &mut Array,
+    gradient: &Array,
+    (optimiser, step): (&dyn Optimiser, &Step),
+    machine: &Machine,
+) {
+    /// Rows of a task.
+    const ROWS: usize = 512;
+    let (width, state_width) = (parameter.width, state.width);
+    let tasks = parameter.values.chunks_mut(ROWS * width);
+    let tasks = tasks.zip(gradient.values.chunks(ROWS * width));
+    // An optimiser without state has empty rows of it.
+    let mut states = state.values.chunks_mut((ROWS * state_width).max(1));
+    let tasks = tasks.map(|task| (task, states.next().unwrap_or_default())).collect();
+    machine.workers.each(tasks, |((rows, gradients), states)| {
+        let mut states = states.chunks_exact_mut(state_width.max(1));
+        for (row, gradient) in rows.chunks_exact_mut(width).zip(gradients.chunks_exact(width)) {
+            optimiser.update(step, row, states.next().unwrap_or_default(), gradient);
+        }
+    });
 }

@@ -17,6 +17,7 @@ gossamer_machine::registry!("layout", Layout:
     pykeen::PyKeen,
     numbered::NumberedFolder,
     classes::Classes,
+    hin::HinFolder,
     splits::Splits,
 );
 

@@ -10,6 +10,7 @@ pub mod compose;
 pub mod bases;
 pub mod attend;
 pub mod attend_labels;
+pub mod attend_twice;
 pub mod interact;
 pub mod principal;
 
