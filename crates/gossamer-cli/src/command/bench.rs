@@ -14,7 +14,7 @@ use gossamer_tensor::codec;
 use gossamer_tensor::kernel::tile::{Factor, Operands, Pair, STRIP, TILE_ROWS, heights};
 use serde_json::json;
 
-use super::{Command, number, option};
+use super::{Command, number, option, passes, text};
 use crate::exit::Failure;
 use crate::output::{count, render, table};
 use crate::terminal::Context;
@@ -37,9 +37,16 @@ impl Command for Bench {
             .arg(option("relations", "N", "Relations [default: 237]"))
             .arg(option("triples", "N", "Training triples [default: 272115]"))
             .arg(option("dim", "N", "Size of an embedding [default: 100]"))
+            .arg(option("network", "LAYER", "Measure a network of such layers on --graph instead"))
+            .arg(option("graph", "FOLDER", "The graph folder for --network"))
+            .arg(option("layers", "N", "With --network: how many layers [default: 2]"))
+            .arg(option("activations", "CODEC", "With --network: how rows are kept [exact]"))
             .arg(option("seconds", "S", "Time for each figure [default: 2]"))
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        if let Some(layer) = text(arguments, "network") {
+            return passes::run(layer, arguments, context);
+        }
         let shape = Shape {
             n_entities: number(arguments, "entities")?.unwrap_or(14_541),
             n_relations: number(arguments, "relations")?.unwrap_or(237),

@@ -33,6 +33,7 @@ gossamer_machine::registry!("command", Command:
 );
 
 mod classes;
+mod passes;
 
 /// Something the program does.
 pub trait Command: Sync {
