@@ -18,7 +18,7 @@ use crate::inspect::{Inspection, inspect};
 use crate::read::beside::Beside;
 use crate::read::labels::read_labels;
 use crate::read::source::{self, Source};
-use crate::read::{self, ReadOptions, ReadReport, Row, TripleSink};
+use crate::read::{self, Attribute, ReadOptions, ReadReport, Row, TripleSink};
 use crate::relay::{Batch, Relay};
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
@@ -130,6 +130,17 @@ pub fn import_synth(
         let relation = synth.relation_name(relation);
         let row = Row { head: &head, relation: &relation, tail: &tail, ..Row::default() };
         builder.row(&row)?;
+    }
+    if synth.n_classes > 0 {
+        for entity in 0..synth.n_entities as u32 {
+            let (name, [class, told]) = (synth.entity_name(entity), synth.class(entity));
+            let (class, told) = (format!("class {class}"), format!("tells {told}"));
+            for (property, text) in [("class", class.as_str()), (told.as_str(), "1")] {
+                let (subject, property) = (name.as_str(), property);
+                let kind = "";
+                builder.attribute(&Attribute { subject, property, text, kind, is_label: false })?;
+            }
+        }
     }
     let best = synth.best(SAMPLED);
     let notes = BTreeMap::from([

@@ -37,6 +37,8 @@ pub struct Synth {
     pub n_triples: u64,
     /// Part of tails drawn from all entities alike.
     pub noise: f64,
+    /// Classes of entities: stretches of the ring; 0 for none.
+    pub n_classes: u64,
     /// Seed of everything.
     pub seed: u64,
 }
@@ -84,6 +86,19 @@ impl Synth {
     /// The name of a relation.
     pub fn relation_name(&self, relation: u32) -> String {
         format!("r{relation}")
+    }
+
+    /// The class of an entity, and the one that its feature tells: in half of all cases its own, in
+    /// the others any.
+    pub fn class(&self, entity: u32) -> [u64; 2] {
+        let class = self.community(u64::from(entity)) * self.n_classes / self.n_communities();
+        let address = self.address(u64::MAX);
+        let told = if address.unit(entity, 0) < 0.5 {
+            class
+        } else {
+            address.below(self.n_classes, entity, 1)
+        };
+        [class, told]
     }
 
     fn address(&self, step: u64) -> Address {
@@ -251,7 +266,7 @@ mod tests {
     use super::*;
 
     fn small(noise: f64) -> Synth {
-        Synth { n_entities: 60, n_relations: 4, n_triples: 3000, noise, seed: 5 }
+        Synth { n_entities: 60, n_relations: 4, n_triples: 3000, noise, n_classes: 0, seed: 5 }
     }
 
     #[test]
@@ -319,7 +334,7 @@ mod tests {
     #[test]
     fn nonsense_sizes_are_refused() {
         assert!(Synth { n_entities: 0, ..small(0.1) }.check().is_err());
-        assert!(Synth { noise: 2.0, ..small(0.1) }.check().is_err());
+        assert!(Synth { noise: 2.0, n_classes: 0, ..small(0.1) }.check().is_err());
         assert!(small(0.1).check().is_ok());
     }
 }

@@ -36,6 +36,24 @@ impl Sparse {
         sparse
     }
 
+    /// Of entries in order, one for each place: nothing is sorted, and no list of them is made.
+    pub fn of_sorted(
+        n_rows: usize,
+        n_columns: usize,
+        entries: impl Iterator<Item = (u32, u32, f32)>,
+    ) -> Self {
+        let mut sparse = Self { starts: vec![0; n_rows + 1], n_columns, ..Self::default() };
+        for (row, column, weight) in entries {
+            sparse.starts[row as usize + 1] += 1;
+            sparse.columns.push(column);
+            sparse.weights.push(weight);
+        }
+        (0..n_rows).for_each(|row| sparse.starts[row + 1] += sparse.starts[row]);
+        sparse.columns.shrink_to_fit();
+        sparse.weights.shrink_to_fit();
+        sparse
+    }
+
     /// How many rows.
     pub fn n_rows(&self) -> usize {
         self.starts.len() - 1
@@ -136,6 +154,8 @@ pub mod tests {
         assert_eq!(sparse.row(2), (&[0, 1][..], &[5.0, 1.0][..]));
         assert_eq!(sparse.transposed().row(3), (&[0][..], &[2.5][..]));
         assert_eq!(sparse.transposed().transposed(), sparse);
+        let sorted = [(0, 3, 2.5), (2, 0, 5.0), (2, 1, 1.0)];
+        assert_eq!(Sparse::of_sorted(3, 4, sorted.into_iter()), sparse);
     }
 
     #[test]

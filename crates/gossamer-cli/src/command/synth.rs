@@ -35,6 +35,7 @@ impl Command for Synth {
                 "PART",
                 "Part of tails drawn from all entities alike [default: 0.1]",
             ))
+            .arg(option("classes", "N", "Give entities classes, and features that half tell them"))
             .arg(option("seed", "N", "Seed [default: 0]"))
             .arg(option("output", "FOLDER", "The graph folder to write").short('o'))
             .arg(option("split", "PARTS", "Split of the folder [default: 90/5/5]"))
@@ -47,6 +48,7 @@ impl Command for Synth {
             n_relations: number(arguments, "relations")?.unwrap_or(0),
             n_triples: number(arguments, "triples")?.unwrap_or(0),
             noise: number(arguments, "noise")?.unwrap_or(0.1),
+            n_classes: number(arguments, "classes")?.unwrap_or(0),
             seed: number(arguments, "seed")?.unwrap_or(0),
         };
         planted.check().map_err(Error::from)?;

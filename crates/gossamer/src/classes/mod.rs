@@ -145,13 +145,8 @@ pub fn plan(
     let widest = settings.width.max(problem.classes.len()) as u64;
     let words = format!("6 × {} × {widest}", count_in_words(n));
     ledger.add("rows of a layer", words, "f32", 24 * n * widest);
-    // What a step keeps is known exactly by doing one, where all else has its place.
-    within(machine, &ledger)?;
-    let learner = Learner::new(problem, settings, machine)?;
-    let codecs = |place: usize| activations.codec(place);
-    let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-    learner.network.forward(&mut tape, &learner.around, Some(problem.features()), true);
-    let kept = tape.kept();
+    let n_features = problem.features[0].n_columns;
+    let kept = design.kept(&activations, (n as usize, Some(n_features)), machine);
     ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
     within(machine, &ledger)?;
     Ok((ledger, kept))

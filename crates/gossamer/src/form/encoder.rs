@@ -115,7 +115,7 @@ pub fn plan(
     // The form's gradient of rows, what one op makes of another's, and a product beside.
     let words = format!("6 × {n_entities} × {width}");
     ledger.add("rows of a layer", words, "f32", 24 * n_entities * width);
-    let kept = design.kept(&activations, n_entities as usize, machine);
+    let kept = design.kept(&activations, (n_entities as usize, None), machine);
     let bytes = kept.total();
     ledger.add("kept between the ways", String::new(), config.activations.clone(), bytes);
     Ok(Some(kept))

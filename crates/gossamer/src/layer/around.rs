@@ -25,10 +25,17 @@ pub enum View {
 /// A matrix by column and by row.
 type Ways<M> = [M; 2];
 
+/// Neighbours without labels; the transpose where it is another.
+#[derive(Debug, Default)]
+struct Pairs {
+    forward: Sparse,
+    transposed: Option<Sparse>,
+}
+
 /// What is around every entity; of the forms those that were asked for.
 #[derive(Debug, Default)]
 pub struct Around {
-    pairs: Ways<Sparse>,
+    pairs: Pairs,
     entries: Vec<Ways<Labelled>>,
 }
 
@@ -64,13 +71,13 @@ impl Around {
                 vec![labelled(ins), labelled(outs), labelled(own)]
             }
         };
-        Self { pairs: Default::default(), entries }
+        Self { pairs: Pairs::default(), entries }
     }
 
     /// Neighbours without labels.
     pub fn pairs(&self) -> BothWays<'_> {
-        let [backward, forward] = &self.pairs;
-        BothWays { forward, backward }
+        let Pairs { forward, transposed } = &self.pairs;
+        BothWays { forward, backward: transposed.as_ref().unwrap_or(forward) }
     }
 
     /// Labelled entries; one set, or three by direction.
@@ -81,8 +88,10 @@ impl Around {
     /// Bytes at most.
     pub fn bytes_for(view: View, n: u64, n_triples: u64) -> u64 {
         let labelled = |entries| 2 * Labelled::bytes_for(n, entries);
+        let pairs = |entries: u64| 4 * (n + 1) + 8 * entries;
         match view {
-            View::Near | View::Mean => 2 * (4 * (n + 1) + 8 * (2 * n_triples + n)),
+            View::Near => pairs(n + 2 * n_triples),
+            View::Mean => 2 * pairs(2 * n_triples),
             View::ByRelation | View::ByEntity => labelled(2 * n_triples),
             View::ByDirection => 2 * labelled(n_triples) + labelled(n),
         }
@@ -96,7 +105,7 @@ fn degrees(n: usize, ends: impl Iterator<Item = u32>) -> Vec<f32> {
 }
 
 /// Pairs, once each, whatever their relation and direction.
-fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> Ways<Sparse> {
+fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> Pairs {
     let oneself = (0..n as u32).filter(|_| near).map(|v| (v, v));
     let mut pairs: Vec<(u32, u32)> = oneself.chain(both.map(|(v, u, _)| (v, u))).collect();
     pairs.sort_unstable();
@@ -106,8 +115,9 @@ fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> W
         let (of_v, of_u) = (degrees[v as usize], degrees[u as usize]);
         (v, u, if near { 1.0 / (of_v * of_u).sqrt() } else { 1.0 / of_v })
     };
-    let sparse = Sparse::new(n, n, pairs.into_iter().map(weight).collect());
-    [sparse.transposed(), sparse]
+    let forward = Sparse::of_sorted(n, n, pairs.into_iter().map(weight));
+    let transposed = (!near).then(|| forward.transposed());
+    Pairs { forward, transposed }
 }
 
 fn weighed_by_relation(mut entries: Vec<(u32, u32, u32)>) -> Vec<Entry> {

@@ -10,6 +10,7 @@
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::optim::{Optimiser, Step};
+use gossamer_tensor::sparse::Sparse;
 use gossamer_tensor::tape::kept::ROWS;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
@@ -19,6 +20,9 @@ pub mod activations;
 use crate::layer::around::Around;
 use crate::layer::{Given, Layer, Made, Shape};
 use activations::Activations;
+
+/// Residual branches begin this small, so that a network begins as what it is given.
+const BRANCH: f32 = 0.1;
 
 /// What a network is made of.
 #[derive(Clone, Copy)]
@@ -58,15 +62,24 @@ impl Design {
         shapes
     }
 
-    /// What a pass keeps for so many entities: that of one block of them without neighbours, as
-    /// many times as it takes.
-    pub fn kept(&self, activations: &Activations, n_entities: usize, machine: &Machine) -> Ledger {
-        let table = self.table.map(|[_, width]| [ROWS, width]);
+    /// What a pass keeps for so many entities, with so many features if it is given such: that of
+    /// one block of them without neighbours, as many times as it takes.
+    pub fn kept(
+        &self,
+        activations: &Activations,
+        (n_entities, n_features): (usize, Option<usize>),
+        machine: &Machine,
+    ) -> Ledger {
+        let table = self.table.map(|[_, width]| [n_features.unwrap_or(ROWS), width]);
+        let features = n_features.map(|n| [(ROWS, n), (n, ROWS)]);
+        let features =
+            features.map(|of| of.map(|(rows, columns)| Sparse::new(rows, columns, Vec::new())));
+        let features = features.as_ref().map(|[forward, backward]| BothWays { forward, backward });
         let small = Network::new(Self { table, ..*self }, machine, 0);
         let around = Around::of(self.layer.view(), ROWS, self.n_labels / 2, &[]);
         let codecs = |place: usize| activations.codec(place);
         let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-        let made = small.forward(&mut tape, &around, None, true);
+        let made = small.forward(&mut tape, &around, features, true);
         drop(made);
         tape.kept_of(&[(ROWS, n_entities)])
     }
@@ -91,7 +104,16 @@ impl Network {
         let parameter = |(number, shape): (u64, Shape)| {
             first_values(shape, Address::new(seed, Purpose::Initial, number), machine)
         };
-        let parameters = (0..).zip(design.shapes()).map(parameter).collect();
+        let mut parameters: Vec<Array> = (0..).zip(design.shapes()).map(parameter).collect();
+        if design.residual {
+            let n_tables = [design.table, design.relations].iter().flatten().count();
+            for (array, shape) in parameters.iter_mut().zip(design.shapes()).skip(n_tables) {
+                // What is no matter of chance, such as a transform, stays what it is.
+                if shape.fixed().is_none() {
+                    array.values.iter_mut().for_each(|x| *x *= BRANCH);
+                }
+            }
+        }
         Self { design, parameters, states: Vec::new() }
     }
 
