@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use gossamer::{Machine, Observer, Progress};
 use gossamer_machine::InstructionSet;
+use gossamer_machine::faults::Faults;
 use gossamer_machine::ledger::{bytes_in_words, parse_bytes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -86,6 +87,9 @@ impl Context {
         let mut machine = Machine::new(threads, budget);
         if let Ok(name) = std::env::var("GOSSAMER_CPU") {
             machine.instruction_set = instruction_set(&name)?;
+        }
+        if arguments.try_get_one::<bool>("verify").ok().flatten() == Some(&true) {
+            machine.faults = Faults::looking();
         }
         Ok(Self { machine, json, started: Instant::now(), bar, plain: Mutex::default() })
     }

@@ -9,6 +9,7 @@ pub mod observer;
 pub mod random;
 pub mod parallel;
 pub mod buffers;
+pub mod faults;
 pub mod machine;
 pub mod ledger;
 pub mod file;

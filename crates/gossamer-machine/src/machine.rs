@@ -3,6 +3,7 @@
 //! *Not here:* reading the environment or container limits; the face does that.
 
 use crate::buffers::Buffers;
+use crate::faults::Faults;
 use crate::parallel::Workers;
 
 /// Which vector instructions kernels may use. Chosen once, at start.
@@ -69,6 +70,8 @@ pub struct Machine {
     pub instruction_set: InstructionSet,
     /// Bytes that the process may occupy at its peak; none when the user named no budget.
     pub budget_bytes: Option<u64>,
+    /// Whether products are verified, and what was found.
+    pub faults: Faults,
 }
 
 impl Machine {
@@ -76,6 +79,7 @@ impl Machine {
     pub fn new(n_threads: usize, budget_bytes: Option<u64>) -> Self {
         let instruction_set = InstructionSet::detect();
         let (workers, buffers) = (Workers::new(n_threads), Buffers::default());
-        Self { workers, buffers, instruction_set, budget_bytes }
+        let faults = Faults::default();
+        Self { workers, buffers, instruction_set, budget_bytes, faults }
     }
 }

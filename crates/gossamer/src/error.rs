@@ -90,6 +90,14 @@ pub enum Error {
         /// The epoch.
         epoch: u64,
     },
+    /// A product was verified, and is wrong.
+    #[error(
+        "{what}\nhint: this is no mistake of the data; memory or processor may be faulty. gossamer resume goes on from the last checkpoint"
+    )]
+    Fault {
+        /// What is wrong, and where.
+        what: String,
+    },
     /// The user asked to stop; what was done is saved.
     #[error("stopped; everything up to here is saved")]
     Stopped,
@@ -110,6 +118,7 @@ impl Error {
             | Self::UnknownName { .. }
             | Self::Ambiguous { .. } => Category::Unknown,
             Self::BudgetTooSmall { .. } => Category::Budget,
+            Self::Fault { .. } => Category::Corrupt,
             _ => Category::Input,
         }
     }

@@ -76,6 +76,10 @@ impl Command for Train {
                 "With a layer as the model: the attribute that says an entity's class [default: class]",
             ))
             .arg(flag(
+                "verify",
+                "Check every product of a network's layers by its sums; stop at the first wrong one",
+            ))
+            .arg(flag(
                 "layerwise",
                 "With a layer as the model and classes: learn one layer after the other, gcn's way",
             ))

@@ -72,6 +72,7 @@ mod measure;
 pub mod tile;
 pub mod pack;
 pub mod product;
+pub mod verify;
 pub mod softmax;
 pub mod logistic;
 mod kind;

@@ -211,6 +211,9 @@ pub fn learn(
         let (loss, list) =
             learner.step(problem, settings, machine, &mut activations, epoch as u64)?;
         kept = list;
+        if let Some(what) = machine.faults.take() {
+            return Err(Error::Fault { what });
+        }
         let found = learner.classes(problem, machine);
         let accuracy = problem.accuracy(&found, 1);
         metrics.push((loss, accuracy));

@@ -167,6 +167,9 @@ impl<'a> Session<'a> {
             standing.loss += loss.sum;
             standing.weight += loss.weight;
             standing.step += 1;
+            if let Some(what) = self.machine.faults.take() {
+                return Err(Error::Fault { what });
+            }
             if !loss.sum.is_finite() {
                 return Err(Error::Diverged { loss: loss.sum, epoch: standing.epoch + 1 });
             }

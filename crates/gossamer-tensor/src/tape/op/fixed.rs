@@ -7,6 +7,7 @@ use super::super::{Back, Op, Parameter, Tape, Var};
 use crate::array::Array;
 use crate::kernel::pack::{Matrix, MatrixMut, Right};
 use crate::kernel::product::{Put, multiply};
+use crate::kernel::verify::{Wrong, verify};
 
 struct Fixed<'a> {
     input: usize,
@@ -34,6 +35,26 @@ impl Op for Fixed<'_> {
     }
 }
 
+/// A matrix, or its transpose.
+fn plain(matrix: &Array, transposed: bool) -> Vec<f32> {
+    let (rows, width) = (matrix.rows, matrix.width);
+    let at = |at: usize| matrix.values[at % rows * width + at / rows];
+    if transposed { (0..rows * width).map(at).collect() } else { matrix.values.to_vec() }
+}
+
+/// Notes what is wrong with a block of a product.
+fn look(machine: &Machine, [n, k, m]: [usize; 3], values: [&[f32]; 3], block: usize) {
+    let strides = [k, m, m];
+    let [left, right, found] =
+        [0, 1, 2].map(|place| Matrix { values: values[place], stride: strides[place] });
+    let wrong = match verify([n, k, m], left, right, found) {
+        Some(Wrong::Row(row)) => format!("row {}", block * ROWS + row),
+        Some(Wrong::Column(column)) => format!("column {column} of block {block}"),
+        None => return,
+    };
+    machine.faults.note(format!("{wrong} of a product of {k} × {m} does not add up"));
+}
+
 /// rows · matrix, or · its transpose, by all threads.
 pub fn times(machine: &Machine, rows: &Array, matrix: &Array, transposed: bool) -> Array {
     let values = Matrix { values: &matrix.values, stride: matrix.width };
@@ -46,10 +67,38 @@ pub fn times(machine: &Machine, rows: &Array, matrix: &Array, transposed: bool) 
     }
     let mut out = Array::room(&machine.buffers, rows.rows, m);
     let tasks = rows.values.chunks((ROWS * k).max(1)).zip(out.values.chunks_mut((ROWS * m).max(1)));
-    machine.workers.each(tasks.collect(), |(rows, out)| {
-        let left = Matrix { values: rows, stride: k };
-        let out = MatrixMut { values: out, stride: m };
-        multiply(isa, rows.len() / k, left.into(), &packed, Put::Set, out);
+    // Rows of a transpose are what is verified against, so it is made.
+    let right = machine.faults.looks().then(|| plain(matrix, transposed));
+    machine.workers.each(tasks.enumerate().collect(), |(block, (rows, out))| {
+        let (n, left) = (rows.len() / k, Matrix { values: rows, stride: k });
+        multiply(isa, n, left.into(), &packed, Put::Set, MatrixMut { values: out, stride: m });
+        if let Some(right) = &right {
+            look(machine, [n, k, m], [rows, right, out], block);
+        }
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::filled;
+    use super::*;
+    use gossamer_machine::faults::Faults;
+
+    #[test]
+    fn a_wrong_block_is_named_and_right_ones_are_not() {
+        let mut machine = Machine::new(2, None);
+        machine.faults = Faults::looking();
+        let (rows, matrix) = (filled(600, 20, 1), filled(20, 12, 2));
+        let mut out = times(&machine, &rows, &matrix, false);
+        let back = times(&machine, &out, &matrix, true);
+        assert_eq!((back.width, machine.faults.take()), (20, None));
+        out.values[300 * 12 + 5] += 0.5;
+        let (first, n) = (256, 256);
+        let values =
+            [&rows.values[first * 20..][..n * 20], &matrix.values, &out.values[first * 12..]];
+        look(&machine, [n, 20, 12], values, 1);
+        let said = machine.faults.take().unwrap();
+        assert_eq!(said, "row 300 of a product of 20 × 12 does not add up");
+    }
 }
