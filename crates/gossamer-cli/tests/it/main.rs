@@ -5,6 +5,7 @@
 mod classes;
 mod kill;
 mod memory;
+mod networks;
 mod reference;
 mod story;
 
