@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, ρ being the range of the group of
-    /// [`GROUP`] that each stands in.
+    /// 64 that each stands in.
     pub fn noise(&self, place: usize, with: &Array, machine: &Machine) -> f64 {
         let Kept { rows, width, .. } = &self.kept[place];
         let n_blocks = rows.div_ceil(ROWS);

@@ -7,8 +7,7 @@
 //!
 //! *Invariant:* the form sees rows of this step; validation and the finished run see rows without
 //! dropout.
-//! *Not here:* layers ([`layer`](crate::layer)), how they follow each other
-//! ([`network`](crate::network)).
+//! *Not here:* layers ([`layer`]), how they follow each other ([`network`](crate::network)).
 
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
