@@ -62,6 +62,22 @@ impl Design {
         shapes
     }
 
+    /// Which parameters begin small: those of layers whose rows are added to what they were given,
+    /// but for what is no matter of chance, such as a transform.
+    fn in_branches(&self) -> Vec<bool> {
+        let n_tables = [self.table, self.relations].iter().flatten().count();
+        let mut found = vec![false; n_tables];
+        let [mut from, width, last] = self.widths;
+        for number in 1..=self.n_layers {
+            let to = if number == self.n_layers { last } else { width };
+            let shapes = self.layer.parameters(from, to, self.n_labels);
+            let branch = self.residual && from == to;
+            found.extend(shapes.iter().map(|shape| branch && shape.fixed().is_none()));
+            from = to;
+        }
+        found
+    }
+
     /// What a pass keeps for so many entities, with so many features if it is given such: that of
     /// one block of them without neighbours, as many times as it takes.
     pub fn kept(
@@ -105,13 +121,9 @@ impl Network {
             first_values(shape, Address::new(seed, Purpose::Initial, number), machine)
         };
         let mut parameters: Vec<Array> = (0..).zip(design.shapes()).map(parameter).collect();
-        if design.residual {
-            let n_tables = [design.table, design.relations].iter().flatten().count();
-            for (array, shape) in parameters.iter_mut().zip(design.shapes()).skip(n_tables) {
-                // What is no matter of chance, such as a transform, stays what it is.
-                if shape.fixed().is_none() {
-                    array.values.iter_mut().for_each(|x| *x *= BRANCH);
-                }
+        for (array, branch) in parameters.iter_mut().zip(design.in_branches()) {
+            if branch {
+                array.values.iter_mut().for_each(|x| *x *= BRANCH);
             }
         }
         Self { design, parameters, states: Vec::new() }
