@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::classes::planted;
-use crate::{fail, numbers, succeed};
+use crate::{fail, numbers, run, said, succeed};
 
 #[test]
 fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
@@ -12,7 +12,7 @@ fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
     let shape = "--dim 16 --epochs 60 --batch 100 --validate-every 20 --optimiser adam";
     for (layer, more) in [
         ("compgcn-sub", "--layers 2 --activations auto:2 --verify"),
-        ("rgat", "--edge-dropout 0.1 --activations int2"),
+        ("rgat", "--activations int2"),
         ("pna", "--residual false --model distmult"),
         ("latte", "--layer-dropout 0.1 --layers 2"),
         ("bi-interaction", "--layer-rate 0.5"),
@@ -20,7 +20,11 @@ fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
     ] {
         let line =
             format!("gossamer train graph --layer {layer} {shape} --learning-rate 0.02 {more}");
-        succeed(&folder, &format!("{line} -o run --force"));
+        let output = run(&folder, &format!("{line} -o run --force"));
+        let (_, said) = said(&output);
+        assert!(output.status.success(), "{said}");
+        let chosen = said.lines().any(|line| line.starts_with("kept between the ways: "));
+        assert_eq!(chosen, more.contains("auto:"), "{said}");
         let said = succeed(&folder, "gossamer evaluate run --json");
         let value: serde_json::Value = serde_json::from_str(&said).unwrap();
         // Degree and frequency of relations get .066; what is learned is more.
@@ -50,6 +54,8 @@ fn a_dry_run_tells_what_is_kept_and_learns_nothing() {
     fail(&folder, &format!("{line} transe --layer compgcn"), 2, &["odd width", "even --dim"]);
     fail(&folder, &format!("{line} tucker --layer gcn"), 2, &["asks more of its rows"]);
     fail(&folder, &format!("{line} transe --layer gcnn"), 3, &["did you mean 'gcn'"]);
+    let rgat = format!("{line} rgat --edge-dropout 0.1");
+    fail(&folder, &rgat, 2, &["rgat sees all edges", "such as gcn"]);
     fail(&folder, &format!("{line} gcn --activations auto:many"), 2, &["no allowance"]);
 }
 
@@ -80,6 +86,8 @@ fn relations_say_classes_and_layers_are_learned_one_after_the_other() {
     assert!(value["test_accuracy"].as_f64().unwrap() > 0.75, "{value}");
     let line = "gossamer train graph --model gcn --layerwise -o run --force";
     fail(&folder, line, 2, &["no features"]);
+    let line = "gossamer train classes --model sage --layerwise -o run --force";
+    fail(&folder, line, 2, &["sage is not learned layer by layer", "--model gcn"]);
     fs::write(folder.join("papers/edge.txt"), "0\t1\tpaper\t1\n").unwrap();
     fail(&folder, "gossamer import papers -o other", 2, &["edge.txt:1:5", "names no types"]);
 }

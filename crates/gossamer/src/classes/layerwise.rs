@@ -93,6 +93,12 @@ pub fn learn(
     Ok(Learned { classes, accuracy, macro_f1, best_epoch, kept, metrics })
 }
 
+/// Bytes of an entity's rows and of the sums over neighbours, of the widest layer.
+pub fn bytes_for(problem: &Problem, settings: &Settings) -> u64 {
+    let width = problem.features[0].n_columns.max(settings.width);
+    8 * (problem.class_of.len() * width) as u64
+}
+
 /// Features as rows.
 fn dense(problem: &Problem, machine: &Machine) -> Array {
     let features = &problem.features[0];
@@ -191,6 +197,9 @@ impl Stage {
                 return Err(Error::Diverged { loss, epoch: epoch as u64 + 1 });
             };
             self.steps += 1;
+            if let Some(what) = machine.faults.take() {
+                return Err(Error::Fault { what });
+            }
             sum += loss * batch.len() as f64 / learned.len() as f64;
             let (learning_rate, instruction_set) =
                 (settings.learning_rate, machine.instruction_set);

@@ -88,6 +88,11 @@ impl Settings {
                 return Err(Error::Setting { key: key.into(), what, hint });
             }
         }
+        if self.layerwise && (self.layer != "gcn" || self.residual) {
+            let what = format!("{} is not learned layer by layer", self.layer);
+            let hint = "use --model gcn without --residual, or leave out --layerwise".into();
+            return Err(Error::Setting { key: "layerwise".into(), what, hint });
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             let what = format!("{} is no part that can be left out", self.dropout);
             let hint = "write a number from 0 to below 1, such as 0.5".into();
@@ -145,8 +150,11 @@ pub fn plan(
     let widest = settings.width.max(problem.classes.len()) as u64;
     let words = format!("6 × {} × {widest}", count_in_words(n));
     ledger.add("rows of a layer", words, "f32", 24 * n * widest);
-    let n_features = problem.features[0].n_columns;
-    let kept = design.kept(&activations, (n as usize, Some(n_features)), machine);
+    if settings.layerwise {
+        let bytes = layerwise::bytes_for(problem, settings);
+        ledger.add("summed features", "2 rows of an entity".into(), "f32", bytes);
+    }
+    let kept = design.kept(&activations, (n as usize, true), machine);
     ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
     within(machine, &ledger)?;
     Ok((ledger, kept))
@@ -187,6 +195,8 @@ fn design(problem: &Problem, settings: &Settings) -> Result<Design, Error> {
 struct Learner {
     network: Network,
     around: Around,
+    /// What the last step chose to keep otherwise than the one before, in words.
+    said: Option<String>,
 }
 
 /// Learns the classes.
@@ -211,6 +221,9 @@ pub fn learn(
         let (loss, list) =
             learner.step(problem, settings, machine, &mut activations, epoch as u64)?;
         kept = list;
+        if let Some(said) = learner.said.take() {
+            observer.log(&said);
+        }
         if let Some(what) = machine.faults.take() {
             return Err(Error::Fault { what });
         }
@@ -243,7 +256,7 @@ impl Learner {
         let network = network.with_states(optim::find("adam")?, machine);
         let n = problem.class_of.len();
         let around = Around::of(design.layer.view(), n, problem.n_relations, &problem.triples);
-        Ok(Self { network, around })
+        Ok(Self { network, around, said: None })
     }
 
     /// One pass over the graph; returns the loss and what was kept.
@@ -271,7 +284,7 @@ impl Learner {
         let Some(mut gradients) = found.filter(|_| loss.is_finite()) else {
             return Err(Error::Diverged { loss, epoch: epoch + 1 });
         };
-        activations.choose(&gradients.needs);
+        self.said = activations.choose(&gradients.needs);
         let adam = optim::find("adam")?;
         let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
         let step = Step { learning_rate, number: epoch + 1, instruction_set };

@@ -33,6 +33,8 @@ pub struct Encoder {
     around: Around,
     activations: Activations,
     layer_rate: f32,
+    /// What the last step chose to keep otherwise than the one before, in words.
+    pub said: Option<String>,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -72,6 +74,13 @@ pub fn design(
     }
     if layer.composes() && widths.entity % 2 == 1 {
         return Err(unsuited("has rows of an odd width", "choose an even --dim"));
+    }
+    if config.edge_dropout > 0.0 && !layer.drops_edges() {
+        return Err(Error::Setting {
+            key: "edge_dropout".into(),
+            what: format!("{} sees all edges in every step", config.layer),
+            hint: "leave it out, or use a layer such as gcn, rgcn or compgcn".into(),
+        });
     }
     let n_labels = 2 * n_relations + 1;
     let decoded = if config.reciprocal { 2 * n_relations } else { n_relations };
@@ -114,7 +123,7 @@ pub fn plan(
     // The form's gradient of rows, what one op makes of another's, and a product beside.
     let words = format!("6 × {n_entities} × {width}");
     ledger.add("rows of a layer", words, "f32", 24 * n_entities * width);
-    let kept = design.kept(&activations, (n_entities as usize, None), machine);
+    let kept = design.kept(&activations, (n_entities as usize, false), machine);
     let bytes = kept.total();
     ledger.add("kept between the ways", String::new(), config.activations.clone(), bytes);
     Ok(Some(kept))
@@ -146,7 +155,8 @@ impl Encoder {
         }
         let network = network.with_states(optimiser, machine);
         let around = Around::of(design.layer.view(), n_entities, n_relations, triples);
-        Ok(Some(Self { network, around, activations, layer_rate: config.layer_rate }))
+        let layer_rate = config.layer_rate;
+        Ok(Some(Self { network, around, activations, layer_rate, said: None }))
     }
 
     /// Makes a model's rows, without dropout.
@@ -196,7 +206,7 @@ impl Encoder {
         let Some(mut gradients) = found.filter(|_| loss.sum.is_finite()) else {
             return StepLoss { sum: f64::NAN, ..loss };
         };
-        self.activations.choose(&gradients.needs);
+        self.said = self.activations.choose(&gradients.needs);
         self.change(&ids, &mut gradients, method, (learner.steps, machine));
         loss
     }

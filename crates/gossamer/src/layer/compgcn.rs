@@ -53,6 +53,9 @@ impl Layer for CompGcn {
     fn composes(&self) -> bool {
         true
     }
+    fn drops_edges(&self) -> bool {
+        true
+    }
     fn parameters(&self, from: usize, to: usize, _n_labels: usize) -> Vec<Shape> {
         let mut shapes = vec![Shape::matrix(from, to); 4];
         shapes.push(Shape::bias(to));

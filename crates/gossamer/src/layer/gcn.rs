@@ -31,6 +31,9 @@ impl Layer for Gcn {
     fn begins_with_product(&self) -> bool {
         true
     }
+    fn drops_edges(&self) -> bool {
+        true
+    }
     fn parameters(&self, from: usize, to: usize, _n_labels: usize) -> Vec<Shape> {
         vec![Shape::matrix(from, to), Shape::bias(to)]
     }

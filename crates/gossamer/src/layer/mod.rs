@@ -115,6 +115,10 @@ pub trait Layer: Sync {
     fn composes(&self) -> bool {
         false
     }
+    /// True if it can leave out entries in a step.
+    fn drops_edges(&self) -> bool {
+        false
+    }
     /// Its parameters, from rows of so many floats to rows of so many, with labels 2·R + 1.
     fn parameters(&self, from: usize, to: usize, n_labels: usize) -> Vec<Shape>;
     /// Its rows.

@@ -30,6 +30,9 @@ impl Layer for Rgcn {
     fn view(&self) -> View {
         View::ByRelation
     }
+    fn drops_edges(&self) -> bool {
+        true
+    }
     fn parameters(&self, from: usize, to: usize, n_labels: usize) -> Vec<Shape> {
         let shares = Shape::matrix(n_labels, BASES);
         vec![Shape::matrix(from, to), shares, Shape::matrix(BASES * from, to), Shape::bias(to)]

@@ -30,6 +30,9 @@ impl Layer for Sage {
     fn begins_with_product(&self) -> bool {
         true
     }
+    fn drops_edges(&self) -> bool {
+        true
+    }
     fn parameters(&self, from: usize, to: usize, _n_labels: usize) -> Vec<Shape> {
         // Both matrices side by side: one product of what is given.
         vec![Shape::matrix(from, 2 * to), Shape::bias(to)]

@@ -53,45 +53,54 @@ impl Design {
         let tables = self.table.into_iter().chain(self.relations);
         let mut shapes: Vec<Shape> =
             tables.map(|[rows, width]| Shape::matrix(rows, width)).collect();
-        let [mut from, width, last] = self.widths;
-        for number in 1..=self.n_layers {
-            let to = if number == self.n_layers { last } else { width };
-            shapes.extend(self.layer.parameters(from, to, self.n_labels));
-            from = to;
-        }
+        let layers = self.layers();
+        shapes.extend(layers.flat_map(|[from, to]| self.layer.parameters(from, to, self.n_labels)));
         shapes
+    }
+
+    /// Floats of the rows that each layer is given, and of those it makes.
+    fn layers(&self) -> impl Iterator<Item = [usize; 2]> {
+        let [first, width, last] = self.widths;
+        (1..=self.n_layers).map(move |number| {
+            let from = if number == 1 { first } else { width };
+            [from, if number == self.n_layers { last } else { width }]
+        })
+    }
+
+    /// How many parameters are tables.
+    fn n_tables(&self) -> usize {
+        [self.table, self.relations].iter().flatten().count()
     }
 
     /// Which parameters begin small: those of layers whose rows are added to what they were given,
     /// but for what is no matter of chance, such as a transform.
     fn in_branches(&self) -> Vec<bool> {
-        let n_tables = [self.table, self.relations].iter().flatten().count();
-        let mut found = vec![false; n_tables];
-        let [mut from, width, last] = self.widths;
-        for number in 1..=self.n_layers {
-            let to = if number == self.n_layers { last } else { width };
+        let mut found = vec![false; self.n_tables()];
+        for [from, to] in self.layers() {
             let shapes = self.layer.parameters(from, to, self.n_labels);
             let branch = self.residual && from == to;
             found.extend(shapes.iter().map(|shape| branch && shape.fixed().is_none()));
-            from = to;
         }
         found
     }
 
-    /// What a pass keeps for so many entities, with so many features if it is given such: that of
-    /// one block of them without neighbours, as many times as it takes.
+    /// What a pass keeps for so many entities: that of one block of them without neighbours, as
+    /// many times as it takes. Features, if it is given such, keep nothing: one stands for all.
     pub fn kept(
         &self,
         activations: &Activations,
-        (n_entities, n_features): (usize, Option<usize>),
+        (n_entities, has_features): (usize, bool),
         machine: &Machine,
     ) -> Ledger {
-        let table = self.table.map(|[_, width]| [n_features.unwrap_or(ROWS), width]);
-        let features = n_features.map(|n| [(ROWS, n), (n, ROWS)]);
-        let features =
-            features.map(|of| of.map(|(rows, columns)| Sparse::new(rows, columns, Vec::new())));
-        let features = features.as_ref().map(|[forward, backward]| BothWays { forward, backward });
-        let small = Network::new(Self { table, ..*self }, machine, 0);
+        let one = [Sparse::new(ROWS, 1, Vec::new()), Sparse::new(1, ROWS, Vec::new())];
+        let [forward, backward] = &one;
+        let features = has_features.then_some(BothWays { forward, backward });
+        let table = self.table.map(|[_, width]| [if has_features { 1 } else { ROWS }, width]);
+        let mut widths = self.widths;
+        if has_features && table.is_none() {
+            widths[0] = 1;
+        }
+        let small = Network::new(Self { table, widths, ..*self }, machine, 0);
         let around = Around::of(self.layer.view(), ROWS, self.n_labels / 2, &[]);
         let codecs = |place: usize| activations.codec(place);
         let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
@@ -213,7 +222,7 @@ impl Network {
         (of_tables, of_layers): (&Step, &Step),
         machine: &Machine,
     ) {
-        let n_tables = [self.design.table, self.design.relations].iter().flatten().count();
+        let n_tables = self.design.n_tables();
         for (place, id) in ids.iter().enumerate() {
             let step = if place < n_tables { of_tables } else { of_layers };
             let Some(gradient) = gradients.take(*id) else { continue };

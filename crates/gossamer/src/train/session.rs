@@ -167,6 +167,9 @@ impl<'a> Session<'a> {
             standing.loss += loss.sum;
             standing.weight += loss.weight;
             standing.step += 1;
+            if let Some(said) = learner.encoder.as_mut().and_then(|encoder| encoder.said.take()) {
+                self.observer.log(&said);
+            }
             if let Some(what) = self.machine.faults.take() {
                 return Err(Error::Fault { what });
             }

@@ -10,13 +10,11 @@ use gossamer_machine::Machine;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Tape, Var};
+use super::leak::{leaky, slope};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::kernel::vector;
 use crate::sparse::Sparse;
-
-/// What a negative logit is multiplied by.
-const LEAK: f32 = 0.2;
 
 struct Attend<'a> {
     /// The vars of h, s and t.
@@ -31,10 +29,6 @@ struct Attend<'a> {
 struct Row {
     largest: f32,
     sum: f32,
-}
-
-fn leaky(x: f32) -> f32 {
-    if x < 0.0 { LEAK * x } else { x }
 }
 
 impl Row {
@@ -103,8 +97,7 @@ impl Work<'_> {
         let x = self.t[v] + self.s[u];
         let weight = row.weight(x);
         let of_weight = vector::dot(self.gradient.row(v), self.h.row(u));
-        let leak = if x < 0.0 { LEAK } else { 1.0 };
-        (weight, leak * weight * (of_weight - mean))
+        (weight, slope(x) * weight * (of_weight - mean))
     }
 
     /// By row: the softmax of each, and ∂t.

@@ -11,13 +11,11 @@ use gossamer_machine::Machine;
 
 use super::super::{Back, Floats, Op, Tape, Var};
 use super::compose::{rows_of_part, sum_of_parts};
+use super::leak::{leaky, slope};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::kernel::vector;
 use crate::sparse::Labelled;
-
-/// What a negative logit is multiplied by.
-const LEAK: f32 = 0.2;
 
 struct AttendLabels<'a> {
     /// The vars of h, p and q.
@@ -59,10 +57,6 @@ impl Ends<'_> {
         }
         row
     }
-}
-
-fn leaky(x: f32) -> f32 {
-    if x < 0.0 { LEAK * x } else { x }
 }
 
 impl<'a> Tape<'a> {
@@ -113,8 +107,7 @@ impl Work<'_> {
         let raw = self.ends.raw(v, u, label);
         let weight = (leaky(raw) - row.largest).exp() / row.sum;
         let of_weight = vector::dot(self.gradient.row(v), self.ends.h.row(u));
-        let leak = if raw < 0.0 { LEAK } else { 1.0 };
-        (weight, leak * weight * (of_weight - mean))
+        (weight, slope(raw) * weight * (of_weight - mean))
     }
 
     /// By row: each one's softmax and Σ α·∂α, what its own end gets, and the parts of ∂q.

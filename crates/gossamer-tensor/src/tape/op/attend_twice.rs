@@ -14,13 +14,11 @@ use gossamer_machine::Machine;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Tape, Var};
+use super::leak::{leaky, slope};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::kernel::vector;
 use crate::sparse::Labelled;
-
-/// What a negative logit is multiplied by.
-const LEAK: f32 = 0.2;
 
 /// The vars of an attention in two steps.
 pub struct Attended<'v, 'a> {
@@ -41,10 +39,6 @@ struct AttendTwice<'a> {
     floats: [Floats<'a>; 5],
     matrix: BothWays<'a, Labelled>,
     width: usize,
-}
-
-fn leaky(x: f32) -> f32 {
-    if x < 0.0 { LEAK * x } else { x }
 }
 
 /// What weights are made of.
@@ -103,8 +97,7 @@ impl Numbers<'_> {
         let Some((_, largest, sum, beta)) = row.labels.iter().find(|found| found.0 == label) else {
             return (0.0, 0.0, 0.0);
         };
-        let slope = if raw < 0.0 { LEAK } else { 1.0 };
-        ((leaky(raw) - largest).exp() / sum, *beta, slope)
+        ((leaky(raw) - largest).exp() / sum, *beta, slope(raw))
     }
 }
 

@@ -23,11 +23,17 @@ impl<'a> Tape<'a> {
 
 impl Op for Bias {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let mut sum = Array::zeroed(&back.machine.buffers, 1, gradient.width);
-        for row in gradient.values.chunks_exact(gradient.width) {
-            sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-        }
+        let sum = sum_of_rows(back, &gradient);
         back.add(self.bias, sum);
         back.add(self.input, gradient);
     }
+}
+
+/// The sum of all rows, as one.
+pub fn sum_of_rows(back: &Back<'_>, rows: &Array) -> Array {
+    let mut sum = Array::zeroed(&back.machine.buffers, 1, rows.width);
+    for row in rows.values.chunks_exact(rows.width) {
+        sum.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    sum
 }

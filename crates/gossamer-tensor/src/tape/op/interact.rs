@@ -11,13 +11,12 @@ use gossamer_machine::Machine;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
+use super::bias::sum_of_rows;
 use super::fixed::times;
+use super::leak::{LEAK, leaky};
 use super::linear::product_of_columns;
 use super::neighbours::{BothWays, sums};
 use crate::array::Array;
-
-/// What a negative number is multiplied by.
-const LEAK: f32 = 0.2;
 
 struct Interact<'a> {
     input: usize,
@@ -51,7 +50,7 @@ impl<'a> Tape<'a> {
             {
                 for ((z, out), bias) in z.iter_mut().zip(out).zip(bias.iter()) {
                     *z += bias;
-                    *out += if *z > 0.0 { *z } else { LEAK * *z };
+                    *out += leaky(*z);
                 }
             }
             self.keep_signs(name, &z)
@@ -102,10 +101,7 @@ impl Op for Interact<'_> {
             let [weights, bias] = [2 * place, 2 * place + 1].map(|at| self.parameters[at]);
             let of_weights = product_of_columns(back, Floats::Lent(&of), self.k, &gradient);
             back.add(weights.id, of_weights);
-            let mut of_bias = Array::zeroed(&machine.buffers, 1, gradient.width);
-            for row in gradient.values.chunks_exact(gradient.width) {
-                of_bias.values.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
+            let of_bias = sum_of_rows(back, &gradient);
             back.add(bias.id, of_bias);
             times(machine, &gradient, weights.array, true)
         });

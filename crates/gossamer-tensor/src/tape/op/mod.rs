@@ -8,6 +8,7 @@ pub mod rectify;
 pub mod fixed;
 pub mod compose;
 pub mod bases;
+pub mod leak;
 pub mod attend;
 pub mod attend_labels;
 pub mod attend_twice;

@@ -1,0 +1,93 @@
+//! Do the settings make sense, one by one? Whether they suit each other is asked where they meet.
+
+use gossamer_tensor::{optim, schedule};
+
+use super::{Config, NO_LAYER};
+use crate::error::Error;
+use crate::network::activations::Activations;
+use crate::{layer, loss, regulariser, sample};
+
+impl Config {
+    /// Checks names against the registries above this module, and that the numbers make sense; the
+    /// training form is checked where it is found ([`form::of`](crate::form::of)).
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.check_names()?;
+        let wrong = |key: &str, what: String, hint: &str| Error::Setting {
+            key: key.into(),
+            what,
+            hint: hint.into(),
+        };
+        for (key, value) in [
+            ("dim", self.dim),
+            ("batch", self.batch),
+            ("negatives", self.negatives),
+            ("layers", self.layers),
+            ("validate_every", self.validate_every),
+        ] {
+            if value == 0 {
+                return Err(wrong(
+                    key,
+                    "must be at least 1".into(),
+                    "leave it out for the default",
+                ));
+            }
+        }
+        /// Larger sizes are typing errors: a row of this many floats takes 4 MiB.
+        const MOST: usize = 1 << 20;
+        for (key, value) in
+            [("dim", self.dim), ("batch", self.batch), ("negatives", self.negatives)]
+        {
+            if value > MOST {
+                return Err(wrong(
+                    key,
+                    format!("{value} is more than {MOST}"),
+                    "choose a smaller one",
+                ));
+            }
+        }
+        if self.learning_rate <= 0.0 {
+            let what = format!("{} is no step size", self.learning_rate);
+            return Err(wrong("learning_rate", what, "0.1 suits adagrad, 0.001 adam"));
+        }
+        for (key, part) in [
+            ("label_smoothing", self.label_smoothing),
+            ("dropout", self.dropout),
+            ("layer_dropout", self.layer_dropout),
+            ("edge_dropout", self.edge_dropout),
+        ] {
+            if !(0.0..1.0).contains(&part) {
+                let what = format!("{part} is no part that can be left out or spread");
+                return Err(wrong(key, what, "write a number from 0 to below 1, such as 0.1"));
+            }
+        }
+        for (key, value) in [
+            ("regularisation", self.regularisation),
+            ("query_regularisation", self.query_regularisation),
+            ("relation_prediction", self.relation_prediction),
+            ("initial", self.initial),
+            ("layer_rate", self.layer_rate),
+        ] {
+            if value < 0.0 {
+                return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Result<(), Error> {
+        self.score_function()?;
+        optim::find(&self.optimiser)?;
+        schedule::find(&self.schedule)?;
+        regulariser::find(&self.regulariser)?;
+        sample::find(&self.negative_sampler)?;
+        loss::find(&self.loss)?;
+        Activations::parse(&self.activations)?;
+        if self.layer != NO_LAYER {
+            layer::find(&self.layer)?;
+        }
+        Ok(())
+    }
+}
