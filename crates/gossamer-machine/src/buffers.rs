@@ -83,6 +83,11 @@ impl Buffers {
         Buffer { values, home }
     }
 
+    /// Bytes of the most that were ever in hands at once.
+    pub fn most_bytes(&self) -> u64 {
+        self.shelf.lock().map_or(0, |shelf| 4 * shelf.most_in_hands as u64)
+    }
+
     /// An array of `n` zeros.
     pub fn zeroed(&self, n: usize) -> Buffer {
         let mut buffer = self.room(n);

@@ -46,6 +46,13 @@ impl Address {
         Self { key: [mixed as u32, (mixed >> 32) as u32], step }
     }
 
+    /// The numbers of a part of this step, by the part's number; they are not those of the step.
+    pub fn part(&self, number: u32) -> Self {
+        let [low, high] = self.key.map(u64::from);
+        let mixed = mix(mix(high << 32 | low) ^ u64::from(number));
+        Self { key: [mixed as u32, (mixed >> 32) as u32], ..*self }
+    }
+
     /// 128 random bits of a row and a column.
     pub fn bits(&self, row: u32, column: u32) -> [u32; 4] {
         philox([column, row, self.step as u32, (self.step >> 32) as u32], self.key)

@@ -27,6 +27,11 @@ impl Dropout {
         self.address.bits(row, column ^ self.number.rotate_left(24))
     }
 
+    /// True if anything is left out.
+    pub fn is_any(self) -> bool {
+        self.part > 0.0
+    }
+
     /// Multiplies the floats of a row with what each is worth.
     pub fn apply(self, row: u32, values: &mut [f32]) {
         if self.part == 0.0 {

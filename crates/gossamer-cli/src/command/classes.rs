@@ -25,12 +25,13 @@ use crate::terminal::Context;
 pub const KIND: &str = "classification";
 
 /// Settings of `train` that a network has.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "model",
     "layers",
     "dim",
     "dropout",
     "residual",
+    "reversible",
     "activations",
     "learning_rate",
     "regularisation",
@@ -81,6 +82,8 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
     let replace = arguments.get_flag("force");
     let first = settings.seed;
     let seeds = number::<u64>(arguments, "seeds")?;
+    // Before learning, which then has the room.
+    let rules = baselines(&problem, &context.machine, context);
     let mut found = Vec::new();
     for seed in first..first + seeds.unwrap_or(1) {
         settings.seed = seed;
@@ -100,7 +103,6 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
         save(graph, &problem, &settings, &learned, &folder, replace)?;
         found.push(learned);
     }
-    let rules = baselines(&problem, &context.machine);
     context.print(&in_words(&found, &rules, &out, context.json));
     Ok(())
 }
@@ -121,6 +123,7 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     set(arguments, "layers", &mut own.n_layers)?;
     set(arguments, "dropout", &mut own.dropout)?;
     set(arguments, "residual", &mut own.residual)?;
+    set(arguments, "reversible", &mut own.reversible)?;
     own.layerwise = arguments.get_flag("layerwise");
     set(arguments, "learning_rate", &mut own.learning_rate)?;
     set(arguments, "regularisation", &mut own.decay)?;
@@ -193,12 +196,12 @@ fn save(
 /// The settings as a file.
 fn toml(settings: &Settings) -> String {
     let Settings { layer, activations, n_layers, width, epochs, seed, .. } = settings;
-    let (residual, layerwise) = (settings.residual, settings.layerwise);
+    let Settings { residual, reversible, layerwise, .. } = settings;
     let (dropout, rate, decay) = (settings.dropout, settings.learning_rate, settings.decay);
     format!(
         "# A network of layers.\nmodel = \"{layer}\"\nlayers = {n_layers}\ndim = {width}\n\
          dropout = {dropout}\nlearning_rate = {rate}\nregularisation = {decay}\nepochs = {epochs}\n\
-         seed = {seed}\nresidual = {residual}\nlayerwise = {layerwise}\nactivations = \"{activations}\"\n"
+         seed = {seed}\nresidual = {residual}\nreversible = {reversible}\nlayerwise = {layerwise}\nactivations = \"{activations}\"\n"
     )
 }
 

@@ -40,6 +40,7 @@ pub fn run(name: &str, arguments: &ArgMatches, context: &Context) -> Result<(), 
         dropout: 0.1,
         edge_dropout: 0.0,
         residual: false,
+        reversible: false,
     };
     let words = text(arguments, "activations").unwrap_or("exact");
     let mut activations = Activations::parse(words)?;

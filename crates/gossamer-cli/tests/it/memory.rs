@@ -35,6 +35,36 @@ fn training_and_evaluation_stay_within_plan_and_budget() {
     assert_eq!(tables("run0"), tables("run1"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_reversible() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let size = "--entities 20000 --relations 3 --triples 60000 --classes 4";
+    succeed(folder, &format!("gossamer synth {size} -o graph"));
+    let mut of_depth = Vec::new();
+    for model in [
+        "gcn",
+        "rgcn --activations int2",
+        "compgcn-sub",
+        "gcn --layers 4 --reversible true",
+        "gcn --layers 16 --reversible true",
+    ] {
+        let line = format!(
+            "gossamer train graph --model {model} --dim 64 --epochs 2 --threads 2 -o run --json"
+        );
+        let planned = succeed(folder, &format!("{line} --dry-run"));
+        let planned = number(&planned, "/plan/total_bytes").unwrap();
+        let out = succeed(folder, &format!("{line} --force"));
+        let peak = number(&out, "/peak_bytes").unwrap();
+        assert!(peak.abs_diff(planned) <= SLACK.max(planned / 10), "{model}: {peak} {planned}");
+        if model.contains("reversible") {
+            of_depth.push(number(&out, "/kept_bytes").unwrap());
+        }
+    }
+    assert_eq!(of_depth[0], of_depth[1]);
+}
+
 #[test]
 fn too_small_a_budget_is_refused_with_the_arithmetic_and_what_fits() {
     let (_root, folder) = numbers(300);

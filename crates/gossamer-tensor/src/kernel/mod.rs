@@ -79,6 +79,7 @@ mod kind;
 pub mod pairs;
 mod wide;
 pub mod rows;
+pub mod gather;
 pub mod cubes;
 pub mod counting;
 pub mod codes;

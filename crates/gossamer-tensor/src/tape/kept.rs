@@ -9,6 +9,8 @@ use gossamer_machine::{Address, Ledger, Machine};
 use super::allot::Need;
 use crate::array::Array;
 use crate::codec::Codec;
+use crate::codec::float32::Float32;
+use crate::kernel::codes;
 
 /// Rows that are encoded and decoded together: any width of so many is whole groups.
 pub const ROWS: usize = 256;
@@ -26,6 +28,8 @@ pub struct Kept {
 
 /// How it is kept.
 enum How {
+    /// Floats without loss, in an array that comes from the machine and goes back to it.
+    Whole(Array),
     /// Floats, through a codec, block by block.
     Codes(&'static dyn Codec, Vec<u8>),
     /// A bit for each float.
@@ -65,7 +69,7 @@ impl Store {
         let n_blocks = rows.div_ceil(ROWS);
         let found = machine.workers.map(n_blocks, |block| {
             let mut room = Vec::new();
-            let rows = self.decode(place, block, machine, &mut room);
+            let (values, rows) = self.block(place, block, machine, &mut room);
             let squares = |row: usize| -> f64 {
                 let row = with.row(block * ROWS + row);
                 row.iter().map(|x| f64::from(x * x)).sum()
@@ -78,7 +82,7 @@ impl Store {
                 let weight: f64 = floats.map(|at| squares[at / width]).sum();
                 f64::from(most - least).powi(2) / 6.0 * weight
             };
-            room.chunks(GROUP).enumerate().map(of_group).sum::<f64>()
+            values.chunks(GROUP).enumerate().map(of_group).sum::<f64>()
         });
         found.into_iter().sum()
     }
@@ -86,11 +90,8 @@ impl Store {
     /// What things kept as floats need, given the noise of each.
     pub fn needs(&self, noise: &[f64]) -> Vec<Option<Need>> {
         let need = |(kept, noise): (&Kept, &f64)| {
-            let How::Codes(codec, _) = kept.how else { return None };
             // What is kept without loss by its op's wish has no choice.
-            if codec.name() == "f32" {
-                return None;
-            }
+            let How::Codes(..) = kept.how else { return None };
             let n = |first: usize| ROWS.min(kept.rows - first) * kept.width;
             let blocks = (0..kept.rows).step_by(ROWS).map(n).collect();
             Some(Need { name: kept.name, blocks, noise: *noise })
@@ -108,6 +109,12 @@ impl Store {
         address: Address,
     ) -> usize {
         let (place, width) = (self.kept.len(), array.width);
+        if codec.name() == Float32.name() {
+            let (whole, finite) = copied(array, machine);
+            self.broken |= !finite;
+            self.kept.push(Kept { name, rows: array.rows, width, how: How::Whole(whole) });
+            return place;
+        }
         let blocks: Vec<&[f32]> = array.values.chunks((ROWS * width).max(1)).collect();
         let of_block = codec.bytes_for(ROWS * width);
         let last = blocks.last().map_or(0, |block| codec.bytes_for(block.len()));
@@ -136,27 +143,35 @@ impl Store {
 
     /// Forgets kept signs where kept floats tell them as well.
     pub fn signs_are_within(&mut self, signs: usize, floats: usize) {
-        if matches!(&self.kept[floats].how, How::Codes(codec, _) if codec.keeps_signs()) {
+        let within = match &self.kept[floats].how {
+            How::Whole(_) => true,
+            How::Codes(codec, _) => codec.keeps_signs(),
+            How::Bits(_) | How::Within(_) => false,
+        };
+        if within {
             self.kept[signs].how = How::Within(floats);
         }
     }
 
-    /// Decodes a block of rows into `out` (rows × width); returns how many rows it has.
-    pub fn decode(
-        &self,
+    /// A block of rows, and how many they are; codes are decoded into the room.
+    pub fn block<'r>(
+        &'r self,
         place: usize,
         block: usize,
         machine: &Machine,
-        out: &mut Vec<f32>,
-    ) -> usize {
+        room: &'r mut Vec<f32>,
+    ) -> (&'r [f32], usize) {
         let Kept { rows, width, how, .. } = &self.kept[place];
         let rows = ROWS.min(rows - block * ROWS);
-        out.resize(rows * width, 0.0);
+        if let How::Whole(array) = how {
+            return (&array.values[block * ROWS * width..][..rows * width], rows);
+        }
+        room.resize(rows * width, 0.0);
         if let How::Codes(codec, codes) = how {
             let codes = &codes[block * codec.bytes_for(ROWS * width)..];
-            codec.decode(machine.instruction_set, codes, out);
+            codec.decode(machine.instruction_set, codes, room);
         }
-        rows
+        (room, rows)
     }
 
     /// Sets the floats of a block to zero where what was kept was not positive.
@@ -164,6 +179,11 @@ impl Store {
         let Kept { width, how, .. } = &self.kept[place];
         match how {
             How::Within(other) => self.keep_positive(*other, block, machine, out),
+            How::Whole(array) => {
+                let values = &array.values[block * ROWS * width..];
+                let pairs = out.iter_mut().zip(values);
+                pairs.for_each(|(out, x)| *out = if *x > 0.0 { *out } else { 0.0 });
+            }
             How::Codes(codec, codes) => {
                 let codes = &codes[block * codec.bytes_for(ROWS * width)..];
                 codec.keep_positive(machine.instruction_set, codes, out);
@@ -177,6 +197,12 @@ impl Store {
         }
     }
 
+    /// Bytes of arrays that come from the machine, among those that are kept.
+    pub fn whole_bytes(&self) -> u64 {
+        let whole = self.kept.iter().filter(|kept| matches!(kept.how, How::Whole(_)));
+        whole.map(|kept| kept.bytes_of(kept.rows)).sum()
+    }
+
     /// A line for each kept thing; where arrays of so many rows had so many instead.
     pub fn ledger(&self, instead: &[(usize, usize)]) -> Ledger {
         let mut ledger = Ledger::default();
@@ -185,6 +211,7 @@ impl Store {
             let rows = other.map_or(kept.rows, |(_, instead)| *instead);
             let shape = format!("{} × {}", count_in_words(rows as u64), kept.width);
             let how = match &kept.how {
+                How::Whole(_) => Float32.name().to_string(),
                 How::Codes(codec, _) => codec.name().to_string(),
                 How::Bits(_) => "1 bit".into(),
                 How::Within(other) => format!("within {}", self.kept[*other].name),
@@ -193,6 +220,19 @@ impl Store {
         }
         ledger
     }
+}
+
+/// A copy, made by all threads, and whether every float of it is a finite number.
+fn copied(array: &Array, machine: &Machine) -> (Array, bool) {
+    let mut copy = Array::room(&machine.buffers, array.rows, array.width);
+    let n = (ROWS * array.width).max(1);
+    let mut finite = vec![false; array.values.len().div_ceil(n)];
+    let tasks = copy.values.chunks_mut(n).zip(array.values.chunks(n)).zip(&mut finite);
+    machine.workers.each(tasks.collect(), |((copy, values), finite)| {
+        copy.copy_from_slice(values);
+        *finite = codes::finite(machine.instruction_set, values);
+    });
+    (copy, !finite.contains(&false))
 }
 
 impl Kept {
@@ -204,6 +244,7 @@ impl Kept {
                 let of = |rows: usize| codec.bytes_for(rows * self.width) as u64;
                 whole as u64 * of(ROWS) + if rest > 0 { of(rest) } else { 0 }
             }
+            How::Whole(_) => 4 * (rows * self.width) as u64,
             How::Bits(_) => (rows * self.width).div_ceil(8) as u64,
             How::Within(_) => 0,
         }

@@ -119,6 +119,8 @@ pub struct Back<'a> {
     gradients: Vec<Option<Array>>,
     /// The noise that one bit a float would bring, by place of the store; empty where nobody asks.
     noise: Vec<f64>,
+    /// True once a value was no finite number.
+    broken: bool,
 }
 
 impl Back<'_> {
@@ -144,7 +146,12 @@ impl Back<'_> {
 
 impl<'a> Floats<'a> {
     /// A block of rows, and how many they are; kept ones are decoded into the room.
-    fn block<'r>(self, block: usize, back: &Back<'_>, room: &'r mut Vec<f32>) -> (&'r [f32], usize)
+    fn block<'r>(
+        self,
+        block: usize,
+        back: &'r Back<'_>,
+        room: &'r mut Vec<f32>,
+    ) -> (&'r [f32], usize)
     where
         'a: 'r,
     {
@@ -153,10 +160,7 @@ impl<'a> Floats<'a> {
                 let rows = ROWS.min(array.rows - block * ROWS);
                 (&array.values[block * ROWS * array.width..][..rows * array.width], rows)
             }
-            Self::Kept(place) => {
-                let rows = back.store.decode(place, block, back.machine, room);
-                (room, rows)
-            }
+            Self::Kept(place) => back.store.block(place, block, back.machine, room),
         }
     }
 }
@@ -301,6 +305,11 @@ impl<'a> Tape<'a> {
         self.store.ledger(&[])
     }
 
+    /// Of the bytes that are kept, those of arrays that come from the machine.
+    pub fn whole_bytes(&self) -> u64 {
+        self.store.whole_bytes()
+    }
+
     /// What would be kept if arrays of so many rows had so many instead.
     pub fn kept_of(&self, rows: &[(usize, usize)]) -> Ledger {
         self.store.ledger(rows)
@@ -314,7 +323,8 @@ impl<'a> Tape<'a> {
         }
         let gradients = (0..self.n_vars).map(|_| None).collect();
         let noise = vec![0.0; if self.weighs { self.store.len() } else { 0 }];
-        let mut back = Back { machine: self.machine, store: &self.store, gradients, noise };
+        let (machine, store) = (self.machine, &self.store);
+        let mut back = Back { machine, store, gradients, noise, broken: false };
         for (last, gradient) in ends {
             back.add(last.id, gradient);
         }
@@ -324,7 +334,7 @@ impl<'a> Tape<'a> {
             }
         }
         let needs = self.store.needs(&back.noise);
-        Some(Gradients { of: back.gradients, needs })
+        (!back.broken).then_some(Gradients { of: back.gradients, needs })
     }
 }
 

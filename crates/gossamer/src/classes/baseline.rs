@@ -4,13 +4,13 @@
 //! *Paper:* Zhu and Ghahramani, "Learning from labeled and unlabeled data with label propagation"
 //! (2002).
 
-use gossamer_machine::Machine;
+use gossamer_machine::{Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::tape::op::neighbours::sums;
 
 use super::likeliest;
 use super::problem::Problem;
-use crate::layer::around::{Around, View};
+use crate::layer::around;
 
 /// Rounds of spreading: farther than the classes of one entity reach another in most graphs.
 const ROUNDS: usize = 50;
@@ -27,7 +27,11 @@ pub struct Baseline {
 }
 
 /// The baselines of a problem.
-pub fn baselines(problem: &Problem, machine: &Machine) -> Vec<Baseline> {
+pub fn baselines(
+    problem: &Problem,
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Vec<Baseline> {
     let judged = |name, found: &[(u32, f32)]| Baseline {
         name,
         accuracy: problem.accuracy(found, 2),
@@ -39,7 +43,7 @@ pub fn baselines(problem: &Problem, machine: &Machine) -> Vec<Baseline> {
     }
     let majority = vec![(likeliest(&counts).0, 1.0); problem.class_of.len()];
     let spread: Vec<(u32, f32)> = {
-        let rows = spread(problem, machine, &counts);
+        let rows = spread(problem, &counts, machine, observer);
         (0..rows.rows).map(|row| likeliest(rows.row(row))).collect()
     };
     vec![judged("majority", &majority), judged("label propagation", &spread)]
@@ -47,14 +51,21 @@ pub fn baselines(problem: &Problem, machine: &Machine) -> Vec<Baseline> {
 
 /// Each entity's share of every class: the mean of its neighbours', those that are known staying
 /// what they are. Whom nothing reaches has the shares of all.
-fn spread(problem: &Problem, machine: &Machine, counts: &[f32]) -> Array {
+fn spread(
+    problem: &Problem,
+    counts: &[f32],
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Array {
     let (n, width) = (problem.class_of.len(), counts.len());
-    let around = Around::of(View::Mean, n, problem.n_relations, &problem.triples);
+    let near = around::means(n, &problem.triples);
     let all: f32 = counts.iter().sum();
     let mut rows = Array::zeroed(&machine.buffers, n, width);
     for round in 0..=ROUNDS {
         if round > 0 {
-            rows = sums(machine, around.pairs().forward, &rows, |_, _| 1.0);
+            rows = sums(machine, &near, &rows);
+            let (done, total, unit) = (round as u64, ROUNDS as u64, "rounds");
+            observer.progress(&Progress { stage: "propagating", done, total, unit, detail: "" });
         }
         for (entity, class) in problem.learned() {
             let row = &mut rows.values[entity as usize * width..][..width];

@@ -58,7 +58,7 @@ pub fn learn(
     let n = problem.class_of.len();
     let around = Around::of(View::Near, n, problem.n_relations, &problem.triples);
     let near = around.pairs().forward;
-    let mut rows = sums(machine, near, &dense(problem, machine), |_, _| 1.0);
+    let mut rows = sums(machine, near, &dense(problem, machine));
     let (mut metrics, mut kept, mut best) = (Vec::new(), Ledger::default(), None);
     for number in 0..settings.n_layers {
         let mut stage = Stage::new(problem, settings, rows.width, (number, machine));
@@ -84,7 +84,7 @@ pub fn learn(
         let (hidden, classes) = stage.result(&rows, machine);
         best = Some((epoch, classes));
         if number + 1 < settings.n_layers {
-            rows = sums(machine, near, &hidden, |_, _| 1.0);
+            rows = sums(machine, near, &hidden);
         }
     }
     let Some((best_epoch, classes)) = best else { return Err(Error::Stopped) };

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::layer;
 use crate::layer::around::Around;
 use crate::network::activations::Activations;
+use crate::network::rehearsal::Rehearsal;
 use crate::network::{Design, Network};
 use crate::plan::add_program;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub seed: u64,
     /// True if a layer's rows are added to those it was given.
     pub residual: bool,
+    /// True if layers between the first and the last are reversible.
+    pub reversible: bool,
     /// True if layers are learned one after the other.
     pub layerwise: bool,
     /// The codec of what is kept between the ways.
@@ -68,6 +71,7 @@ impl Settings {
             epochs: 200,
             seed: 0,
             residual: false,
+            reversible: false,
             layerwise: false,
             activations: "exact".into(),
         }
@@ -88,7 +92,7 @@ impl Settings {
                 return Err(Error::Setting { key: key.into(), what, hint });
             }
         }
-        if self.layerwise && (self.layer != "gcn" || self.residual) {
+        if self.layerwise && (self.layer != "gcn" || self.residual || self.reversible) {
             let what = format!("{} is not learned layer by layer", self.layer);
             let hint = "use --model gcn without --residual, or leave out --layerwise".into();
             return Err(Error::Setting { key: "layerwise".into(), what, hint });
@@ -147,14 +151,14 @@ pub fn plan(
     // Adam's two moments, and the gradients.
     let words = format!("4 × {}", count_in_words(floats));
     ledger.add("parameters", words, "f32", 16 * floats);
-    let widest = settings.width.max(problem.classes.len()) as u64;
-    let words = format!("6 × {} × {widest}", count_in_words(n));
-    ledger.add("rows of a layer", words, "f32", 24 * n * widest);
+    let Rehearsal { kept, rows } = design.rehearse(&activations, (n as usize, true));
+    ledger.add("rows of layers", "and their gradients".into(), "f32", rows);
+    // Of this epoch and of the best, and what is true.
+    ledger.add("answers", format!("3 × {}", count_in_words(n)), "u32, f32", 24 * n);
     if settings.layerwise {
         let bytes = layerwise::bytes_for(problem, settings);
         ledger.add("summed features", "2 rows of an entity".into(), "f32", bytes);
     }
-    let kept = design.kept(&activations, (n as usize, true), machine);
     ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
     within(machine, &ledger)?;
     Ok((ledger, kept))
@@ -178,7 +182,7 @@ fn design(problem: &Problem, settings: &Settings) -> Result<Design, Error> {
     let n_labels = 2 * problem.n_relations + 1;
     let table = (!layer.begins_with_product()).then_some([n_features, width]);
     let from = if table.is_some() { width } else { n_features };
-    Ok(Design {
+    let design = Design {
         layer,
         n_layers: settings.n_layers,
         table,
@@ -188,7 +192,10 @@ fn design(problem: &Problem, settings: &Settings) -> Result<Design, Error> {
         dropout: settings.dropout,
         edge_dropout: 0.0,
         residual: settings.residual,
-    })
+        reversible: settings.reversible,
+    };
+    design.check()?;
+    Ok(design)
 }
 
 /// A network on its way.

@@ -54,13 +54,21 @@ impl Problem {
             return Err(no_classes(&asked.property, &properties));
         };
         let split_property = place("split");
-        let (mut names, mut said) = (BTreeMap::new(), Vec::new());
+        let (mut names, mut class_of) = (BTreeMap::<String, (u32, u32)>::new(), vec![None; n]);
         let (mut splits, mut entries) = (vec![None; n], Vec::new());
         graph.for_each_attribute::<Error>(|[entity, property, _], text| {
             let property = property as usize;
             if property == class_property {
-                names.insert(text.to_string(), 0);
-                said.push((entity, text.to_string()));
+                // By number in the order of appearance: a name is written once.
+                let number = match names.get(text) {
+                    Some((number, _)) => *number,
+                    None => {
+                        let number = names.len() as u32;
+                        names.insert(text.to_string(), (number, 0));
+                        number
+                    }
+                };
+                class_of[entity as usize] = Some(number);
             } else if Some(property) == split_property {
                 splits[entity as usize] = Split::ALL.into_iter().position(|s| s.name() == text);
             } else if let Some(value) = text.parse().ok().filter(|x: &f32| x.is_finite()) {
@@ -68,10 +76,9 @@ impl Problem {
             }
             Ok(())
         })?;
-        names.values_mut().zip(0..).for_each(|(place, number)| *place = number);
-        let mut class_of = vec![None; n];
-        said.iter()
-            .for_each(|(entity, name)| class_of[*entity as usize] = names.get(name).copied());
+        names.values_mut().zip(0..).for_each(|((_, sorted), number)| *sorted = number);
+        let sorted: BTreeMap<u32, u32> = names.values().copied().collect();
+        class_of.iter_mut().flatten().for_each(|class| *class = sorted[class]);
         if splits.iter().all(Option::is_none) {
             divide(&class_of, asked.seed, &mut splits);
         }
@@ -88,9 +95,13 @@ impl Problem {
         }
         let features = features(n, properties.len(), entries);
         let classes = names.into_keys().collect();
-        let mut triples = Vec::new();
+        let mut n_triples = 0;
         for split in Split::ALL {
-            triples.extend(graph.triples(split)?.iter());
+            n_triples += graph.n_triples(split)? as usize;
+        }
+        let mut triples = Vec::with_capacity(n_triples);
+        for split in Split::ALL {
+            graph.for_each_triple(split, |triple| triples.push(triple))?;
         }
         let n_relations = graph.relations().len();
         Ok(Self { features, triples, n_relations, classes, class_of, splits })

@@ -79,6 +79,7 @@ settings! {
     layer_rate: f32, "1", "size of a step of a network's layers, as a multiple of that of its tables";
     edge_dropout: f32, "1", "part of the entries between neighbours that is left out in a step, the others growing";
     residual: bool, "true or false", "add a layer's rows to those it was given";
+    reversible: bool, "true or false", "let each layer work on half of a row and add to the other, so that nothing is kept of it";
     activations: String, "codec", "how a network keeps what its way back needs: exact, a codec, or auto:BITS for bits by need";
     form: String, "name", "training form: 1-vs-all, k-vs-all or negative-sampling";
     loss: String, "name", "loss";
@@ -169,6 +170,7 @@ impl Config {
             layer_rate: 1.0,
             edge_dropout: 0.0,
             residual: true,
+            reversible: false,
             activations: "exact".into(),
             form: habits.form.into(),
             loss: habits.loss.into(),

@@ -23,6 +23,7 @@ use crate::layer;
 use crate::layer::around::Around;
 use crate::model::Model;
 use crate::network::activations::Activations;
+use crate::network::rehearsal::Rehearsal;
 use crate::network::{Design, Network};
 use crate::table::Table;
 
@@ -85,7 +86,7 @@ pub fn design(
     let n_labels = 2 * n_relations + 1;
     let decoded = if config.reciprocal { 2 * n_relations } else { n_relations };
     let rows = if layer.composes() { n_labels } else { decoded };
-    Ok(Some(Design {
+    let design = Design {
         layer,
         n_layers: config.layers,
         table: Some([n_entities, widths.entity]),
@@ -95,7 +96,10 @@ pub fn design(
         dropout: config.layer_dropout,
         edge_dropout: config.edge_dropout,
         residual: config.residual,
-    }))
+        reversible: config.reversible,
+    };
+    design.check()?;
+    Ok(Some(design))
 }
 
 /// Adds the bytes of a configuration's network to a plan; returns what is kept between the ways.
@@ -106,7 +110,6 @@ pub fn plan(
     config: &Config,
     [n_entities, n_relations, n_triples]: [u64; 3],
     optimiser: &dyn Optimiser,
-    machine: &Machine,
     ledger: &mut Ledger,
 ) -> Result<Option<Ledger>, Error> {
     let Some(design) = design(config, n_entities as usize, n_relations as usize)? else {
@@ -115,15 +118,20 @@ pub fn plan(
     let activations = Activations::parse(&config.activations)?;
     let bytes = Around::bytes_for(design.layer.view(), n_entities, n_triples);
     ledger.add("neighbours", format!("2 × {n_triples} triples"), "f32", bytes + 24 * n_triples);
-    let state = |width: usize| (2 * width + optimiser.state_width(width)) as u64;
+    let state = |width: usize| (width + optimiser.state_width(width)) as u64;
     let bytes = |rows: usize, width: usize| 4 * rows as u64 * state(width);
     let floats = design.shapes().iter().map(|shape| bytes(shape.rows, shape.width)).sum();
-    ledger.add("network", "parameters, gradients, state".to_string(), "f32", floats);
+    ledger.add("network", "parameters, state".to_string(), "f32", floats);
     let width = design.widths[0] as u64;
-    // The form's gradient of rows, what one op makes of another's, and a product beside.
-    let words = format!("6 × {n_entities} × {width}");
-    ledger.add("rows of a layer", words, "f32", 24 * n_entities * width);
-    let kept = design.kept(&activations, (n_entities as usize, false), machine);
+    let Rehearsal { kept, rows } = design.rehearse(&activations, (n_entities as usize, false));
+    ledger.add("rows of layers", "and their gradients".into(), "f32", rows);
+    // What the form collects, before it is the gradient of rows.
+    ledger.add(
+        "gradient of rows",
+        format!("{n_entities} × {width}"),
+        "f32",
+        4 * n_entities * width,
+    );
     let bytes = kept.total();
     ledger.add("kept between the ways", String::new(), config.activations.clone(), bytes);
     Ok(Some(kept))

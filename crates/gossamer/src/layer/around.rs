@@ -54,7 +54,9 @@ impl Around {
         };
         let entries = match view {
             View::Near | View::Mean => {
-                return Self { pairs: pairs(view == View::Near, n, both()), entries: Vec::new() };
+                let forward = pairs(view == View::Near, n, both());
+                let transposed = (view == View::Mean).then(|| forward.transposed());
+                return Self { pairs: Pairs { forward, transposed }, entries: Vec::new() };
             }
             View::ByRelation => vec![labelled(weighed_by_relation(both().collect()))],
             View::ByEntity => {
@@ -104,8 +106,13 @@ fn degrees(n: usize, ends: impl Iterator<Item = u32>) -> Vec<f32> {
     degrees
 }
 
+/// Neighbours, weighed 1/degree, one way: [`View::Mean`] for those who never go back.
+pub fn means(n: usize, triples: &[[u32; 3]]) -> Sparse {
+    pairs(false, n, triples.iter().flat_map(|t| [(t[2], t[0], t[1]), (t[0], t[2], t[1])]))
+}
+
 /// Pairs, once each, whatever their relation and direction.
-fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> Pairs {
+fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> Sparse {
     let oneself = (0..n as u32).filter(|_| near).map(|v| (v, v));
     let mut pairs: Vec<(u32, u32)> = oneself.chain(both.map(|(v, u, _)| (v, u))).collect();
     pairs.sort_unstable();
@@ -115,9 +122,7 @@ fn pairs(near: bool, n: usize, both: impl Iterator<Item = (u32, u32, u32)>) -> P
         let (of_v, of_u) = (degrees[v as usize], degrees[u as usize]);
         (v, u, if near { 1.0 / (of_v * of_u).sqrt() } else { 1.0 / of_v })
     };
-    let forward = Sparse::of_sorted(n, n, pairs.into_iter().map(weight));
-    let transposed = (!near).then(|| forward.transposed());
-    Pairs { forward, transposed }
+    Sparse::of_sorted(n, n, pairs.into_iter().map(weight))
 }
 
 fn weighed_by_relation(mut entries: Vec<(u32, u32, u32)>) -> Vec<Entry> {

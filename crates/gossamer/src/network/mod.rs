@@ -1,25 +1,29 @@
 //! Networks: layers one after the other, from the rows they are given to the rows of a task.
 //!
 //! Between layers rows are rectified, and dropout takes a part. With residual branches a layer's rows
-//! are added, divided by the root of the number of layers, to those it was given.
+//! are added, divided by the root of the number of layers, to those it was given. Reversible, a layer
+//! works on half of each row and is added to the other half, so that nothing of it is kept.
 //!
 //! *Invariant:* a forward pass is a function of parameters, graph and address; threads change no bit.
 //! *Not here:* layers ([`layer`](crate::layer)), what is kept between the ways (the tape), tasks
 //! ([`classes`](crate::classes), [`encoder`](crate::form::encoder)).
 
-use gossamer_machine::{Address, Ledger, Machine, Purpose};
+use std::ops::Range;
+
+use gossamer_machine::{Address, Machine, Purpose};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::optim::{Optimiser, Step};
-use gossamer_tensor::sparse::Sparse;
-use gossamer_tensor::tape::kept::ROWS;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
 pub mod activations;
+pub mod pass;
+pub mod rehearsal;
 
+use crate::error::Error;
 use crate::layer::around::Around;
-use crate::layer::{Given, Layer, Made, Shape};
-use activations::Activations;
+use crate::layer::{Layer, Made, Shape};
+use pass::Pass;
 
 /// Residual branches begin this small, so that a network begins as what it is given.
 const BRANCH: f32 = 0.1;
@@ -45,6 +49,9 @@ pub struct Design {
     pub edge_dropout: f32,
     /// True if a layer's rows are added to those it was given.
     pub residual: bool,
+    /// True if layers whose rows are as wide as those they are given are
+    /// [reversible](gossamer_tensor::tape::op::reversible).
+    pub reversible: bool,
 }
 
 impl Design {
@@ -61,10 +68,42 @@ impl Design {
     /// Floats of the rows that each layer is given, and of those it makes.
     fn layers(&self) -> impl Iterator<Item = [usize; 2]> {
         let [first, width, last] = self.widths;
-        (1..=self.n_layers).map(move |number| {
-            let from = if number == 1 { first } else { width };
-            [from, if number == self.n_layers { last } else { width }]
+        let chain = self.chain();
+        (0..self.n_layers).map(move |number| {
+            let from = if number == 0 { first } else { width };
+            let to = if number + 1 == self.n_layers { last } else { width };
+            if chain.contains(&number) { [from / 2, to / 2] } else { [from, to] }
         })
+    }
+
+    /// Which layers are reversible: all but one that makes rows of features, and one whose rows are
+    /// of another width.
+    fn chain(&self) -> Range<usize> {
+        let [first, width, last] = self.widths;
+        let begin = usize::from(first != width || self.table.is_none());
+        let end = if last == width { self.n_layers } else { self.n_layers - 1 };
+        if self.reversible { begin..end.max(begin) } else { 0..0 }
+    }
+
+    /// Checks that layers and widths suit.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check(&self) -> Result<(), Error> {
+        let (name, width) = (self.layer.name(), self.widths[1]);
+        let wrong = |what: String, hint: &str| {
+            Err(Error::Setting { key: "reversible".into(), what, hint: hint.into() })
+        };
+        match self.reversible {
+            true if self.layer.composes() => {
+                let what = format!("{name} makes rows of relations anew, which nothing undoes");
+                wrong(what, "leave it out, or use a layer such as gcn, rgcn or rgat")
+            }
+            true if width % 2 == 1 => {
+                wrong(format!("rows of {width} floats have no halves"), "choose an even --dim")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How many parameters are tables.
@@ -76,37 +115,12 @@ impl Design {
     /// but for what is no matter of chance, such as a transform.
     fn in_branches(&self) -> Vec<bool> {
         let mut found = vec![false; self.n_tables()];
-        for [from, to] in self.layers() {
+        for (number, [from, to]) in self.layers().enumerate() {
             let shapes = self.layer.parameters(from, to, self.n_labels);
-            let branch = self.residual && from == to;
+            let branch = self.chain().contains(&number) || self.residual && from == to;
             found.extend(shapes.iter().map(|shape| branch && shape.fixed().is_none()));
         }
         found
-    }
-
-    /// What a pass keeps for so many entities: that of one block of them without neighbours, as
-    /// many times as it takes. Features, if it is given such, keep nothing: one stands for all.
-    pub fn kept(
-        &self,
-        activations: &Activations,
-        (n_entities, has_features): (usize, bool),
-        machine: &Machine,
-    ) -> Ledger {
-        let one = [Sparse::new(ROWS, 1, Vec::new()), Sparse::new(1, ROWS, Vec::new())];
-        let [forward, backward] = &one;
-        let features = has_features.then_some(BothWays { forward, backward });
-        let table = self.table.map(|[_, width]| [if has_features { 1 } else { ROWS }, width]);
-        let mut widths = self.widths;
-        if has_features && table.is_none() {
-            widths[0] = 1;
-        }
-        let small = Network::new(Self { table, widths, ..*self }, machine, 0);
-        let around = Around::of(self.layer.view(), ROWS, self.n_labels / 2, &[]);
-        let codecs = |place: usize| activations.codec(place);
-        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-        let made = small.forward(&mut tape, &around, features, true);
-        drop(made);
-        tape.kept_of(&[(ROWS, n_entities)])
     }
 }
 
@@ -155,12 +169,10 @@ impl Network {
         features: Option<BothWays<'a>>,
         training: bool,
     ) -> Passed<'a> {
-        /// What is kept of each layer's rows; those beyond share the last name.
-        const NAMES: [&str; 5] = ["input", "rows 1", "rows 2", "rows 3", "rows 4 and on"];
-        let name = |number: usize| NAMES[number.min(NAMES.len() - 1)];
-        let Design { layer, n_layers, residual, .. } = self.design;
         let part = |dropout: f32| if training { dropout } else { 0.0 };
-        let (dropout, edge_dropout) = (part(self.design.dropout), part(self.design.edge_dropout));
+        let Design { layer, n_layers, residual, dropout, edge_dropout, .. } = self.design;
+        let (dropout, edge_dropout) = (part(dropout), part(edge_dropout));
+        let pass = Pass { layer, around, features, dropout, edge_dropout };
         let parameters: Vec<Parameter<'a>> =
             self.parameters.iter().map(|array| tape.parameter(array)).collect();
         let mut own = parameters.iter().copied();
@@ -175,29 +187,27 @@ impl Network {
         };
         let each = (own.len() / n_layers).max(1);
         let layers: Vec<Parameter<'a>> = own.collect();
-        for (number, own) in layers.chunks(each).enumerate() {
-            let before = rows.as_ref().filter(|_| residual).map(|rows| rows.copy(tape.machine()));
-            if number > 0 {
-                rows = rows.map(|rows| tape.rectify(name(number), rows, dropout));
+        let layers: Vec<&[Parameter<'a>]> = layers.chunks(each).collect();
+        let chain = self.design.chain();
+        for (number, own) in layers.iter().enumerate() {
+            if chain.contains(&number) {
+                let chained = layers[number..chain.end].iter().copied();
+                let turn = |rows| pass.reversed(tape, rows, (number..).zip(chained), self.factor());
+                rows = if number == chain.start { rows.map(turn) } else { rows };
+                continue;
             }
-            let first = layer.begins_with_product().then(|| own[0]);
-            let given = match (rows, first, features) {
-                (Some(mut rows), Some(matrix), _) => tape.linear(name(number), &mut rows, matrix),
-                (None, Some(matrix), Some(features)) => {
-                    tape.sum_neighbours(&matrix.var(), features, dropout)
-                }
-                (Some(rows), None, _) => rows,
-                // A design without table and features has nothing but its first parameter.
-                (None, ..) => own[0].var(),
-            };
-            let name = name(number);
-            let given = Given { name, rows: given, around, edge_dropout, relations };
-            let made = layer.forward(tape, given, own);
+            let before = rows.as_ref().filter(|_| residual).map(|rows| rows.copy(tape.machine()));
+            let made = pass.through(tape, number, rows, (relations, own));
             rows = Some(self.with_branch(tape, before, made.rows));
             relations = made.relations;
         }
         let rows = rows.unwrap_or_else(|| parameters[0].var());
         (Made { rows, relations }, parameters)
+    }
+
+    /// What a layer's rows are multiplied by before they are added to others.
+    fn factor(&self) -> f32 {
+        1.0 / (self.design.n_layers as f32).sqrt()
     }
 
     /// Adds a layer's rows to those before, where there are residual branches and widths agree.
@@ -208,7 +218,7 @@ impl Network {
         made: Var<'a>,
     ) -> Var<'a> {
         match before.filter(|before| before.value().width == made.value().width) {
-            Some(before) => tape.add(before, made, 1.0 / (self.design.n_layers as f32).sqrt()),
+            Some(before) => tape.add(before, made, self.factor()),
             None => made,
         }
     }

@@ -40,7 +40,7 @@ impl<'a> Tape<'a> {
     ) -> Var<'a> {
         let floats = self.keep_floats(name, input);
         let (machine, h) = (self.machine, input.value());
-        let [added, multiplied] = both(machine, h, &sums(machine, matrix.forward, h, |_, _| 1.0));
+        let [added, multiplied] = both(machine, h, &sums(machine, matrix.forward, h));
         let mut out = Array::zeroed(&machine.buffers, h.rows, parameters[0].array.width);
         let signs = [(added, 0), (multiplied, 2)].map(|(of, place)| {
             let mut z = times(machine, &of, parameters[place].array, false);
@@ -93,7 +93,7 @@ impl Op for Interact<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
         let machine = back.machine;
         let h = self.floats.whole(gradient.rows, self.k, back);
-        let s = sums(machine, self.matrix.forward, &h, |_, _| 1.0);
+        let s = sums(machine, self.matrix.forward, &h);
         let [p, q] = [0, 1].map(|place| {
             let gradient = self.before_leak(back, &gradient, place);
             let [added, multiplied] = both(machine, &h, &s);
@@ -115,7 +115,7 @@ impl Op for Interact<'_> {
             *of_row += q * s;
         }
         drop((q, s));
-        back.add(self.input, sums(machine, self.matrix.backward, &of_sums, |_, _| 1.0));
+        back.add(self.input, sums(machine, self.matrix.backward, &of_sums));
         back.weigh(self.floats, &of_rows);
         back.add(self.input, of_rows);
     }

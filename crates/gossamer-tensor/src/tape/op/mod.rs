@@ -9,6 +9,7 @@ pub mod fixed;
 pub mod compose;
 pub mod bases;
 pub mod leak;
+pub mod reversible;
 pub mod attend;
 pub mod attend_labels;
 pub mod attend_twice;

@@ -3,13 +3,13 @@
 //!
 //! With dropout an entry is left out by its place: forward and backward ask the same random number.
 
-use gossamer_machine::{InstructionSet, Machine};
+use gossamer_machine::Machine;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
 use crate::array::Array;
 use crate::dropout::Dropout;
-use crate::kernel::vector;
+use crate::kernel::gather;
 use crate::sparse::Sparse;
 
 /// A sparse matrix and its transpose.
@@ -46,42 +46,79 @@ impl<'a> Tape<'a> {
     ) -> Var<'a> {
         let number = self.next_number();
         let dropout = Dropout { part: dropout, address: self.address, number };
-        let out = sums(self.machine, matrix.forward, input.value(), |row, column| {
-            dropout.factor(row, column)
-        });
+        let factor = |row, column| dropout.factor(row, column);
+        let factor = dropout.is_any().then_some(factor);
+        let out = summed(self.machine, matrix.forward, input.value(), factor);
         self.record(out, Neighbours { input: input.id, matrix: matrix.backward, dropout })
     }
 }
 
 impl Op for Neighbours<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let out = sums(back.machine, self.matrix, &gradient, |row, column| {
-            self.dropout.factor(column, row)
-        });
+        let factor = |row, column| self.dropout.factor(column, row);
+        let factor = self.dropout.is_any().then_some(factor);
+        let out = summed(back.machine, self.matrix, &gradient, factor);
         back.add(self.input, out);
     }
 }
 
-/// The product of a sparse matrix with an array, each entry times a factor of its place.
-pub fn sums(
+/// The product of a sparse matrix with an array.
+pub fn sums(machine: &Machine, matrix: &Sparse, of: &Array) -> Array {
+    summed(machine, matrix, of, None::<fn(u32, u32) -> f32>)
+}
+
+/// The product of a sparse matrix with an array, each entry times a factor of its place, if there is
+/// one.
+fn summed(
     machine: &Machine,
     matrix: &Sparse,
     of: &Array,
-    factor: impl Fn(u32, u32) -> f32 + Sync,
+    factor: Option<impl Fn(u32, u32) -> f32 + Sync>,
 ) -> Array {
-    let isa: InstructionSet = machine.instruction_set;
-    let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), of.width);
-    let tasks = out.values.chunks_mut((ROWS * of.width).max(1)).enumerate().collect();
-    machine.workers.each(tasks, |(block, out)| {
-        for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(of.width)) {
+    /// So many entries ahead of its use a row is asked for.
+    const AHEAD: usize = 16;
+    let (isa, width) = (machine.instruction_set, of.width);
+    let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), width);
+    let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
+    machine.workers.each_with(tasks, Left::default, |left, (block, out)| {
+        for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
             let (columns, weights) = matrix.row(row);
-            for (column, weight) in columns.iter().zip(weights) {
-                let weight = weight * factor(row as u32, *column);
-                if weight != 0.0 {
-                    vector::add_scaled(isa, out, weight, of.row(*column as usize));
-                }
-            }
+            let ahead = (matrix.starts[row] as usize + AHEAD).min(matrix.columns.len());
+            let later = &matrix.columns[ahead..];
+            let (columns, weights) = match &factor {
+                Some(factor) => left.of(columns, weights, |column| factor(row as u32, column)),
+                None => (columns, weights),
+            };
+            gather::add_rows(isa, out, &of.values, columns, weights, later);
         }
     });
     out
+}
+
+/// The entries of a row that are left.
+#[derive(Default)]
+struct Left {
+    columns: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+impl Left {
+    /// Those of a row whose factor is not zero, times it.
+    fn of(
+        &mut self,
+        columns: &[u32],
+        weights: &[f32],
+        factor: impl Fn(u32) -> f32,
+    ) -> (&[u32], &[f32]) {
+        self.columns.clear();
+        self.weights.clear();
+        for (column, weight) in columns.iter().zip(weights) {
+            let weight = weight * factor(*column);
+            if weight != 0.0 {
+                self.columns.push(*column);
+                self.weights.push(weight);
+            }
+        }
+        (&self.columns, &self.weights)
+    }
 }
