@@ -198,7 +198,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
         add_answers(&mut ledger, "known answers", shape.n_entities, n_train + n_valid, false);
     }
     let sizes = [shape.n_entities, shape.n_relations, n_train];
-    let kept = encoder::plan(config, sizes, optimiser, &mut ledger)?;
+    let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
     // A query brings as many answers as it has; on average few, at most all of its relation.
     let answers = (config.batch as u64 * 16).min(2 * n_train);

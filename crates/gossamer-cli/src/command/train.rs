@@ -41,7 +41,11 @@ impl Command for Train {
                 .help(format!("{} [{}]", setting.help, setting.unit))
         });
         clap.arg(folder("graph", "A graph folder"))
-            .arg(output("The run folder to write"))
+            .arg(
+                output("The run folder to write")
+                    .required(false)
+                    .required_unless_present("dry-run"),
+            )
             .arg(option(
                 "recipe",
                 "NAME",

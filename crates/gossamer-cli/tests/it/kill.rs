@@ -52,12 +52,22 @@ fn tables(folder: &Path, run: &str) -> Vec<u8> {
 
 #[test]
 fn a_run_killed_at_random_moments_ends_with_the_same_bytes() {
-    let kills: u32 =
-        std::env::var("GOSSAMER_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let kills = std::env::var("GOSSAMER_KILLS").ok().and_then(|n| n.parse().ok());
+    killed_and_resumed(TRAIN, kills.unwrap_or(30));
+}
+
+#[test]
+fn so_does_one_whose_rows_move_by_themselves_between_passes_of_a_network() {
+    let network = "--layer compgcn-sub --layer-every 3 --edge-dropout 0.2 --activations int2";
+    let words: Vec<&str> = TRAIN.iter().copied().chain(network.split(' ')).collect();
+    killed_and_resumed(&words, 6);
+}
+
+fn killed_and_resumed(train: &[&str], kills: u32) {
     let (_root, folder) = numbers(150);
     succeed(&folder, "gossamer import source -o graph");
     let started = Instant::now();
-    let whole: Vec<&str> = TRAIN.iter().map(|w| if *w == "run" { "whole" } else { *w }).collect();
+    let whole: Vec<&str> = train.iter().map(|w| if *w == "run" { "whole" } else { *w }).collect();
     let output = gossamer(&folder, &whole).output().unwrap();
     assert!(output.status.success(), "{}", said(&output).1);
     let length = started.elapsed();
@@ -68,14 +78,14 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bytes() {
         run += 1;
         // Each kill falls anywhere in what is left, a little beyond included.
         let moment = |kill: u32| length.mul_f64(1.1 * address.unit(run, kill));
-        let mut finished = killed_after(&folder, TRAIN, moment(0));
+        let mut finished = killed_after(&folder, train, moment(0));
         done += u32::from(!finished);
         while !finished {
             let run = folder.join("run");
             let begun = gossamer_checkpoints(&run) || run.join("manifest").is_file();
             if !begun {
                 // Killed before the first checkpoint was whole: nothing was promised yet.
-                finished = killed_after(&folder, TRAIN, Duration::from_secs(60));
+                finished = killed_after(&folder, train, Duration::from_secs(60));
                 assert!(finished);
                 continue;
             }

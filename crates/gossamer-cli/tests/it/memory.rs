@@ -50,12 +50,11 @@ fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_revers
         "gcn --layers 4 --reversible true",
         "gcn --layers 16 --reversible true",
     ] {
-        let line = format!(
-            "gossamer train graph --model {model} --dim 64 --epochs 2 --threads 2 -o run --json"
-        );
+        let line =
+            format!("gossamer train graph --model {model} --dim 64 --epochs 2 --threads 2 --json");
         let planned = succeed(folder, &format!("{line} --dry-run"));
         let planned = number(&planned, "/plan/total_bytes").unwrap();
-        let out = succeed(folder, &format!("{line} --force"));
+        let out = succeed(folder, &format!("{line} -o run --force"));
         let peak = number(&out, "/peak_bytes").unwrap();
         assert!(peak.abs_diff(planned) <= SLACK.max(planned / 10), "{model}: {peak} {planned}");
         if model.contains("reversible") {

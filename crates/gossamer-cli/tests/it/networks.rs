@@ -14,6 +14,7 @@ fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
         ("compgcn-sub", "--layers 2 --activations auto:2 --verify"),
         ("rgat", "--activations int2"),
         ("gcn", "--reversible true --layers 4 --edge-dropout 0.1"),
+        ("rgcn", "--layer-every 4 --edge-dropout 0.1"),
         ("pna", "--residual false --model distmult"),
         ("latte", "--layer-dropout 0.1 --layers 2"),
         ("bi-interaction", "--layer-rate 0.5"),
@@ -57,6 +58,8 @@ fn a_dry_run_tells_what_is_kept_and_learns_nothing() {
     fail(&folder, &format!("{line} transe --layer gcnn"), 3, &["did you mean 'gcn'"]);
     let halves = format!("{line} compgcn --reversible true");
     fail(&folder, &halves, 2, &["makes rows of relations anew", "such as gcn"]);
+    let alone = format!("{line} gcn --layer-every 4 --residual false");
+    fail(&folder, &alone, 2, &["cannot move by themselves", "--residual true"]);
     let rgat = format!("{line} rgat --edge-dropout 0.1");
     fail(&folder, &rgat, 2, &["rgat sees all edges", "such as gcn"]);
     fail(&folder, &format!("{line} gcn --activations auto:many"), 2, &["no allowance"]);

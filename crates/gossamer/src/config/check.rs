@@ -25,6 +25,7 @@ impl Config {
             ("batch", self.batch),
             ("negatives", self.negatives),
             ("layers", self.layers),
+            ("layer_every", self.layer_every),
             ("validate_every", self.validate_every),
         ] {
             if value == 0 {

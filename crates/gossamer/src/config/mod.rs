@@ -77,6 +77,7 @@ settings! {
     layers: usize, "layers", "how many layers a network has";
     layer_dropout: f32, "1", "part of the floats between layers that is zero in a step, the others growing";
     layer_rate: f32, "1", "size of a step of a network's layers, as a multiple of that of its tables";
+    layer_every: usize, "steps", "steps between two passes of a network; rows move by themselves in between";
     edge_dropout: f32, "1", "part of the entries between neighbours that is left out in a step, the others growing";
     residual: bool, "true or false", "add a layer's rows to those it was given";
     reversible: bool, "true or false", "let each layer work on half of a row and add to the other, so that nothing is kept of it";
@@ -169,6 +170,7 @@ impl Config {
             layer_dropout: 0.0,
             layer_rate: 1.0,
             edge_dropout: 0.0,
+            layer_every: 1,
             residual: true,
             reversible: false,
             activations: "exact".into(),

@@ -154,8 +154,9 @@ impl Learner {
 
     /// Makes the model's rows what its network makes of them without dropout.
     pub fn settle(&mut self, machine: &Machine) {
-        if let Some(encoder) = &self.encoder {
-            encoder.encode(&mut self.model, machine);
+        if let Some(mut encoder) = self.encoder.take() {
+            encoder.settle(self, machine);
+            self.encoder = Some(encoder);
         }
     }
 }

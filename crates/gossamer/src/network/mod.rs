@@ -196,10 +196,18 @@ impl Network {
                 rows = if number == chain.start { rows.map(turn) } else { rows };
                 continue;
             }
-            let before = rows.as_ref().filter(|_| residual).map(|rows| rows.copy(tape.machine()));
+            let machine = tape.machine();
+            let copy =
+                |of: &Option<Var<'a>>| of.as_ref().filter(|_| residual)?.copy(machine).into();
+            let (before, before_relations) = (copy(&rows), copy(&relations));
             let made = pass.through(tape, number, rows, (relations, own));
             rows = Some(self.with_branch(tape, before, made.rows));
-            relations = made.relations;
+            relations = match made.relations {
+                Some(made) if layer.composes() => {
+                    Some(self.with_branch(tape, before_relations, made))
+                }
+                relations => relations,
+            };
         }
         let rows = rows.unwrap_or_else(|| parameters[0].var());
         (Made { rows, relations }, parameters)

@@ -160,7 +160,7 @@ pub fn resume(
     learner.encoder = encoder(&graph, &config, &learner.model, machine)?;
     if let Some(encoder) = &mut learner.encoder {
         let mut tables = resumed.tables;
-        if !encoder.restore(&mut |name| tables.remove(name)) {
+        if !encoder.restore(&mut |name| tables.remove(name), machine) {
             return Err(FileError::corrupt(&path, 0, "no network of this shape").into());
         }
     }

@@ -67,8 +67,8 @@ pub fn sums(machine: &Machine, matrix: &Sparse, of: &Array) -> Array {
     summed(machine, matrix, of, None::<fn(u32, u32) -> f32>)
 }
 
-/// The product of a sparse matrix with an array, each entry times a factor of its place, if there is
-/// one.
+/// The product of a sparse matrix with an array, each entry times a factor of its place, if there
+/// is one.
 fn summed(
     machine: &Machine,
     matrix: &Sparse,
