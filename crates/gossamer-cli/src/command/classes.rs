@@ -25,7 +25,8 @@ use crate::terminal::Context;
 pub const KIND: &str = "classification";
 
 /// Settings of `train` that a network has.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
+    "batch",
     "model",
     "layers",
     "dim",
@@ -125,6 +126,8 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     set(arguments, "residual", &mut own.residual)?;
     set(arguments, "reversible", &mut own.reversible)?;
     own.layerwise = arguments.get_flag("layerwise");
+    set(arguments, "fanout", &mut own.fanout)?;
+    set(arguments, "batch", &mut own.batch)?;
     set(arguments, "learning_rate", &mut own.learning_rate)?;
     set(arguments, "regularisation", &mut own.decay)?;
     set(arguments, "epochs", &mut own.epochs)?;
@@ -196,12 +199,13 @@ fn save(
 /// The settings as a file.
 fn toml(settings: &Settings) -> String {
     let Settings { layer, activations, n_layers, width, epochs, seed, .. } = settings;
-    let Settings { residual, reversible, layerwise, .. } = settings;
+    let Settings { residual, reversible, layerwise, fanout, batch, .. } = settings;
     let (dropout, rate, decay) = (settings.dropout, settings.learning_rate, settings.decay);
     format!(
         "# A network of layers.\nmodel = \"{layer}\"\nlayers = {n_layers}\ndim = {width}\n\
          dropout = {dropout}\nlearning_rate = {rate}\nregularisation = {decay}\nepochs = {epochs}\n\
-         seed = {seed}\nresidual = {residual}\nreversible = {reversible}\nlayerwise = {layerwise}\nactivations = \"{activations}\"\n"
+         seed = {seed}\nresidual = {residual}\nreversible = {reversible}\nlayerwise = {layerwise}\n\
+         fanout = {fanout}\nbatch = {batch}\nactivations = \"{activations}\"\n"
     )
 }
 

@@ -87,6 +87,11 @@ impl Command for Train {
                 "layerwise",
                 "With a layer as the model and classes: learn one layer after the other, gcn's way",
             ))
+            .arg(option(
+                "fanout",
+                "N",
+                "With a layer as the model and classes: draw N triples of an entity for each layer, around --batch entities a step",
+            ))
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)

@@ -47,6 +47,7 @@ fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_revers
         "gcn",
         "rgcn --activations int2",
         "compgcn-sub",
+        "sage --fanout 4 --batch 100",
         "gcn --layers 4 --reversible true",
         "gcn --layers 16 --reversible true",
     ] {

@@ -90,6 +90,15 @@ fn relations_say_classes_and_layers_are_learned_one_after_the_other() {
     let value: serde_json::Value =
         serde_json::from_str(&succeed(&folder, &format!("{line} --json"))).unwrap();
     assert!(value["test_accuracy"].as_f64().unwrap() > 0.75, "{value}");
+    // What is drawn around a batch teaches as much, and less of it is kept.
+    let line = "gossamer train classes --model sage --epochs 40 -o run --force --json";
+    let number = |text: &str, key: &str| -> f64 {
+        serde_json::from_str::<serde_json::Value>(text).unwrap()[key].as_f64().unwrap()
+    };
+    let whole = succeed(&folder, line);
+    let drawn = succeed(&folder, &format!("{line} --fanout 4 --batch 6"));
+    assert!(number(&drawn, "test_accuracy") > 0.75, "{drawn}");
+    assert!(number(&drawn, "kept_bytes") < 0.7 * number(&whole, "kept_bytes"), "{drawn} {whole}");
     let line = "gossamer train graph --model gcn --layerwise -o run --force";
     fail(&folder, line, 2, &["no features"]);
     let line = "gossamer train classes --model sage --layerwise -o run --force";

@@ -27,11 +27,7 @@ pub struct Baseline {
 }
 
 /// The baselines of a problem.
-pub fn baselines(
-    problem: &Problem,
-    machine: &Machine,
-    observer: &dyn Observer,
-) -> Vec<Baseline> {
+pub fn baselines(problem: &Problem, machine: &Machine, observer: &dyn Observer) -> Vec<Baseline> {
     let judged = |name, found: &[(u32, f32)]| Baseline {
         name,
         accuracy: problem.accuracy(found, 2),
@@ -51,12 +47,7 @@ pub fn baselines(
 
 /// Each entity's share of every class: the mean of its neighbours', those that are known staying
 /// what they are. Whom nothing reaches has the shares of all.
-fn spread(
-    problem: &Problem,
-    counts: &[f32],
-    machine: &Machine,
-    observer: &dyn Observer,
-) -> Array {
+fn spread(problem: &Problem, counts: &[f32], machine: &Machine, observer: &dyn Observer) -> Array {
     let (n, width) = (problem.class_of.len(), counts.len());
     let near = around::means(n, &problem.triples);
     let all: f32 = counts.iter().sum();

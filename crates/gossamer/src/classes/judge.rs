@@ -5,14 +5,15 @@ use gossamer_tensor::array::Array;
 
 use super::problem::Problem;
 
-/// The mean cross-entropy of rows of scores, and its gradient.
-pub fn cross_entropy(machine: &Machine, scores: &Array, classes: &[u32]) -> (f64, Array) {
+/// The mean cross-entropy of some rows of scores, given with their classes, and its gradient by all.
+pub fn cross_entropy(machine: &Machine, scores: &Array, some: &[(u32, u32)]) -> (f64, Array) {
     let mut gradient = Array::zeroed(&machine.buffers, scores.rows, scores.width);
-    let rows = gradient.values.chunks_exact_mut(scores.width).zip(classes).enumerate();
-    let n = classes.len() as f64;
-    let of =
-        |(row, (out, class)): (usize, (&mut [f32], &u32))| of_row(scores.row(row), *class, n, out);
-    (rows.map(of).sum(), gradient)
+    let n = some.len() as f64;
+    let of = |(row, class): &(u32, u32)| {
+        let place = *row as usize * scores.width..(*row as usize + 1) * scores.width;
+        of_row(scores.row(*row as usize), *class, n, &mut gradient.values[place])
+    };
+    (some.iter().map(of).sum(), gradient)
 }
 
 /// One row's cross-entropy and its gradient, both divided by n.
@@ -27,17 +28,6 @@ fn of_row(row: &[f32], class: u32, n: f64, out: &mut [f32]) -> f64 {
 }
 
 impl Problem {
-    /// The mean cross-entropy of those to learn from, and its gradient by all scores.
-    pub fn loss(&self, machine: &Machine, scores: &Array) -> (f64, Array) {
-        let mut gradient = Array::zeroed(&machine.buffers, scores.rows, scores.width);
-        let n = self.splits[0].len() as f64;
-        let of = |(entity, class): (u32, u32)| {
-            let place = entity as usize * scores.width..(entity as usize + 1) * scores.width;
-            of_row(scores.row(entity as usize), class, n, &mut gradient.values[place])
-        };
-        (self.learned().map(of).sum(), gradient)
-    }
-
     /// The part of a split that is right; 0 of an empty one.
     pub fn accuracy(&self, classes: &[(u32, f32)], split: usize) -> f64 {
         let right = |id: &&u32| Some(classes[**id as usize].0) == self.class_of[**id as usize];

@@ -188,7 +188,8 @@ impl Stage {
                 self.parameters.iter().map(|array| tape.parameter(array)).collect();
             let input = tape.parameter(&given);
             let (_, scores) = Self::forward(&mut tape, input, &own, settings.dropout);
-            let classes: Vec<u32> = batch.iter().map(|(_, class)| *class).collect();
+            let classes: Vec<(u32, u32)> =
+                (0..).zip(&batch).map(|(row, (_, class))| (row, *class)).collect();
             let (loss, gradient) = super::judge::cross_entropy(machine, scores.value(), &classes);
             kept = tape.kept();
             let ids: Vec<usize> = own.iter().map(|parameter| parameter.id()).collect();

@@ -1,32 +1,33 @@
 //! Classes: a network is learned to say the class of every entity.
 //!
-//! Every step sees the whole graph: forward, the cross-entropy of the entities to learn from, and
-//! back. The parameters of the epoch that is best by the entities to choose by are kept.
+//! A step sees the whole graph, or what is drawn around a batch: forward, the cross-entropy of the
+//! entities to learn from, and back. The parameters of the epoch that is best by the entities to choose
+//! by are kept.
 //!
 //! *Invariant:* the result is a function of graph and settings; threads change no bit.
 //! *Not here:* how layers follow each other ([`network`](crate::network)).
 
 use gossamer_machine::ledger::count_in_words;
-use gossamer_machine::{Address, Ledger, Machine, Observer, Progress, Purpose};
-use gossamer_tensor::codec::Codec;
-use gossamer_tensor::codec::float32::Float32;
-use gossamer_tensor::optim::{self, Step};
+use gossamer_machine::{Ledger, Machine, Observer, Progress};
 use gossamer_tensor::sparse::Sparse;
-use gossamer_tensor::tape::Tape;
 
 use crate::error::Error;
 use crate::layer;
 use crate::layer::around::Around;
+use crate::network::Design;
 use crate::network::activations::Activations;
 use crate::network::rehearsal::Rehearsal;
-use crate::network::{Design, Network};
 use crate::plan::add_program;
 
 pub mod problem;
 pub mod judge;
 pub mod baseline;
+pub mod neighbourhood;
+mod learner;
 pub mod layerwise;
 
+use learner::Learner;
+use neighbourhood::{Incidence, Neighbourhood};
 use problem::Problem;
 
 /// What decides a network's result.
@@ -54,6 +55,10 @@ pub struct Settings {
     pub reversible: bool,
     /// True if layers are learned one after the other.
     pub layerwise: bool,
+    /// Triples of an entity that a step draws, layer by layer; 0: a step sees the whole graph.
+    pub fanout: usize,
+    /// Entities to learn from in a step that draws.
+    pub batch: usize,
     /// The codec of what is kept between the ways.
     pub activations: String,
 }
@@ -73,6 +78,8 @@ impl Settings {
             residual: false,
             reversible: false,
             layerwise: false,
+            fanout: 0,
+            batch: 512,
             activations: "exact".into(),
         }
     }
@@ -85,16 +92,17 @@ impl Settings {
         layer::find(&self.layer)?;
         Activations::parse(&self.activations)?;
         let counts = [("layers", self.n_layers), ("dim", self.width), ("epochs", self.epochs)];
-        for (key, value) in counts {
+        for (key, value) in counts.into_iter().chain([("batch", self.batch)]) {
             if value == 0 || value > 1 << 16 {
                 let what = format!("{value} is none that a network can have");
                 let hint = "2 layers of dim 16 for 200 epochs are usual".into();
                 return Err(Error::Setting { key: key.into(), what, hint });
             }
         }
-        if self.layerwise && (self.layer != "gcn" || self.residual || self.reversible) {
+        let whole = !self.residual && !self.reversible && self.fanout == 0;
+        if self.layerwise && (self.layer != "gcn" || !whole) {
             let what = format!("{} is not learned layer by layer", self.layer);
-            let hint = "use --model gcn without --residual, or leave out --layerwise".into();
+            let hint = "use --model gcn without --residual and --fanout, or no --layerwise".into();
             return Err(Error::Setting { key: "layerwise".into(), what, hint });
         }
         if !(0.0..1.0).contains(&self.dropout) {
@@ -133,7 +141,6 @@ pub fn plan(
     machine: &Machine,
 ) -> Result<(Ledger, Ledger), Error> {
     settings.check()?;
-    let activations = Activations::parse(&settings.activations)?;
     let n = problem.class_of.len() as u64;
     let mut ledger = Ledger::default();
     add_program(&mut ledger, machine.workers.n_threads() as u64);
@@ -151,8 +158,7 @@ pub fn plan(
     // Adam's two moments, and the gradients.
     let words = format!("4 × {}", count_in_words(floats));
     ledger.add("parameters", words, "f32", 16 * floats);
-    let Rehearsal { kept, rows } = design.rehearse(&activations, (n as usize, true));
-    ledger.add("rows of layers", "and their gradients".into(), "f32", rows);
+    let kept = plan_steps(problem, settings, &design, &mut ledger)?;
     // Of this epoch and of the best, and what is true.
     ledger.add("answers", format!("3 × {}", count_in_words(n)), "u32, f32", 24 * n);
     if settings.layerwise {
@@ -162,6 +168,39 @@ pub fn plan(
     ledger.add("kept between the ways", String::new(), settings.activations.clone(), kept.total());
     within(machine, &ledger)?;
     Ok((ledger, kept))
+}
+
+/// Adds what a step takes, and what it takes to say all classes; returns what is kept.
+fn plan_steps(
+    problem: &Problem,
+    settings: &Settings,
+    design: &Design,
+    ledger: &mut Ledger,
+) -> Result<Ledger, Error> {
+    let activations = Activations::parse(&settings.activations)?;
+    let (n, n_triples) = (problem.class_of.len(), problem.triples.len() as u64);
+    if settings.fanout == 0 {
+        let Rehearsal { kept, rows } = design.rehearse(&activations, (n, true));
+        ledger.add("rows of layers", "and their gradients".into(), "f32", rows);
+        return Ok(kept);
+    }
+    let size = (settings.fanout, settings.n_layers);
+    let drawn = Neighbourhood::most_entities(settings.batch, size, n);
+    let Rehearsal { kept, rows } = design.rehearse(&activations, (drawn, true));
+    let all = design.rehearse_forward((n, true));
+    ledger.add(
+        "triples of entities",
+        String::new(),
+        "u32",
+        Incidence::bytes_for(n as u64, n_triples),
+    );
+    let words = format!("of {} entities", count_in_words(drawn as u64));
+    let around =
+        Around::bytes_for(design.layer.view(), drawn as u64, (drawn as u64).min(n_triples));
+    ledger.add("drawn", words, "f32", around);
+    // A step's, or those of all entities when classes are said: the larger.
+    ledger.add("rows of layers", "and their gradients".into(), "f32", rows.max(all));
+    Ok(kept)
 }
 
 /// Refuses what is more than the budget.
@@ -198,14 +237,6 @@ fn design(problem: &Problem, settings: &Settings) -> Result<Design, Error> {
     Ok(design)
 }
 
-/// A network on its way.
-struct Learner {
-    network: Network,
-    around: Around,
-    /// What the last step chose to keep otherwise than the one before, in words.
-    said: Option<String>,
-}
-
 /// Learns the classes.
 ///
 /// # Errors
@@ -221,19 +252,9 @@ pub fn learn(
         return layerwise::learn(problem, settings, machine, observer);
     }
     let mut learner = Learner::new(problem, settings, machine)?;
-    let mut activations = Activations::parse(&settings.activations)?;
     let (mut best, mut metrics) = (None, Vec::new());
-    let mut kept = Ledger::default();
     for epoch in 0..settings.epochs {
-        let (loss, list) =
-            learner.step(problem, settings, machine, &mut activations, epoch as u64)?;
-        kept = list;
-        if let Some(said) = learner.said.take() {
-            observer.log(&said);
-        }
-        if let Some(what) = machine.faults.take() {
-            return Err(Error::Fault { what });
-        }
+        let loss = learner.epoch(problem, settings, epoch as u64, machine, observer)?;
         let found = learner.classes(problem, machine);
         let accuracy = problem.accuracy(&found, 1);
         metrics.push((loss, accuracy));
@@ -252,64 +273,8 @@ pub fn learn(
     }
     let Some((_, best_epoch, classes)) = best else { return Err(Error::Stopped) };
     let accuracy = [0, 1, 2].map(|split| problem.accuracy(&classes, split));
-    let macro_f1 = problem.macro_f1(&classes);
+    let (macro_f1, kept) = (problem.macro_f1(&classes), learner.kept);
     Ok(Learned { classes, accuracy, macro_f1, best_epoch: best_epoch + 1, kept, metrics })
-}
-
-impl Learner {
-    fn new(problem: &Problem, settings: &Settings, machine: &Machine) -> Result<Self, Error> {
-        let design = design(problem, settings)?;
-        let network = Network::new(design, machine, settings.seed);
-        let network = network.with_states(optim::find("adam")?, machine);
-        let n = problem.class_of.len();
-        let around = Around::of(design.layer.view(), n, problem.n_relations, &problem.triples);
-        Ok(Self { network, around, said: None })
-    }
-
-    /// One pass over the graph; returns the loss and what was kept.
-    fn step(
-        &mut self,
-        problem: &Problem,
-        settings: &Settings,
-        machine: &Machine,
-        activations: &mut Activations,
-        epoch: u64,
-    ) -> Result<(f64, Ledger), Error> {
-        let now = activations.clone();
-        let codecs = |place: usize| now.codec(place);
-        let mut tape =
-            Tape::new(machine, &codecs, Address::new(settings.seed, Purpose::Dropout, epoch));
-        if activations.is_due(epoch) {
-            tape.weigh();
-        }
-        let features = Some(problem.features());
-        let (made, parameters) = self.network.forward(&mut tape, &self.around, features, true);
-        let (loss, gradient) = problem.loss(machine, made.rows.value());
-        let kept = tape.kept();
-        let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
-        let found = tape.backward([(made.rows, gradient)]);
-        let Some(mut gradients) = found.filter(|_| loss.is_finite()) else {
-            return Err(Error::Diverged { loss, epoch: epoch + 1 });
-        };
-        self.said = activations.choose(&gradients.needs);
-        let adam = optim::find("adam")?;
-        let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
-        let step = Step { learning_rate, number: epoch + 1, instruction_set };
-        gradients.decay(ids[0], settings.decay, &self.network.parameters[0]);
-        self.network.change(&ids, &mut gradients, adam, (&step, &step), machine);
-        Ok((loss, kept))
-    }
-
-    /// The likeliest class of every entity, and its probability.
-    fn classes(&self, problem: &Problem, machine: &Machine) -> Vec<(u32, f32)> {
-        let codecs = |_: usize| -> &'static dyn Codec { &Float32 };
-        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-        tape.forget();
-        let features = Some(problem.features());
-        let (made, _) = self.network.forward(&mut tape, &self.around, features, false);
-        let scores = made.rows.value();
-        (0..scores.rows).map(|row| likeliest(scores.row(row))).collect()
-    }
 }
 
 /// The place of the largest score, the first of equals, and its part of the softmax.

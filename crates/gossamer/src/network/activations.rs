@@ -35,6 +35,12 @@ pub struct Activations {
     chosen: Vec<&'static dyn Codec>,
 }
 
+impl Default for Activations {
+    fn default() -> Self {
+        Self { asked: Asked::Same(&Float32), chosen: Vec::new() }
+    }
+}
+
 impl Activations {
     /// From its words.
     ///
@@ -43,7 +49,7 @@ impl Activations {
     pub fn parse(words: &str) -> Result<Self, Error> {
         let of = |asked| Ok(Self { asked, chosen: Vec::new() });
         if words == "exact" {
-            return of(Asked::Same(&Float32));
+            return Ok(Self::default());
         }
         let Some(allowance) = words.strip_prefix("auto:") else {
             return match codec::find(words) {

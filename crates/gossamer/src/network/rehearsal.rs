@@ -30,12 +30,21 @@ impl Design {
         activations: &Activations,
         (n_entities, has_features): (usize, bool),
     ) -> Rehearsal {
-        let of = |rows| self.small(rows, has_features).rehearsed(activations, n_entities);
+        let of = |rows| self.small(rows, has_features).rehearsed(activations, n_entities, true);
         let ((kept, [of_one, whole]), (_, [of_two, _])) = (of(ROWS), of(2 * ROWS));
         let blocks = n_entities.saturating_sub(ROWS).div_ceil(ROWS) as u64;
         // Of what is kept, whole arrays are among all arrays.
         let all = of_one + blocks * of_two.saturating_sub(of_one);
         Rehearsal { kept, rows: all.saturating_sub((blocks + 1) * whole) }
+    }
+
+    /// Bytes of arrays of a forward pass over so many entities, from which nothing goes back.
+    pub fn rehearse_forward(&self, (n_entities, has_features): (usize, bool)) -> u64 {
+        let exact = Activations::default();
+        let of = |rows| self.small(rows, has_features).rehearsed(&exact, n_entities, false).1[0];
+        let (one, two) = (of(ROWS), of(2 * ROWS));
+        let blocks = n_entities.saturating_sub(ROWS).div_ceil(ROWS) as u64;
+        one + blocks * two.saturating_sub(one)
     }
 
     /// One for so few entities that it is learned in no time.
@@ -57,9 +66,14 @@ struct Small {
 }
 
 impl Small {
-    /// Steps once; returns what is kept, of so many entities, the bytes of arrays beside the
+    /// Steps once, forward or back as well; returns what is kept, of so many entities, the bytes of arrays beside the
     /// parameters, and those of them that are kept.
-    fn rehearsed(&self, activations: &Activations, instead: usize) -> (Ledger, [u64; 2]) {
+    fn rehearsed(
+        &self,
+        activations: &Activations,
+        instead: usize,
+        back: bool,
+    ) -> (Ledger, [u64; 2]) {
         let (n, machine) = (self.n_entities, Machine::new(1, None));
         let matrices = [Sparse::new(n, 1, Vec::new()), Sparse::new(1, n, Vec::new())];
         let [forward, backward] = &matrices;
@@ -69,12 +83,17 @@ impl Small {
         let around = Around::of(self.design.layer.view(), n, self.design.n_labels / 2, &[]);
         let codecs = |place: usize| activations.codec(place);
         let mut tape = Tape::new(&machine, &codecs, Address::new(0, Purpose::Layer, 0));
-        let (made, _) = network.forward(&mut tape, &around, features, true);
+        if !back {
+            tape.forget();
+        }
+        let (made, _) = network.forward(&mut tape, &around, features, back);
         let (kept, whole) = (tape.kept_of(&[(n, instead)]), tape.whole_bytes());
-        let rows = made.rows.value();
-        let of_rows = Array::zeroed(&machine.buffers, rows.rows, rows.width);
-        // Nothing is broken: all that is kept is finite.
-        drop(tape.backward([(made.rows, of_rows)]));
+        if back {
+            let rows = made.rows.value();
+            let of_rows = Array::zeroed(&machine.buffers, rows.rows, rows.width);
+            // Nothing is broken: all that is kept is finite.
+            drop(tape.backward([(made.rows, of_rows)]));
+        }
         (kept, [machine.buffers.most_bytes() - parameters, whole])
     }
 }
