@@ -5,7 +5,8 @@ use gossamer_tensor::array::Array;
 
 use super::problem::Problem;
 
-/// The mean cross-entropy of some rows of scores, given with their classes, and its gradient by all.
+/// The mean cross-entropy of some rows of scores, given with their classes, and its gradient by
+/// all.
 pub fn cross_entropy(machine: &Machine, scores: &Array, some: &[(u32, u32)]) -> (f64, Array) {
     let mut gradient = Array::zeroed(&machine.buffers, scores.rows, scores.width);
     let n = some.len() as f64;
