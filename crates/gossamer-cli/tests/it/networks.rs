@@ -15,6 +15,7 @@ fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
         ("rgat", "--activations int2"),
         ("gcn", "--reversible true --layers 4 --edge-dropout 0.1"),
         ("rgcn", "--layer-every 4 --edge-dropout 0.1"),
+        ("rgcn-block", "--activations rp1"),
         ("pna", "--residual false --model distmult"),
         ("latte", "--layer-dropout 0.1 --layers 2"),
         ("bi-interaction", "--layer-rate 0.5"),

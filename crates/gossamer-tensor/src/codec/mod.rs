@@ -15,6 +15,7 @@ gossamer_machine::registry!("codec", Codec:
     levels::INT8 + INT4 + INT2 + INT1,
     signed::SIGN4 + SIGN2,
     largest::TOPK20 + TOPK10,
+    projected::Projected,
 );
 
 /// A way to keep floats in fewer bits.
@@ -145,11 +146,10 @@ mod tests {
             for constant in [0.0, 1.0, -0.5] {
                 let back = through(*codec, isa, 4, &[constant; 64]);
                 let kept = codec.name().starts_with("topk");
-                assert!(
-                    back.iter().all(|x| *x == constant || (kept && *x == 0.0)),
-                    "{} {constant}",
-                    codec.name()
-                );
+                // Of what is projected, nothing comes back but zeros.
+                let projected = codec.name() == "rp1" && constant != 0.0;
+                let comes = |x: &f32| *x == constant || (kept && *x == 0.0) || projected;
+                assert!(back.iter().all(comes), "{} {constant}", codec.name());
             }
             for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 for place in [0, 50, 99] {
@@ -178,6 +178,20 @@ mod tests {
             }
         }
         assert!(keeping >= 3);
+    }
+
+    #[test]
+    fn projected_floats_have_less_noise_than_one_bit_in_its_room() {
+        let (values, isa) = (filled(128 * 100, 8), InstructionSet::detect());
+        let [int1, rp1] = ["int1", "rp1"].map(|name| find(name).unwrap());
+        let noise = |codec: &dyn Codec| -> f32 {
+            let back = through(codec, isa, 1, &values);
+            values.iter().zip(back).map(|(x, y)| (x - y).powi(2)).sum()
+        };
+        let energy: f32 = values.iter().map(|x| x * x).sum();
+        let [of_int1, of_rp1] = [int1, rp1].map(|codec| noise(codec) / energy);
+        assert!((1.6..2.1).contains(&of_rp1) && of_int1 > 5.0, "{of_rp1} {of_int1}");
+        assert!(rp1.bytes_for(12_800) * 20 <= int1.bytes_for(12_800) * 21);
     }
 
     #[test]

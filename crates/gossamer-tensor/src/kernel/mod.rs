@@ -80,9 +80,11 @@ pub mod pairs;
 mod wide;
 pub mod rows;
 pub mod gather;
+pub mod blocks;
 pub mod cubes;
 pub mod counting;
 pub mod codes;
+pub mod projection;
 pub mod largest;
 pub mod similarity;
 

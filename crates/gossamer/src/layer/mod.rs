@@ -16,6 +16,7 @@ gossamer_machine::registry!("layer", Layer:
     sage::Sage,
     gat::Gat,
     rgcn::Rgcn,
+    rgcn_block::RgcnBlock,
     rgat::Rgat,
     bi_interaction::BiInteraction,
     pna::Pna,

@@ -66,8 +66,8 @@ struct Small {
 }
 
 impl Small {
-    /// Steps once, forward or back as well; returns what is kept, of so many entities, the bytes of arrays beside the
-    /// parameters, and those of them that are kept.
+    /// Steps once, forward or back as well; returns what is kept, of so many entities, the bytes of
+    /// arrays beside the parameters, and those of them that are kept.
     fn rehearsed(
         &self,
         activations: &Activations,

@@ -8,6 +8,7 @@ pub mod rectify;
 pub mod fixed;
 pub mod compose;
 pub mod bases;
+pub mod blocks;
 pub mod leak;
 pub mod reversible;
 pub mod attend;
