@@ -81,7 +81,7 @@ impl Command for Train {
             ))
             .arg(flag(
                 "verify",
-                "Check every product of a network's layers by its sums; stop at the first wrong one",
+                "Check products of a network's layers and rows of tables by their sums; stop at the first wrong one",
             ))
             .arg(flag(
                 "layerwise",

@@ -18,6 +18,11 @@ pub enum Wrong {
     Column(usize),
 }
 
+/// The sum of the bits of some floats, as whole numbers: another if one of them is another.
+pub fn bit_sum(values: &[f32]) -> u64 {
+    values.iter().fold(0, |sum: u64, x| sum.wrapping_add(u64::from(x.to_bits())))
+}
+
 /// Looks at `found`, the product (n × m) of `left` (n × k) and `right` (k × m).
 pub fn verify(
     [n, k, m]: [usize; 3],

@@ -233,7 +233,7 @@ pub fn finish<S>(
     let Learner { model, entity_state, .. } = &mut *learner;
     model.entities.apply(
         entity_state,
-        &machine.workers,
+        machine,
         (of_entities, &step),
         touched,
         scored.scratch,
@@ -268,7 +268,7 @@ fn change_relations(
     };
     let ids = rows::union(&[&rows.ids, &beside.relations.ids]);
     let touched = Touched::Some(&ids);
-    model.relations.apply(relation_state, &machine.workers, optimiser, touched, || (), &gradient);
+    model.relations.apply(relation_state, machine, optimiser, touched, || (), &gradient);
     if let Some(of_core) = of_core {
         let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
             out.copy_from_slice(
@@ -276,7 +276,7 @@ fn change_relations(
                     [..out.len()],
             );
         };
-        model.core.apply(core_state, &machine.workers, optimiser, Touched::All, || (), &gradient);
+        model.core.apply(core_state, machine, optimiser, Touched::All, || (), &gradient);
     }
 }
 

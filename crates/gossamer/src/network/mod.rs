@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use gossamer_machine::{Address, Machine, Purpose};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::verify::bit_sum;
 use gossamer_tensor::optim::{Optimiser, Step};
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
@@ -132,6 +133,8 @@ pub struct Network {
     pub parameters: Vec<Array>,
     /// State of each.
     pub states: Vec<Array>,
+    /// The sum of each one's bits after its last change, where someone verifies.
+    sums: Vec<Option<u64>>,
 }
 
 /// What a forward pass makes: rows, and where parameters stand among gradients.
@@ -149,7 +152,7 @@ impl Network {
                 array.values.iter_mut().for_each(|x| *x *= BRANCH);
             }
         }
-        Self { design, parameters, states: Vec::new() }
+        Self { design, sums: vec![None; parameters.len()], parameters, states: Vec::new() }
     }
 
     /// With fresh state of an optimiser.
@@ -245,7 +248,14 @@ impl Network {
             let step = if place < n_tables { of_tables } else { of_layers };
             let Some(gradient) = gradients.take(*id) else { continue };
             let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
+            let known = self.sums[place].filter(|_| machine.faults.looks());
+            if known.is_some_and(|sum| sum != bit_sum(&parameter.values)) {
+                let size = format!("{} × {}", parameter.rows, parameter.width);
+                let words = "is no longer what it was changed to";
+                machine.faults.note(format!("parameter {place} ({size}) {words}"));
+            }
             update(parameter, state, &gradient, (optimiser, step), machine);
+            self.sums[place] = machine.faults.looks().then(|| bit_sum(&parameter.values));
         }
     }
 }

@@ -8,9 +8,10 @@
 //! [`Table::apply`], appended by [`Table::grow`] (a test reads the signatures).
 //! *Not here:* what rows mean (`score`), how gradients arise (`train`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use gossamer_machine::parallel::Workers;
+use gossamer_machine::Machine;
+use gossamer_tensor::kernel::verify::bit_sum;
 use gossamer_tensor::optim::{Optimiser, Step};
 
 pub mod rows;
@@ -29,6 +30,8 @@ pub struct Table {
     width: usize,
     n_rows: usize,
     blocks: Vec<Arc<Vec<f32>>>,
+    /// The sum of each panel's bits after its last change, where someone verifies; else none.
+    sums: Vec<u64>,
 }
 
 /// Some consecutive rows.
@@ -48,7 +51,7 @@ impl Table {
 
     /// Rows filled one by one; `fill` gets the id and the row, zeroed.
     pub fn filled(n_rows: usize, width: usize, mut fill: impl FnMut(u32, &mut [f32])) -> Self {
-        let mut table = Self { width, n_rows: 0, blocks: Vec::new() };
+        let mut table = Self { width, n_rows: 0, blocks: Vec::new(), sums: Vec::new() };
         table.grow(n_rows, &mut fill);
         table
     }
@@ -61,6 +64,7 @@ impl Table {
     /// Appends rows.
     pub fn grow(&mut self, n_more: usize, fill: &mut dyn FnMut(u32, &mut [f32])) {
         let target = self.n_rows + n_more;
+        self.sums.clear();
         while self.n_rows < target {
             let within = self.n_rows % BLOCK_ROWS;
             if within == 0 {
@@ -184,21 +188,29 @@ impl Table {
     /// Changes the touched rows by their gradients, panel by panel, in parallel. `state` is the
     /// optimiser's.
     ///
-    /// No gradient of the whole table ever exists: each panel's is made, used and forgotten.
+    /// No gradient of the whole table ever exists: each panel's is made, used and forgotten. Where
+    /// the machine verifies, a panel whose bits are others than after its last change is a fault.
     pub fn apply<S>(
         &mut self,
         state: &mut Self,
-        workers: &Workers,
+        machine: &Machine,
         (optimiser, step): (&dyn Optimiser, &Step),
         touched: Touched<'_>,
         scratch: impl Fn() -> S + Sync,
         gradient: &GradientOf<'_, S>,
     ) {
         let (width, state_width) = (self.width, state.width);
+        let sums = Mutex::new(self.sums(machine));
         let work = self.work(state, touched);
         let buffers = || (scratch(), Vec::new(), Vec::new());
-        workers.each_with(work, buffers, |(scratch, ids, out), work| {
+        machine.workers.each_with(work, buffers, |(scratch, ids, out), work| {
             let first = (work.panel * PANEL_ROWS) as u32;
+            let sum = sums.lock().ok().and_then(|sums| sums.get(work.panel).copied());
+            if sum.is_some_and(|sum| sum != bit_sum(work.rows)) {
+                let last = first as usize + work.rows.len() / width - 1;
+                let of = format!("rows {first} to {last} of a table");
+                machine.faults.note(format!("{of} are no longer what they were changed to"));
+            }
             ids.clear();
             match work.ids {
                 Some(some) => ids.extend_from_slice(some),
@@ -214,7 +226,24 @@ impl Table {
                 let state = &mut work.state[place * state_width..][..state_width];
                 optimiser.update(step, row, state, gradient);
             }
+            let mut sums = sums.lock().ok().filter(|_| sum.is_some());
+            if let Some(sum) = sums.as_deref_mut().and_then(|sums| sums.get_mut(work.panel)) {
+                *sum = bit_sum(work.rows);
+            }
         });
+        self.sums = sums.into_inner().unwrap_or_default();
+    }
+
+    /// The sum of each panel's bits; none where nobody verifies.
+    fn sums(&mut self, machine: &Machine) -> Vec<u64> {
+        let known = std::mem::take(&mut self.sums);
+        match machine.faults.looks() {
+            true if known.is_empty() => {
+                (0..self.n_panels()).map(|panel| bit_sum(self.panel(panel).rows)).collect()
+            }
+            true => known,
+            false => Vec::new(),
+        }
     }
 
     /// Cuts the touched rows into panels; blocks without touched rows are passed over.
@@ -263,6 +292,7 @@ impl Table {
 mod tests {
     use super::*;
     use gossamer_machine::InstructionSet;
+    use gossamer_machine::faults::Faults;
     use gossamer_tensor::optim;
 
     fn numbered(n_rows: usize, width: usize) -> Table {
@@ -297,10 +327,9 @@ mod tests {
             let mut state = table.state(optimiser);
             let before = table.clone();
             let which = if touched.len() == 9000 { Touched::All } else { Touched::Some(&touched) };
-            let workers = Workers::new(2);
             table.apply(
                 &mut state,
-                &workers,
+                &Machine::new(2, None),
                 (optimiser, &step),
                 which,
                 || (),
@@ -319,5 +348,29 @@ mod tests {
                 assert_eq!(new, [expected; 2]);
             }
         }
+    }
+
+    #[test]
+    fn a_bit_that_changes_by_itself_is_found_with_its_rows() {
+        let mut machine = Machine::new(2, None);
+        machine.faults = Faults::looking();
+        let sgd = optim::find("sgd").unwrap();
+        let instruction_set = InstructionSet::detect();
+        let step = optim::Step { learning_rate: 1.0, number: 1, instruction_set };
+        let mut table = numbered(5000, 3);
+        let mut state = table.state(sgd);
+        let mut change = |table: &mut Table| {
+            let ids = [3, 600, 4999];
+            let fill = |(): &mut (), _: &Part<'_>, out: &mut [f32]| out.fill(0.5);
+            let touched = Touched::Some(&ids);
+            table.apply(&mut state, &machine, (sgd, &step), touched, || (), &fill);
+            machine.faults.take()
+        };
+        assert_eq!([change(&mut table), change(&mut table)], [None, None]);
+        let block = Arc::make_mut(&mut table.blocks[0]);
+        block[3 * 601] = f32::from_bits(block[3 * 601].to_bits() ^ 1 << 20);
+        let said = change(&mut table).unwrap();
+        assert!(said.contains("rows 512 to 1023 of a table"), "{said}");
+        assert_eq!(change(&mut table), None);
     }
 }

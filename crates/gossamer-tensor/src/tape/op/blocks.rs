@@ -24,9 +24,9 @@ struct Blocks<'a> {
 }
 
 impl<'a> Tape<'a> {
-    /// Sums over entries of the input's rows times their label's blocks, of which the parameter has a
-    /// row for each label: input width · columns of a block. With dropout some places are left out and
-    /// the others grow.
+    /// Sums over entries of the input's rows times their label's blocks, of which the parameter has
+    /// a row for each label: input width · columns of a block. With dropout some places are left
+    /// out and the others grow.
     pub fn sum_blocks(
         &mut self,
         name: &'static str,

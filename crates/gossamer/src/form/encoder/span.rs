@@ -164,7 +164,7 @@ pub fn change(
     };
     let optimiser = Gather { optimiser, gathers: false };
     let step: (&dyn Optimiser, &Step) = (&optimiser, step);
-    rows.apply(state, &machine.workers, step, Touched::All, || (), &of_part);
+    rows.apply(state, machine, step, Touched::All, || (), &of_part);
 }
 
 /// A table's rows, and rows of zeros up to so many.
