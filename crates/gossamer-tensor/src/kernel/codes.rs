@@ -329,6 +329,43 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
+    /// A bit for each float that is positive, eight in a byte, the first one lowest.
+    pub fn sign_bits(values: &[f32], out: &mut [u8]) {
+        let (vectors, rest) = values.as_chunks::<LANES>();
+        let (whole, last) = out.split_at_mut(2 * vectors.len());
+        let bits = |values: &[f32]| {
+            let bit = |(i, x): (usize, &f32)| u32::from(*x > 0.0) << i;
+            values.iter().enumerate().map(bit).fold(0, |word, bit| word | bit)
+        };
+        for (vector, out) in vectors.iter().zip(whole.as_chunks_mut::<2>().0) {
+            *out = (bits(vector) as u16).to_le_bytes();
+        }
+        for (values, out) in rest.chunks(8).zip(last) {
+            *out = bits(values) as u8;
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Sets to zero where the bit of [`sign_bits`] is not set.
+    pub fn keep_where(bits: &[u8], out: &mut [f32]) {
+        let (vectors, rest) = out.as_chunks_mut::<LANES>();
+        let (whole, last) = bits.split_at(2 * vectors.len());
+        for (vector, bits) in vectors.iter_mut().zip(whole.as_chunks::<2>().0) {
+            let word = u32::from(u16::from_le_bytes(*bits));
+            for (i, x) in vector.iter_mut().enumerate() {
+                *x = if (word >> i) & 1 == 1 { *x } else { 0.0 };
+            }
+        }
+        for (out, bits) in rest.chunks_mut(8).zip(last) {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = if (bits >> i) & 1 == 1 { *out } else { 0.0 };
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
     /// Rounds to the nearest bf16.
     pub fn encode_bf16(values: &[f32], out: &mut [u8]) -> bool {
         let mut exponents = 0;

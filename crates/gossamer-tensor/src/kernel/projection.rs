@@ -1,8 +1,11 @@
 //! Random projections of groups, and back: signs, a Hadamard transform, and one of every two
-//! coefficients.
+//! coefficients. The transform mixes eight floats that stand sixteen places apart, so that it is made
+//! of whole vectors.
 //!
 //! A group's seed tells the signs and the choice; of every two seeds that differ in the last bit, one
 //! chooses what the other leaves. So over all seeds twice what was chosen has the group as its mean.
+
+use super::vector::LANES;
 
 /// Floats of a group.
 pub const PROJECTED: usize = 128;
@@ -26,10 +29,10 @@ fn sign(seed: u8, values: &mut [f32; PROJECTED]) {
     }
 }
 
-/// Sums and differences over ever larger distances; orthonormal.
+/// Sums and differences of floats sixteen, thirty-two and sixty-four places apart; orthonormal.
 #[inline(always)]
 fn transform(values: &mut [f32; PROJECTED]) {
-    let mut distance = 1;
+    let mut distance = LANES;
     while distance < PROJECTED {
         for pair in values.chunks_exact_mut(2 * distance) {
             let (first, second) = pair.split_at_mut(distance);
@@ -39,7 +42,7 @@ fn transform(values: &mut [f32; PROJECTED]) {
         }
         distance *= 2;
     }
-    let factor = 1.0 / (PROJECTED as f32).sqrt();
+    let factor = 1.0 / ((PROJECTED / LANES) as f32).sqrt();
     values.iter_mut().for_each(|x| *x *= factor);
 }
 
@@ -67,10 +70,11 @@ for_each_instruction_set! {
     /// As many floats of a group as `out` holds, from its coefficients.
     pub fn unproject(seed: u8, coefficients: &[f32; COEFFICIENTS], out: &mut [f32]) {
         let mut values = [0.0; PROJECTED];
-        for (pair, x) in (0..COEFFICIENTS).zip(coefficients) {
-            let place = if second(seed, pair as u32) { pair + COEFFICIENTS } else { pair };
+        let (first, other) = values.split_at_mut(COEFFICIENTS);
+        for (pair, ((a, b), x)) in (0..).zip(first.iter_mut().zip(other).zip(coefficients)) {
             // Half of the coefficients stand for all.
-            values[place] = 2.0 * x;
+            let x = 2.0 * x;
+            (*a, *b) = if second(seed, pair) { (0.0, x) } else { (x, 0.0) };
         }
         transform(&mut values);
         sign(seed, &mut values);

@@ -132,11 +132,14 @@ impl Store {
     }
 
     /// Keeps which floats are positive.
-    pub fn signs(&mut self, name: &'static str, array: &Array) -> usize {
+    pub fn signs(&mut self, name: &'static str, array: &Array, machine: &Machine) -> usize {
         let mut bits = vec![0; array.values.len().div_ceil(8)];
-        for (bits, values) in bits.iter_mut().zip(array.values.chunks(8)) {
-            *bits = values.iter().rev().fold(0, |bits, x| bits << 1 | u8::from(*x > 0.0));
-        }
+        // A block's floats are whole bytes of bits.
+        let n = (ROWS * array.width).max(8);
+        let tasks = bits.chunks_mut(n / 8).zip(array.values.chunks(n)).collect();
+        machine.workers.each(tasks, |(bits, values): (&mut [u8], &[f32])| {
+            codes::sign_bits(machine.instruction_set, values, bits);
+        });
         self.kept.push(Kept { name, rows: array.rows, width: array.width, how: How::Bits(bits) });
         self.kept.len() - 1
     }
@@ -189,10 +192,7 @@ impl Store {
                 codec.keep_positive(machine.instruction_set, codes, out);
             }
             How::Bits(bits) => {
-                let first = block * ROWS * width;
-                for (at, out) in (first..).zip(out) {
-                    *out = if bits[at / 8] >> (at % 8) & 1 == 1 { *out } else { 0.0 };
-                }
+                codes::keep_where(machine.instruction_set, &bits[block * ROWS * width / 8..], out);
             }
         }
     }

@@ -285,7 +285,7 @@ impl<'a> Tape<'a> {
 
     /// Keeps which floats are positive.
     fn keep_signs(&mut self, name: &'static str, array: &Array) -> usize {
-        if self.keeps { self.store.signs(name, array) } else { 0 }
+        if self.keeps { self.store.signs(name, array, self.machine) } else { 0 }
     }
 
     /// As [`keep_floats`](Self::keep_floats), without loss.
