@@ -27,6 +27,7 @@ pub mod plan;
 pub mod evaluate;
 pub mod train;
 pub mod tune;
+pub mod offer;
 pub mod query;
 pub mod export;
 pub mod classes;

@@ -4,6 +4,7 @@
 //! reference.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap};
 
@@ -15,6 +16,7 @@ gossamer_machine::registry!("command", Command:
     import::Import,
     inspect::Inspect,
     synth::Synth,
+    plan::Plan,
     train::Train,
     resume::Resume,
     tune::Tune,
@@ -97,6 +99,24 @@ pub fn folder(name: &'static str, help: &'static str) -> Arg {
 /// The folder to write.
 pub fn output(help: &'static str) -> Arg {
     Arg::new("output").short('o').long("output").value_name("FOLDER").required(true).help(help)
+}
+
+/// A time such as 90s, 30m or 2h.
+pub fn duration(text: &str) -> Result<Duration, Failure> {
+    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    let factor = match unit {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let number: f64 = text[..text.len() - unit.len()].parse().unwrap_or(f64::NAN);
+    let seconds = number * factor;
+    // A thousand days; also none of what is no number.
+    if !(0.0..=86_400_000.0).contains(&seconds) {
+        return Err(Failure::input(format!("--time {text} is no time"), "write 90s, 30m or 2h"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// The text of an argument.

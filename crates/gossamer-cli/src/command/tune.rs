@@ -1,14 +1,12 @@
 //! `gossamer tune`: search for settings, in the time that is given.
 
-use std::time::Duration;
-
 use clap::{ArgMatches, Command as Clap};
 use gossamer::tune::{EPOCHS, Trial, TuneRequest, front, tune};
 use gossamer::{Error, Snapshot};
 use gossamer_machine::ledger::bytes_in_words;
 use serde_json::{Value, json};
 
-use super::{Command, folder, number, option, output, path, text};
+use super::{Command, duration, folder, number, option, output, path, text};
 use crate::exit::Failure;
 use crate::output::{self, render};
 use crate::report;
@@ -63,24 +61,6 @@ impl Command for Tune {
         }
         Ok(())
     }
-}
-
-/// A time such as 90s, 30m or 2h.
-fn duration(text: &str) -> Result<Duration, Failure> {
-    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
-    let factor = match unit {
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let number: f64 = text[..text.len() - unit.len()].parse().unwrap_or(f64::NAN);
-    let seconds = number * factor;
-    // A thousand days; also none of what is no number.
-    if !(0.0..=86_400_000.0).contains(&seconds) {
-        return Err(Failure::input(format!("--time {text} is no time"), "write 90s, 30m or 2h"));
-    }
-    Ok(Duration::from_secs_f64(seconds))
 }
 
 fn line(trial: &Trial) -> Value {

@@ -66,6 +66,31 @@ fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_revers
 }
 
 #[test]
+fn plan_offers_what_fits_and_its_command_does() {
+    let (_root, folder) = numbers(3000);
+    succeed(&folder, "gossamer import source -o graph");
+    let budget = 24u64 << 20;
+    let line = format!("gossamer plan graph --budget {budget} --json");
+    let out = succeed(&folder, &line);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let offers = value["offers"].as_array().unwrap();
+    assert!((2..14).contains(&offers.len()), "{out}");
+    for offer in offers {
+        let bytes = |key: &str| offer[key].as_u64().unwrap();
+        assert!(bytes("train_bytes") <= budget && bytes("evaluate_bytes") <= budget, "{offer}");
+        assert!(offer["seconds"].as_f64().unwrap() > 0.0, "{offer}");
+    }
+    let command = value["command"].as_str().unwrap();
+    let tail = command.contains("--dim ") && command.ends_with("--budget 25165824 -o run/");
+    assert!(tail, "{command}");
+    let out = succeed(&folder, &format!("{command} --epochs 1 --threads 2 --json"));
+    assert!(number(&out, "/peak_bytes").unwrap() <= budget, "{out}");
+    let said = succeed(&folder, &format!("gossamer plan graph --budget {budget} --time 0.001s"));
+    assert!(said.contains("none of them ends in that time"), "{said}");
+    fail(&folder, "gossamer plan graph --budget 2MiB", 4, &["too small", "entity rows"]);
+}
+
+#[test]
 fn too_small_a_budget_is_refused_with_the_arithmetic_and_what_fits() {
     let (_root, folder) = numbers(300);
     succeed(&folder, "gossamer import source -o graph");

@@ -1,0 +1,134 @@
+//! Offers: settings that fit a graph, a budget and a time, with what they would take.
+//!
+//! Bytes are those of the plans that training and evaluation keep; seconds come from a few steps on
+//! this machine. *Not here:* what settings will be worth: [`tune`](crate::tune) finds out.
+
+use gossamer_graph::Snapshot;
+use gossamer_machine::{Machine, Observer, Progress};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::plan::{GraphShape, evaluate_plan, train_plan};
+use crate::train::pace::{Pace, pace};
+
+/// Sizes of embeddings that are offered.
+const DIMS: [usize; 7] = [25, 50, 100, 200, 400, 800, 1600];
+/// Training forms that are offered: all entities as candidates, or a sample of them, which takes
+/// less time where there are many.
+const FORMS: [&[(&str, &str)]; 2] =
+    [&[], &[("form", "negative-sampling"), ("loss", "softmax-cross-entropy"), ("batch", "1024")]];
+
+/// Settings, and what they would take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The settings that differ from the defaults.
+    pub settings: Vec<(String, String)>,
+    /// All of them.
+    pub config: Config,
+    /// Bytes of training and of evaluation at their peaks.
+    pub bytes: [u64; 2],
+    /// Seconds of an epoch and of a validation.
+    pub pace: Pace,
+}
+
+impl Offer {
+    /// Seconds of a whole run.
+    pub fn seconds(&self) -> f64 {
+        self.pace.whole(&self.config)
+    }
+}
+
+/// The offers that fit the machine's budget, and the place of the one to take: the largest rows
+/// that also fit the time, with all entities as candidates if they can be; without a time, rows no
+/// larger than the default.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`] with the arithmetic of the smallest where none fits; those of the
+/// graph's files.
+pub fn offers(
+    graph: &Snapshot,
+    model: &str,
+    seconds: Option<f64>,
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Result<(Vec<Offer>, Option<usize>), Error> {
+    let shape = GraphShape::of(graph)?;
+    let mut fitting = Vec::new();
+    let mut smallest: Option<Error> = None;
+    for form in FORMS {
+        for dim in DIMS {
+            let own = [("model", model.to_string()), ("dim", dim.to_string())];
+            let form = form.iter().map(|(key, value)| (*key, (*value).to_string()));
+            let settings: Vec<(String, String)> =
+                own.into_iter().chain(form).map(|(key, value)| (key.into(), value)).collect();
+            let sizes = (shape.n_entities, shape.n_triples[0]);
+            let config = Config::from_settings(&settings, Some(sizes))?;
+            let plans = train_plan(&config, &shape, machine)
+                .and_then(|train| Ok([train, evaluate_plan(&config, graph, machine)?]));
+            match plans {
+                Ok(plans) => {
+                    fitting.push((settings, config, plans.map(|plan| plan.ledger.total())))
+                }
+                Err(error @ Error::BudgetTooSmall { .. }) => {
+                    smallest.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if let (true, Some(error)) = (fitting.is_empty(), smallest) {
+        return Err(error);
+    }
+    let mut offers = Vec::new();
+    let total = fitting.len() as u64;
+    for (done, (settings, config, bytes)) in (0..).zip(fitting) {
+        let (stage, unit, detail) = ("timing", "settings", "");
+        observer.progress(&Progress { stage, done, total, unit, detail });
+        let pace = pace(graph, &config, machine, observer)?;
+        offers.push(Offer { settings, config, bytes, pace });
+    }
+    let chosen = choose(&offers, seconds, Config::default().dim);
+    Ok((offers, chosen))
+}
+
+/// The offer to take.
+fn choose(offers: &[Offer], seconds: Option<f64>, usual: usize) -> Option<usize> {
+    let fits = |offer: &Offer| match seconds {
+        Some(seconds) => offer.seconds() <= seconds,
+        None => offer.config.dim <= usual,
+    };
+    let size = |place: &usize| offers[*place].config.dim;
+    let exact = Config::default().form;
+    let among = |exactly: bool| {
+        let places = (0..offers.len()).filter(|place| fits(&offers[*place]));
+        places.filter(|place| (offers[*place].config.form == exact) == exactly).max_by_key(size)
+    };
+    among(true).or_else(|| among(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(dim: usize, form: &str, epoch: f64) -> Offer {
+        let config = Config { dim, form: form.into(), epochs: 10, ..Config::default() };
+        let pace = Pace { epoch, validation: 0.0 };
+        Offer { settings: Vec::new(), config, bytes: [0; 2], pace }
+    }
+
+    #[test]
+    fn the_largest_that_fits_the_time_is_taken_and_a_sample_where_nothing_else_does() {
+        let exact = Config::default().form;
+        let offers = [
+            offer(25, &exact, 2.0),
+            offer(100, &exact, 5.0),
+            offer(800, &exact, 30.0),
+            offer(100, "negative-sampling", 1.0),
+        ];
+        assert_eq!(choose(&offers, Some(60.0), 200), Some(1));
+        assert_eq!(choose(&offers, Some(1000.0), 200), Some(2));
+        assert_eq!(choose(&offers, Some(10.0), 200), Some(3));
+        assert_eq!(choose(&offers, Some(1.0), 200), None);
+        assert_eq!(choose(&offers, None, 200), Some(1));
+    }
+}
