@@ -9,13 +9,12 @@ use clap::ArgMatches;
 use gossamer::layer;
 use gossamer::layer::around::Around;
 use gossamer::network::activations::Activations;
-use gossamer::network::{Design, Network};
+use gossamer::network::{Design, Network, Passed};
 use gossamer::optim::{self, Step};
 use gossamer::{Error, Snapshot, Split};
 use gossamer_machine::ledger::bytes_in_words;
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::tape::Tape;
 use serde_json::json;
 
 use super::{number, path, text};
@@ -84,21 +83,14 @@ fn step(
     number: u64,
     machine: &Machine,
 ) -> Result<Ledger, Failure> {
-    let now = activations.clone();
-    let codecs = |place: usize| now.codec(place);
-    let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Layer, number));
-    if activations.is_due(number) {
-        tape.weigh();
-    }
-    let (made, parameters) = network.forward(&mut tape, around, None, true);
-    let kept = tape.kept();
-    let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
-    let (rows, width) = (made.rows.value().rows, made.rows.value().width);
-    let mut ones = Array::room(&machine.buffers, rows, width);
-    ones.values.fill(1.0 / rows as f32);
-    let found = tape.backward([(made.rows, ones)]);
+    let at = (Address::new(0, Purpose::Layer, number), number);
+    let found = network.pass((around, None), activations, at, machine, |rows, _| {
+        let mut ones = Array::room(&machine.buffers, rows.rows, rows.width);
+        ones.values.fill(1.0 / rows.rows as f32);
+        [ones, Array::default()]
+    });
     let diverged = || Error::Diverged { loss: f64::NAN, epoch: number };
-    let mut gradients = found.ok_or_else(diverged)?;
+    let Passed { ids, mut gradients, kept } = found.ok_or_else(diverged)?;
     activations.choose(&gradients.needs);
     let instruction_set = machine.instruction_set;
     let step = Step { learning_rate: 1e-4, number: number + 1, instruction_set };

@@ -2,10 +2,8 @@
 
 use gossamer_machine::random::Permutation;
 use gossamer_machine::{Address, Ledger, Machine, Observer, Progress, Purpose};
-use gossamer_tensor::codec::Codec;
-use gossamer_tensor::codec::float32::Float32;
+use gossamer_tensor::array::Array;
 use gossamer_tensor::optim::{self, Step};
-use gossamer_tensor::tape::Tape;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 
 use super::judge::cross_entropy;
@@ -14,8 +12,8 @@ use super::problem::Problem;
 use super::{Settings, design, likeliest};
 use crate::error::Error;
 use crate::layer::around::Around;
-use crate::network::Network;
 use crate::network::activations::Activations;
+use crate::network::{Network, Passed};
 
 /// A network, and what it learns from.
 pub struct Learner {
@@ -132,21 +130,19 @@ impl Learner {
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<f64, Error> {
-        let codecs = |place: usize| self.activations.codec(place);
         let address = Address::new(settings.seed, Purpose::Dropout, self.steps);
-        let mut tape = Tape::new(machine, &codecs, address);
-        if self.activations.is_due(self.steps) {
-            tape.weigh();
-        }
-        let (made, parameters) =
-            self.network.forward(&mut tape, seen.around, Some(seen.features), true);
-        let (loss, gradient) = cross_entropy(machine, made.rows.value(), seen.learned);
-        self.kept = tape.kept();
-        let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
-        let found = tape.backward([(made.rows, gradient)]);
-        let Some(mut gradients) = found.filter(|_| loss.is_finite()) else {
+        let mut loss = f64::NAN;
+        let sees = (seen.around, Some(seen.features));
+        let at = (address, self.steps);
+        let found = self.network.pass(sees, &self.activations, at, machine, |rows, _| {
+            let (mean, gradient) = cross_entropy(machine, rows, seen.learned);
+            loss = mean;
+            [gradient, Array::default()]
+        });
+        let Some(Passed { ids, mut gradients, kept }) = found.filter(|_| loss.is_finite()) else {
             return Err(Error::Diverged { loss, epoch: epoch + 1 });
         };
+        self.kept = kept;
         if let Some(said) = self.activations.choose(&gradients.needs) {
             observer.log(&said);
         }
@@ -164,11 +160,8 @@ impl Learner {
 
     /// The likeliest class of every entity, and its probability: all neighbours are seen.
     pub fn classes(&self, problem: &Problem, machine: &Machine) -> Vec<(u32, f32)> {
-        let codecs = |_: usize| -> &'static dyn Codec { &Float32 };
-        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Dropout, 0));
-        tape.forget();
         let features = Some(problem.features());
-        let (made, _) = self.network.forward(&mut tape, &self.around, features, false);
+        let made = self.network.rows((&self.around, features), None, machine);
         let scores = made.rows.value();
         (0..scores.rows).map(|row| likeliest(scores.row(row))).collect()
     }

@@ -10,8 +10,10 @@
 
 use std::ops::Range;
 
-use gossamer_machine::{Address, Machine, Purpose};
+use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::codec::Codec;
+use gossamer_tensor::codec::float32::Float32;
 use gossamer_tensor::kernel::verify::bit_sum;
 use gossamer_tensor::optim::{Optimiser, Step};
 use gossamer_tensor::tape::op::neighbours::BothWays;
@@ -24,6 +26,7 @@ pub mod rehearsal;
 use crate::error::Error;
 use crate::layer::around::Around;
 use crate::layer::{Layer, Made, Shape};
+use activations::Activations;
 use pass::Pass;
 
 /// Residual branches begin this small, so that a network begins as what it is given.
@@ -137,8 +140,15 @@ pub struct Network {
     sums: Vec<Option<u64>>,
 }
 
-/// What a forward pass makes: rows, and where parameters stand among gradients.
-pub type Passed<'a> = (Made<'a>, Vec<Parameter<'a>>);
+/// What a pass forward and back leaves.
+pub struct Passed {
+    /// Where each parameter stands among the gradients.
+    pub ids: Vec<usize>,
+    /// Gradients of parameters, and what kept things need.
+    pub gradients: Gradients,
+    /// What was kept between the ways.
+    pub kept: Ledger,
+}
 
 impl Network {
     /// First values; an optimiser's state is made by [`with_states`](Self::with_states).
@@ -163,15 +173,16 @@ impl Network {
         self
     }
 
-    /// The rows of every entity, and of relations where the network has them. Where it has no table
-    /// the first layer is given features; where it has one, features are products with it.
+    /// The rows of every entity, and of relations where the network has them, and all parameters.
+    /// Where it has no table the first layer is given features; where it has one, features are
+    /// products with it.
     pub fn forward<'a>(
         &'a self,
         tape: &mut Tape<'a>,
         around: &'a Around,
         features: Option<BothWays<'a>>,
         training: bool,
-    ) -> Passed<'a> {
+    ) -> (Made<'a>, Vec<Parameter<'a>>) {
         let part = |dropout: f32| if training { dropout } else { 0.0 };
         let Design { layer, n_layers, residual, dropout, edge_dropout, .. } = self.design;
         let (dropout, edge_dropout) = (part(dropout), part(edge_dropout));
@@ -214,6 +225,49 @@ impl Network {
         }
         let rows = rows.unwrap_or_else(|| parameters[0].var());
         (Made { rows, relations }, parameters)
+    }
+
+    /// Forward, the gradients that `ends` finds of the rows of entities and of relations, and back;
+    /// none if something was no finite number. Random numbers are those of the step's address.
+    pub fn pass(
+        &self,
+        (around, features): (&Around, Option<BothWays<'_>>),
+        activations: &Activations,
+        (address, number): (Address, u64),
+        machine: &Machine,
+        ends: impl FnOnce(&Array, Option<&Array>) -> [Array; 2],
+    ) -> Option<Passed> {
+        let codecs = |place: usize| activations.codec(place);
+        let mut tape = Tape::new(machine, &codecs, address);
+        if activations.is_due(number) {
+            tape.weigh();
+        }
+        let (Made { rows, relations }, parameters) =
+            self.forward(&mut tape, around, features, true);
+        let kept = tape.kept();
+        let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
+        let [of_rows, of_relations] = ends(rows.value(), relations.as_ref().map(Var::value));
+        let gradients = match relations {
+            Some(relations) if of_relations.rows > 0 => {
+                tape.backward([(rows, of_rows), (relations, of_relations)])
+            }
+            _ => tape.backward([(rows, of_rows)]),
+        };
+        Some(Passed { ids, gradients: gradients?, kept })
+    }
+
+    /// Rows from which nothing goes back; with the dropout of a step's address, or without.
+    pub fn rows<'a>(
+        &'a self,
+        (around, features): (&'a Around, Option<BothWays<'a>>),
+        address: Option<Address>,
+        machine: &'a Machine,
+    ) -> Made<'a> {
+        const EXACT: &dyn Fn(usize) -> &'static dyn Codec = &|_| &Float32;
+        let of = address.unwrap_or(Address::new(0, Purpose::Layer, 0));
+        let mut tape = Tape::new(machine, EXACT, of);
+        tape.forget();
+        self.forward(&mut tape, around, features, address.is_some()).0
     }
 
     /// What a layer's rows are multiplied by before they are added to others.

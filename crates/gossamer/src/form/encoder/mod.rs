@@ -13,7 +13,7 @@ use gossamer_machine::{Address, Machine, Purpose};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::optim::{Optimiser, Step};
-use gossamer_tensor::tape::{Gradients, Tape, Var};
+use gossamer_tensor::tape::{Gradients, Var};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -22,8 +22,8 @@ use crate::form::batch::Examples;
 use crate::form::step::{Learner, Method, StepLoss};
 use crate::layer::around::Around;
 use crate::model::Model;
-use crate::network::Network;
 use crate::network::activations::Activations;
+use crate::network::{Network, Passed};
 use crate::table::Table;
 
 pub mod design;
@@ -83,10 +83,7 @@ impl Encoder {
     /// Makes a model's rows, without dropout.
     pub fn settle(&mut self, learner: &mut Learner, machine: &Machine) {
         self.span.follow(learner, &mut self.network);
-        let codecs = |place: usize| self.activations.codec(place);
-        let mut tape = Tape::new(machine, &codecs, Address::new(0, Purpose::Layer, 0));
-        tape.forget();
-        let (made, _) = self.network.forward(&mut tape, &self.around, None, false);
+        let made = self.network.rows((&self.around, None), None, machine);
         put(&mut learner.model, made.rows.value(), made.relations.as_ref().map(Var::value));
         if self.span.is_open() {
             self.span.cut(learner, machine);
@@ -106,7 +103,7 @@ impl Encoder {
         }
         let number = learner.steps;
         let mut loss = StepLoss::default();
-        let found = self.pass(learner, (method.seed, number), machine, |learner, rows, more| {
+        let found = self.pass((method.seed, number), machine, |rows, more| {
             put(&mut learner.model, rows, more);
             let state = |table: &Table| Table::zeroed(table.n_rows(), table.width());
             learner.entity_state = state(&learner.model.entities);
@@ -119,7 +116,8 @@ impl Encoder {
             let more = more.map_or(0, |more| more.rows);
             [array(&of_rows, rows.rows, machine), array(&of_relations, more, machine)]
         });
-        let Some((ids, mut gradients)) = found.filter(|_| loss.sum.is_finite()) else {
+        let finite = |_: &Passed| loss.sum.is_finite();
+        let Some(Passed { ids, mut gradients, .. }) = found.filter(finite) else {
             return StepLoss { sum: f64::NAN, ..loss };
         };
         self.said = self.activations.choose(&gradients.needs);
@@ -127,30 +125,16 @@ impl Encoder {
         loss
     }
 
-    /// Passes through the network and back again, with the random numbers of a step; `learn` finds
+    /// Passes through the network and back again, with the random numbers of a step; `ends` finds
     /// the gradients of the rows of entities and relations.
     fn pass(
         &self,
-        learner: &mut Learner,
         (seed, number): (u64, u64),
         machine: &Machine,
-        learn: impl FnOnce(&mut Learner, &Array, Option<&Array>) -> [Array; 2],
-    ) -> Option<(Vec<usize>, Gradients)> {
-        let codecs = |place: usize| self.activations.codec(place);
-        let mut tape = Tape::new(machine, &codecs, Address::new(seed, Purpose::Layer, number));
-        if self.activations.is_due(number) {
-            tape.weigh();
-        }
-        let (made, parameters) = self.network.forward(&mut tape, &self.around, None, true);
-        let ids: Vec<usize> = parameters.iter().map(|parameter| parameter.id()).collect();
-        let (rows, relations) = (made.rows, made.relations);
-        let [of_rows, of_relations] =
-            learn(learner, rows.value(), relations.as_ref().map(Var::value));
-        let found = match relations {
-            Some(relations) => tape.backward([(rows, of_rows), (relations, of_relations)]),
-            None => tape.backward([(rows, of_rows)]),
-        };
-        found.map(|gradients| (ids, gradients))
+        ends: impl FnOnce(&Array, Option<&Array>) -> [Array; 2],
+    ) -> Option<Passed> {
+        let at = (Address::new(seed, Purpose::Layer, number), number);
+        self.network.pass((&self.around, None), &self.activations, at, machine, ends)
     }
 
     /// Learns from a batch within a span.
@@ -179,11 +163,8 @@ impl Encoder {
 
     /// Makes the rows that a span begins with.
     fn open(&mut self, learner: &mut Learner, seed: u64, machine: &Machine) {
-        let codecs = |place: usize| self.activations.codec(place);
         let address = Address::new(seed, Purpose::Layer, learner.steps);
-        let mut tape = Tape::new(machine, &codecs, address);
-        tape.forget();
-        let (made, _) = self.network.forward(&mut tape, &self.around, None, true);
+        let made = self.network.rows((&self.around, None), Some(address), machine);
         put(&mut learner.model, made.rows.value(), made.relations.as_ref().map(Var::value));
         self.span.begin(learner, machine);
     }
@@ -191,14 +172,14 @@ impl Encoder {
     /// Leads a span's gradients back through the network; false if something is no finite number.
     fn close(&mut self, learner: &mut Learner, method: &Method<'_>, machine: &Machine) -> bool {
         let number = self.span.began;
-        let found = self.pass(learner, (method.seed, number), machine, |learner, rows, more| {
+        let found = self.pass((method.seed, number), machine, |rows, more| {
             let more = more.map_or([0, 0], |more| [more.rows, more.width]);
             [
                 gathered(&learner.entity_state, [rows.rows, rows.width], machine),
                 gathered(&learner.relation_state, more, machine),
             ]
         });
-        let Some((ids, mut gradients)) = found else { return false };
+        let Some(Passed { ids, mut gradients, .. }) = found else { return false };
         self.said = self.activations.choose(&gradients.needs);
         let step = Step {
             learning_rate: method.learning_rate,
