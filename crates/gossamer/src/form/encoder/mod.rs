@@ -3,11 +3,11 @@
 //! A step makes the rows of all entities and relations, lets the training form learn on them as if
 //! they were tables, collects the gradients that the tables would have got, and leads these back
 //! through the network. So every form, loss and score function works with every layer, and what a run
-//! leaves are tables like any other's. Several steps may share one pass ([`span`]).
+//! leaves are tables like any other's. Several steps may share one pass (`span`).
 //!
 //! *Invariant:* the form sees rows of this step; validation and the finished run see rows without
 //! dropout.
-//! *Not here:* layers ([`layer`]), how they follow each other ([`network`](crate::network)).
+//! *Not here:* layers ([`layer`](crate::layer)), how they follow each other ([`network`](crate::network)).
 
 use gossamer_machine::{Address, Machine, Purpose};
 use gossamer_tensor::array::Array;
@@ -54,7 +54,7 @@ impl Encoder {
     /// That of a configuration; none where rows are their own. Tables begin as the model's.
     ///
     /// # Errors
-    /// Those of [`design`].
+    /// Those of [`design()`].
     pub fn new(
         config: &Config,
         model: &Model,
