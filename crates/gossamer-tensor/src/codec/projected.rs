@@ -18,7 +18,7 @@ impl Codec for Projected {
         "rp1"
     }
     fn summary(&self) -> &'static str {
-        "1 bit: half of the coefficients of a random projection at two bits, unbiased, a third of int1's noise"
+        "1 bit and a third: half of the coefficients of a random projection at two bits, unbiased, less noise than int1"
     }
     fn formula(&self) -> &'static str {
         "2·D·Hᵀ·P·q(P·H·D·x): random signs D, Hadamard's H, P one of every two, q as int2's"

@@ -195,8 +195,9 @@ fn plan_steps(
         Incidence::bytes_for(n as u64, n_triples),
     );
     let words = format!("of {} entities", count_in_words(drawn as u64));
-    let around =
-        Around::bytes_for(design.layer.view(), drawn as u64, (drawn as u64).min(n_triples));
+    // Each draw is a triple, though entities are met again and again.
+    let draws = Neighbourhood::most_entities(settings.batch, size, usize::MAX) as u64;
+    let around = Around::bytes_for(design.layer.view(), drawn as u64, draws.min(n_triples));
     ledger.add("drawn", words, "f32", around);
     // A step's, or those of all entities when classes are said: the larger.
     ledger.add("rows of layers", "and their gradients".into(), "f32", rows.max(all));

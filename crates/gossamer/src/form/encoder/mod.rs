@@ -308,6 +308,7 @@ mod tests {
         let machine = Machine::new(1, None);
         let mut config = Config::for_model("distmult").unwrap();
         (config.dim, config.layer, config.layers) = (6, layer.into(), 2);
+        config.layer_every = 7;
         (config.optimiser, config.learning_rate, config.edge_dropout) = ("sgd".into(), 0.5, 0.3);
         let triples = Triples::from_rows(TRIPLES.to_vec());
         let adjacency = Adjacency::build(5, &[&triples]);
@@ -318,6 +319,7 @@ mod tests {
         let model = Model::initial(&config, 5, 2).unwrap();
         let sgd = optim::find("sgd").unwrap();
         let mut encoder = Encoder::new(&config, &model, &TRIPLES, sgd, &machine).unwrap().unwrap();
+        assert_eq!(encoder.span.n_steps, 7);
         encoder.span = Span::new(1);
         let mut learner = Learner::new(model, sgd);
         let method = Method::new(&config, 1 << 20, machine.instruction_set).unwrap();
