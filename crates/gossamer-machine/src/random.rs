@@ -30,6 +30,8 @@ pub enum Purpose {
     Layer = 11,
     /// What stands in the place of something else.
     Alternative = 10,
+    /// How rows are rounded when they are encoded.
+    Rounding = 12,
 }
 
 /// Where random numbers are used.

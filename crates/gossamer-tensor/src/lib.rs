@@ -6,6 +6,7 @@
 
 pub mod kernel;
 pub mod codec;
+pub mod row_code;
 pub mod dropout;
 pub mod array;
 pub mod sparse;

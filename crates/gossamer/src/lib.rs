@@ -36,5 +36,5 @@ pub use config::Config;
 pub use error::{Category, Error};
 pub use gossamer_graph::{ImportReport, ImportRequest, Side, Snapshot, Split, import};
 pub use gossamer_machine::{Machine, Observer, Progress, Silent};
-pub use gossamer_tensor::{codec, optim, schedule};
+pub use gossamer_tensor::{codec, optim, row_code, schedule};
 pub use model::{Model, Run};

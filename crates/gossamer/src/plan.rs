@@ -20,7 +20,7 @@ use crate::model::conditions;
 use crate::sample;
 use crate::sample::Source;
 use crate::score::Widths;
-use crate::table::{PANEL_ROWS, Table};
+use crate::table::{self, PANEL_ROWS, Table};
 
 /// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
 /// and of the allocator's arenas; measured on Linux, rounded up.
@@ -96,8 +96,8 @@ fn common(
     let widths = config.score_function()?.widths(config.dim);
     let (rows, relations) = (shape.n_entities, relation_rows(config, shape));
     let words = |rows: u64, width: usize| format!("{} × {width}", count_in_words(rows));
-    let bytes = Table::bytes_for(rows, widths.entity as u64);
-    ledger.add("entity rows", words(rows, widths.entity), "f32", bytes);
+    let bytes = table::bytes_for(config.row_code()?, rows, widths.entity as u64);
+    ledger.add("entity rows", words(rows, widths.entity), config.rows.clone(), bytes);
     let bytes = Table::bytes_for(relations, widths.relation as u64);
     ledger.add("relation rows", words(relations, widths.relation), "f32", bytes);
     if let Some([rows, width]) = core(config)? {

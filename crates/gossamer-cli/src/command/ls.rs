@@ -142,6 +142,7 @@ pub fn entries() -> Vec<Entry> {
     }));
     all.extend(entries!("layer", gossamer::layer::ALL, layer));
     all.extend(entries!("codec", gossamer::codec::ALL, codec));
+    all.extend(entries!("row code", gossamer::row_code::ALL, setting("rows")));
     all.extend(entries!("calibration", evaluate::calibration::ALL, classified));
     all.extend(entries!("metric", evaluate::metric::ALL, judged));
     all

@@ -93,7 +93,7 @@ fn step(
     let Passed { ids, mut gradients, kept } = found.ok_or_else(diverged)?;
     activations.choose(&gradients.needs);
     let instruction_set = machine.instruction_set;
-    let step = Step { learning_rate: 1e-4, number: number + 1, instruction_set };
+    let step = Step { learning_rate: 1e-4, number: number + 1, seed: 0, instruction_set };
     let adam = optim::find("adam").map_err(Error::from)?;
     network.change(&ids, &mut gradients, adam, (&step, &step), machine);
     Ok(kept)

@@ -16,7 +16,7 @@ const HEAD_BYTES: usize = 4;
 /// Makes 32 bits of a place that look random, for two floats: two rounds of multiplying and
 /// shifting.
 #[inline(always)]
-fn mixed(key: u32, place: u32) -> u32 {
+pub(super) fn mixed(key: u32, place: u32) -> u32 {
     let mut x = place.wrapping_mul(0x9E37_79B9) ^ key;
     x = (x ^ (x >> 16)).wrapping_mul(0x7FEB_352D);
     x = (x ^ (x >> 15)).wrapping_mul(0x846C_A68B);
@@ -35,7 +35,7 @@ fn bf16_below(x: f32) -> u16 {
 
 /// The least bf16 that is at least `x` ≥ 0.
 #[inline(always)]
-fn bf16_above(x: f32) -> u16 {
+pub(super) fn bf16_above(x: f32) -> u16 {
     (x.to_bits().wrapping_add(0xFFFF) >> 16) as u16
 }
 

@@ -84,6 +84,7 @@ pub mod blocks;
 pub mod cubes;
 pub mod counting;
 pub mod codes;
+pub mod coded;
 pub mod projection;
 pub mod largest;
 pub mod similarity;

@@ -23,6 +23,11 @@ pub fn bit_sum(values: &[f32]) -> u64 {
     values.iter().fold(0, |sum: u64, x| sum.wrapping_add(u64::from(x.to_bits())))
 }
 
+/// The sum of some bytes: another if one of them is another.
+pub fn byte_sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_add(u64::from(*byte)))
+}
+
 /// Looks at `found`, the product (n × m) of `left` (n × k) and `right` (k × m).
 pub fn verify(
     [n, k, m]: [usize; 3],

@@ -20,6 +20,8 @@ pub struct Step {
     pub learning_rate: f32,
     /// Number of this step, from 1.
     pub number: u64,
+    /// Seed of the run.
+    pub seed: u64,
     /// The kernels' instruction set.
     pub instruction_set: InstructionSet,
 }
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
 
     fn step(number: u64) -> Step {
-        Step { learning_rate: 0.1, number, instruction_set: InstructionSet::detect() }
+        Step { learning_rate: 0.1, number, seed: 0, instruction_set: InstructionSet::detect() }
     }
 
     #[test]

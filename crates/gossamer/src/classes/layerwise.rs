@@ -204,7 +204,8 @@ impl Stage {
             sum += loss * batch.len() as f64 / learned.len() as f64;
             let (learning_rate, instruction_set) =
                 (settings.learning_rate, machine.instruction_set);
-            let step = Step { learning_rate, number: self.steps, instruction_set };
+            let (number, seed) = (self.steps, settings.seed);
+            let step = Step { learning_rate, number, seed, instruction_set };
             gradients.decay(ids[0], settings.decay, &self.parameters[0]);
             let adam = optim::find("adam")?;
             let own = self.parameters.iter_mut().zip(&mut self.states);

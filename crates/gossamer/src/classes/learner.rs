@@ -152,7 +152,8 @@ impl Learner {
         self.steps += 1;
         let adam = optim::find("adam")?;
         let (learning_rate, instruction_set) = (settings.learning_rate, machine.instruction_set);
-        let step = Step { learning_rate, number: self.steps, instruction_set };
+        let (number, seed) = (self.steps, settings.seed);
+        let step = Step { learning_rate, number, seed, instruction_set };
         gradients.decay(ids[0], settings.decay, &self.network.parameters[0]);
         self.network.change(&ids, &mut gradients, adam, (&step, &step), machine);
         Ok(loss)

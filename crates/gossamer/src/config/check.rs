@@ -86,8 +86,14 @@ impl Config {
         sample::find(&self.negative_sampler)?;
         loss::find(&self.loss)?;
         Activations::parse(&self.activations)?;
+        let coded = self.row_code()?.is_some();
         if self.layer != NO_LAYER {
             layer::find(&self.layer)?;
+            if coded {
+                let what = "the rows a network makes are f32".into();
+                let hint = "take the network or the rows away".into();
+                return Err(Error::Setting { key: "rows".into(), what, hint });
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! *Not here:* parsing of flags; a face makes a flag of each entry of [`SETTINGS`].
 
 use gossamer_machine::registry::nearest;
+use gossamer_tensor::row_code::{self, RowCode};
 
 use crate::error::Error;
 use crate::score;
@@ -72,6 +73,7 @@ macro_rules! settings {
 settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
+    rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: int8 and int4 take a quarter and an eighth";
     blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
     layer: String, "name", "layer of the network that makes the rows; none: rows are their own";
     layers: usize, "layers", "how many layers a network has";
@@ -109,6 +111,9 @@ settings! {
     validation_limit: usize, "triples", "triples of the validation split that are judged, at most";
     seed: u64, "number", "seed of every random choice";
 }
+
+/// The name of rows that stand in no code.
+pub const ROWS: &str = "f32";
 
 /// The name of no layer.
 pub const NO_LAYER: &str = "none";
@@ -164,6 +169,7 @@ impl Config {
         Self {
             model: function.name().to_string(),
             dim,
+            rows: ROWS.into(),
             blocks: score::autosf::DEFAULT.into(),
             layer: NO_LAYER.into(),
             layers: 1,
@@ -247,6 +253,17 @@ impl Config {
             what,
             hint: format!("write terms such as {}", score::autosf::DEFAULT),
         })
+    }
+
+    /// What entity rows are encoded in; none where they are floats.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn row_code(&self) -> Result<Option<&'static dyn RowCode>, Error> {
+        if self.rows == ROWS {
+            return Ok(None);
+        }
+        Ok(Some(row_code::find(&self.rows)?))
     }
 
     /// First values of entity rows and relation rows.

@@ -65,8 +65,7 @@ pub fn stored(run: &Run, machine: &Machine, observer: &dyn Observer) -> Result<S
     });
     let entropy = blocks.into_iter().sum::<Option<f64>>().ok_or(Error::Stopped)?;
     let bits = train.len() as f64 * (n_entities as f64).log2() - entropy / 2.0;
-    let floats = [&model.entities, &model.relations].map(|table| table.n_rows() * table.width());
-    let table_bytes = 4 * floats.iter().sum::<usize>() as u64;
+    let table_bytes = model.entities.bytes() + model.relations.bytes();
     Ok(Stored { bits, n_triples: train.len() as u64, table_bytes })
 }
 
@@ -91,8 +90,9 @@ fn cross_entropy(
     let packed = similarity.pack(&folded, columns);
     let (mut sums, mut scores) = (vec![LogSumExp::EMPTY; m], vec![0.0; m * PANEL_ROWS]);
     let mut of_answers = 0.0;
+    let mut room = Vec::new();
     for index in 0..model.entities.n_panels() {
-        let panel = model.entities.panel(index);
+        let panel = model.entities.panel(index, &mut room);
         let n = panel.rows.len() / columns.rows.width;
         let scores = &mut scores[..m * n];
         similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
@@ -133,7 +133,8 @@ mod tests {
             let mut folded = vec![0.0; 3];
             model.fold(&Machine::new(1, None), &[asked], &mut folded);
             let score = |id: u32| -> f64 {
-                let row = model.entities.row(id).iter();
+                let mut room = Vec::new();
+                let row = model.entities.row(id, &mut room).iter();
                 row.zip(&folded).map(|(e, q)| f64::from(*e) * f64::from(*q)).sum()
             };
             let all = (0..700).map(|id| score(id).exp()).sum::<f64>().ln();

@@ -120,10 +120,10 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
     let (similarity, columns) = (model.function.similarity(), model.columns());
     let parts: Vec<&Labelled> = triples.chunks(TRIPLES).collect();
     let scores = machine.workers.map(parts.len(), |part| {
-        let mut query = vec![0.0; model.query_width()];
+        let (mut query, mut room) = (vec![0.0; model.query_width()], Vec::new());
         let mut score = |asked: Asked, answer: u32| {
             model.fold(machine, &[asked], &mut query);
-            let row = model.entities.row(answer);
+            let row = model.entities.row(answer, &mut room);
             let (packed, mut out) = (similarity.pack(&query, columns), [0.0]);
             let isa = machine.instruction_set;
             similarity.scores_by_row(isa, &packed, row, columns, &mut out);

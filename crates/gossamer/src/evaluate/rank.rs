@@ -186,11 +186,12 @@ impl Judge<'_> {
         let mut queries = vec![0.0; questions.len() * width];
         self.model.fold(self.machine, &asked, &mut queries);
         let (m, packed) = (questions.len(), similarity.pack(&queries, columns));
+        let mut room = Vec::new();
         let thresholds: Vec<f32> = questions
             .iter()
             .zip(queries.chunks_exact(width))
             .map(|(question, query)| {
-                let row = self.model.entities.row(question.answer);
+                let row = self.model.entities.row(question.answer, &mut room);
                 let (mut score, alone) = ([0.0], similarity.pack(query, columns));
                 similarity.scores_by_row(isa, &alone, row, columns, &mut score);
                 score[0]
@@ -200,7 +201,7 @@ impl Judge<'_> {
         let (mut above, mut equal) = (vec![0; m], vec![0; m]);
         let mut scores = vec![0.0; m * PANEL_ROWS];
         for index in 0..self.model.entities.n_panels() {
-            let panel = self.model.entities.panel(index);
+            let panel = self.model.entities.panel(index, &mut room);
             let scores = &mut scores[..m * (panel.rows.len() / row_width)];
             similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
             if *self.candidates == Candidates::All {
@@ -314,7 +315,8 @@ mod tests {
                 &[Asked { side, known: given, relation }],
                 &mut query,
             );
-            let row = model.entities.row(asked_for);
+            let mut room = Vec::new();
+            let row = model.entities.row(asked_for, &mut room);
             let mut out = [0.0];
             let isa = gossamer_machine::InstructionSet::detect();
             let (similarity, columns) = (model.function.similarity(), model.columns());

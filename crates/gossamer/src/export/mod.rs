@@ -61,12 +61,13 @@ impl Vectors<'_> {
         &self,
         mut visit: impl FnMut(&str, &str, &[f32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let n_names = self.names.len();
+        let (n_names, mut room) = (self.names.len(), Vec::new());
         for id in 0..self.table.n_rows() {
             let owner = (id % n_names.max(1)) as u32;
             let again = if id < n_names { "" } else { " (reciprocal)" };
             let label = self.names.label(owner)?.unwrap_or_default();
-            visit(&(self.names.name(owner)? + again), &label, self.table.row(id as u32))?;
+            let row = self.table.row(id as u32, &mut room);
+            visit(&(self.names.name(owner)? + again), &label, row)?;
         }
         Ok(())
     }

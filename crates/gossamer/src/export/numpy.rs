@@ -38,9 +38,9 @@ impl Export for Numpy {
             bytes.extend_from_slice(&(length as u16).to_le_bytes());
             bytes.extend_from_slice(header.as_bytes());
             let mut result = out.write_all(&bytes);
-            vectors.table.for_each_block(|block| {
+            vectors.table.for_each_panel(|panel| {
                 if result.is_ok() {
-                    result = out.write_all(bytemuck::cast_slice(block.rows));
+                    result = out.write_all(bytemuck::cast_slice(panel.rows));
                 }
             });
             result.map_err(unwritable(&path))

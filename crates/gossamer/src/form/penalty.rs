@@ -38,9 +38,9 @@ impl<'a> Penalty<'a> {
         const ROWS: usize = 256;
         let parts: Vec<&[(u32, f32)]> = self.uses.chunks(ROWS).collect();
         let sums = workers.map(parts.len(), |part| {
-            let mut sum = 0.0;
+            let (mut sum, mut room) = (0.0, Vec::new());
             for (id, mass) in parts[part] {
-                let row = table.row(*id);
+                let row = table.row(*id, &mut room);
                 let penalty = self.regulariser.penalty(self.isa, self.coordinates, row);
                 sum += f64::from(self.factor * mass * penalty);
             }

@@ -156,13 +156,20 @@ impl Work<'_> {
         let (model, width) = (self.model, self.model.relations.width());
         let mut queries = self.machine.buffers.zeroed(pairs.len() * width);
         let (mut unused, condition) = (vec![0.0; model.entities.width()], vec![0.0; width]);
+        let mut rooms = [Vec::new(), Vec::new()];
         for (pair, query) in pairs.iter().zip(queries.chunks_exact_mut(width)) {
-            let [known, answer] = [pair.asked.known, pair.answer].map(|id| model.entities.row(id));
+            let [known, answer] = self.both(pair, &mut rooms);
             let folded = Folded { known, condition: &condition, gradient: answer };
             let side = model.condition(pair.asked).0;
             model.function.fold_backward(side, folded, &mut unused, query);
         }
         queries
+    }
+
+    /// The rows of a pair's entities.
+    fn both<'b>(&'b self, pair: &Pair, [one, other]: &'b mut [Vec<f32>; 2]) -> [&'b [f32]; 2] {
+        let entities = &self.model.entities;
+        [entities.row(pair.asked.known, one), entities.row(pair.answer, other)]
     }
 
     /// The gradients of known rows, then those of the answers' rows.
@@ -171,12 +178,12 @@ impl Work<'_> {
         let entity = model.entities.width();
         let mut out = self.machine.buffers.zeroed(2 * pairs.len() * entity);
         let (of_known, of_answers) = out.split_at_mut(pairs.len() * entity);
-        let mut unused = vec![0.0; width];
+        let (mut unused, mut rooms) = (vec![0.0; width], [Vec::new(), Vec::new()]);
         let both = of_known.chunks_exact_mut(entity).zip(of_answers.chunks_exact_mut(entity));
         for ((pair, gradient), (of_known, of_answer)) in
             pairs.iter().zip(gradient.chunks_exact(width)).zip(both)
         {
-            let [known, answer] = [pair.asked.known, pair.answer].map(|id| model.entities.row(id));
+            let [known, answer] = self.both(pair, &mut rooms);
             let side = model.condition(pair.asked).0;
             model.function.fold(side, known, gradient, of_answer);
             let folded = Folded { known, condition: gradient, gradient: answer };

@@ -197,7 +197,8 @@ pub fn finish<S>(
     let dropout = method.dropped(learner.steps);
     learner.steps += 1;
     let (isa, number) = (machine.instruction_set, learner.steps);
-    let step = optim::Step { learning_rate: method.learning_rate, number, instruction_set: isa };
+    let (learning_rate, seed) = (method.learning_rate, method.seed);
+    let step = optim::Step { learning_rate, number, seed, instruction_set: isa };
     let (entity_kind, relation_kind) = learner.model.function.coordinates();
     let at_queries = method.regulariser.looks() == Looks::AtQueries;
     let mut query_gradient = scored.query_gradient;

@@ -97,7 +97,9 @@ fn fill(model: &Model, isa: InstructionSet, ids: &[u32], out: &mut [f32]) {
     let (width, floats) = (model.core.width(), model.relations.width());
     let mut relations = vec![0.0; ids.len() * floats];
     model.relations.gather(ids, &mut relations);
-    for panel in (0..model.core.n_panels()).map(|index| model.core.panel(index)) {
+    let mut room = Vec::new();
+    for index in 0..model.core.n_panels() {
+        let panel = model.core.panel(index, &mut room);
         let k = panel.rows.len() / width;
         let left = Matrix { values: &relations[panel.first as usize..], stride: floats };
         for first in (0..width).step_by(COLUMNS) {
@@ -114,7 +116,9 @@ fn add_row_gradient(model: &Model, isa: InstructionSet, gradient: &[f32], out: &
     let (width, floats) = (model.core.width(), model.relations.width());
     let n = gradient.len() / width;
     let mut packed = Right::<f32>::default();
-    for panel in (0..model.core.n_panels()).map(|index| model.core.panel(index)) {
+    let mut room = Vec::new();
+    for index in 0..model.core.n_panels() {
+        let panel = model.core.panel(index, &mut room);
         let k = panel.rows.len() / width;
         for first in (0..width).step_by(COLUMNS) {
             let columns = COLUMNS.min(width - first);

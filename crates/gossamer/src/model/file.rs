@@ -3,7 +3,10 @@
 //! The `safetensors` crate writes tensors from whole slices; our tables are lists of blocks, and
 //! saving must never need a second copy, so the format's few lines are written here.
 //!
-//! *Invariant:* f32, little-endian, row-major; a table's rows are in the order of its ids.
+//! Rows in a row code are bytes (`U8`), as they stand in memory; the metadata `NAME.code` says the
+//! code and the floats of a row.
+//!
+//! *Invariant:* little-endian, row-major; a table's rows are in the order of its ids.
 //! *Paper:* the format's description at the huggingface/safetensors repository.
 
 use std::collections::BTreeMap;
@@ -13,6 +16,7 @@ use std::path::Path;
 
 use gossamer_machine::FileError;
 use gossamer_machine::folder::{Folder, VerifiedFile};
+use gossamer_tensor::row_code;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -31,15 +35,22 @@ pub fn write(
     about: &BTreeMap<String, String>,
 ) -> Result<(), FileError> {
     let mut header = serde_json::Map::new();
-    header.insert("__metadata__".into(), json!(about));
-    let mut offset = 0;
+    let (mut offset, mut about) = (0, about.clone());
     for (name, table) in tables {
-        let end = offset + 4 * table.n_rows() * table.width();
-        let shape = [table.n_rows(), table.width()];
-        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [offset, end]});
+        let end = offset + table.bytes() as usize;
+        let (dtype, parts) = match table.code() {
+            None => ("F32", table.width()),
+            Some(code) => {
+                about.insert(format!("{name}.code"), format!("{} {}", code.name(), table.width()));
+                ("U8", code.row_bytes(table.width()))
+            }
+        };
+        let shape = [table.n_rows(), parts];
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [offset, end]});
         header.insert((*name).into(), entry);
         offset = end;
     }
+    header.insert("__metadata__".into(), json!(about));
     let mut header = Value::Object(header).to_string().into_bytes();
     // Padding with spaces keeps the floats aligned.
     header.resize(header.len().next_multiple_of(8), b' ');
@@ -48,11 +59,9 @@ pub fn write(
     let mut result = file.write_all(&(header.len() as u64).to_le_bytes());
     result = result.and_then(|()| file.write_all(&header));
     for (_, table) in tables {
-        table.for_each_block(|block| {
-            if result.is_ok() {
-                result = file.write_all(bytemuck::cast_slice(block.rows));
-            }
-        });
+        for block in table.stored() {
+            result = result.and_then(|()| file.write_all(block));
+        }
     }
     result.and_then(|()| file.flush()).map_err(FileError::io("write", path))
 }
@@ -79,23 +88,26 @@ pub fn read(folder: &Folder, name: &str) -> Result<BTreeMap<String, Table>, Erro
         let number = |value: &Value| value.as_u64().map(|n| n as usize);
         let shape = [number(&entry["shape"][0]), number(&entry["shape"][1])];
         let start = number(&entry["data_offsets"][0]);
-        let ([Some(n_rows), Some(width)], Some(start)) = (shape, start) else {
+        let ([Some(n_rows), Some(parts)], Some(start)) = (shape, start) else {
             return Err(wrong("a tensor has no shape").into());
         };
-        entries.push((start, name.clone(), n_rows, width));
+        entries.push((start, name.clone(), n_rows, parts));
     }
     entries.sort();
     let mut tables = BTreeMap::new();
-    for (_, name, n_rows, width) in entries {
-        let mut failed = None;
-        let table = Table::filled(n_rows, width, |_, row| {
-            if failed.is_none() {
-                failed = stream.fill(bytemuck::cast_slice_mut(row)).err();
+    for (_, name, n_rows, parts) in entries {
+        let said =
+            header.get("__metadata__").and_then(|about| about[format!("{name}.code")].as_str());
+        let (code, width) = match said {
+            None => (None, parts),
+            Some(said) => {
+                let (code, width) = said.split_once(' ').unwrap_or((said, ""));
+                let code = row_code::find(code)?;
+                let width = width.parse().ok().filter(|width| code.row_bytes(*width) == parts);
+                (Some(code), width.ok_or_else(|| wrong("a tensor's code does not fit its shape"))?)
             }
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
+        };
+        let table = Table::of_stored(code, [n_rows, width], |bytes| stream.fill(bytes))?;
         if !table.is_finite() {
             return Err(wrong("a table holds values that are no numbers").into());
         }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `manifest` | the files and their checksums |
 //! | `config.toml` | the configuration, complete |
-//! | `tables.safetensors` | tensors `entity` and `relation`, with some models `core`; f32, rows in the order of ids |
+//! | `tables.safetensors` | tensors `entity` and `relation`, with some models `core`; f32, or `entity` in a row code; rows in the order of ids |
 //! | `metrics.jsonl` | a line per epoch |
 //! | `graph/` | the graph it was learned from: names, labels, known answers |
 //! | `neighbourhoods.txt` | with near negatives: each entity's neighbourhood, a number per line |
@@ -19,6 +19,7 @@ use gossamer_machine::folder::Folder;
 use gossamer_machine::{Address, Buffer, FileError, Machine, Purpose};
 use gossamer_tensor::kernel::similarity::{Columns, Span};
 use gossamer_tensor::optim::on_sphere::to_unit;
+use gossamer_tensor::row_code::RowCode;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -60,7 +61,7 @@ pub struct Model {
     pub reciprocal: bool,
     /// Relations of the graph; the relation table has twice as many rows if reciprocal.
     pub n_relations: usize,
-    /// Entity rows.
+    /// Entity rows, of floats or in a row code.
     pub entities: Table,
     /// Relation rows.
     pub relations: Table,
@@ -89,14 +90,17 @@ impl Model {
         let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
         let width = function.condition_width(config.dim);
         let unit = function.unit_entities();
-        let table = |n_rows, width, values, table| {
-            let address = Address::new(config.seed, Purpose::Initial, table);
-            Table::filled(n_rows, width, |id, row| {
+        let code = config.row_code()?;
+        let table = |n_rows, width, values, number| {
+            let address = Address::new(config.seed, Purpose::Initial, number);
+            let mut table = Table::empty(code.filter(|_| number == ENTITIES), width);
+            table.grow(n_rows, &mut |id, row| {
                 fill(values, address, id, row);
-                if unit && table == ENTITIES {
+                if unit && number == ENTITIES {
                     to_unit(row);
                 }
-            })
+            });
+            table
         };
         Ok(Self {
             function,
@@ -156,8 +160,9 @@ impl Model {
     }
 
     fn fold_with(&self, conditions: Option<&Conditions>, asked: &[Asked], out: &mut [f32]) {
+        let mut room = Rooms::default();
         for (asked, query) in asked.iter().zip(out.chunks_exact_mut(self.query_width())) {
-            let (side, known, condition) = self.rows(*asked, conditions);
+            let (side, known, condition) = self.rows(*asked, conditions, &mut room);
             self.function.fold(side, known, condition, query);
         }
     }
@@ -182,8 +187,9 @@ impl Model {
                 return self.fold_with(conditions, asked, queries);
             };
             let rows = asked.iter().zip(queries.chunks_exact_mut(width));
+            let mut room = Rooms::default();
             for (number, (asked, query)) in (task * QUERIES..).zip(rows) {
-                let (side, known, condition) = self.rows(*asked, conditions);
+                let (side, known, condition) = self.rows(*asked, conditions, &mut room);
                 let left = Left::of(dropout, number as u32, known, condition);
                 self.function.fold(side, &left.known, &left.condition, query);
             }
@@ -196,11 +202,15 @@ impl Model {
         &'a self,
         asked: Asked,
         conditions: Option<&'a Conditions>,
+        room: &'a mut Rooms,
     ) -> (Side, &'a [f32], &'a [f32]) {
         let (side, relation) = self.condition(asked);
-        let own = || self.relations.row(relation);
-        let condition = conditions.map_or_else(own, |conditions| conditions.row(relation));
-        (side, self.entities.row(asked.known), condition)
+        let Rooms { known, condition } = room;
+        let condition = match conditions {
+            Some(conditions) => conditions.row(relation),
+            None => self.relations.row(relation, condition),
+        };
+        (side, self.entities.row(asked.known, known), condition)
     }
 
     /// Turns the gradient of one query into those of its known row and its condition (added);
@@ -213,7 +223,8 @@ impl Model {
         dropout: Option<(Dropout, u32)>,
         [known_gradient, condition_gradient]: [&mut [f32]; 2],
     ) {
-        let (side, known, condition) = self.rows(asked, conditions);
+        let mut room = Rooms::default();
+        let (side, known, condition) = self.rows(asked, conditions, &mut room);
         let Some((dropout, number)) = dropout else {
             let rows = Folded { known, condition, gradient };
             return self.function.fold_backward(side, rows, known_gradient, condition_gradient);
@@ -224,6 +235,13 @@ impl Model {
         self.function.fold_backward(side, rows, &mut of_known, &mut of_condition);
         left.add_back([&of_known, &of_condition], [known_gradient, condition_gradient]);
     }
+}
+
+/// Where encoded rows of a query are decoded.
+#[derive(Default)]
+struct Rooms {
+    known: Vec<f32>,
+    condition: Vec<f32>,
 }
 
 /// Rows of a core: none where a relation's row is its own condition.
@@ -301,10 +319,18 @@ impl Run {
     pub fn model(&self) -> Result<Model, Error> {
         let mut tensors = file::read(&self.folder, "tables.safetensors")?;
         let path = self.path.join("tables.safetensors");
+        let rows = self.config.row_code()?.map(RowCode::name);
         let mut take = |name: &str, n_rows: usize, width: usize| {
-            let table = tensors.remove(name).filter(|t| (t.n_rows(), t.width()) == (n_rows, width));
+            let code = rows.filter(|_| name == "entity");
+            let fits = |table: &Table| {
+                let found = table.code().map(RowCode::name);
+                (table.n_rows(), table.width(), found) == (n_rows, width, code)
+            };
+            let table = tensors.remove(name).filter(fits);
             table.ok_or_else(|| {
-                FileError::corrupt(&path, 0, format!("no tensor '{name}' of {n_rows} × {width}"))
+                let kind = code.unwrap_or("f32");
+                let what = format!("no tensor '{name}' of {n_rows} × {width}, {kind}");
+                FileError::corrupt(&path, 0, what)
             })
         };
         let function = self.config.score_function()?;

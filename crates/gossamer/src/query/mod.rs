@@ -138,7 +138,8 @@ impl Answerer {
     /// distance elsewhere.
     pub fn similar(&self, entity: u32, k: usize, machine: &Machine) -> Vec<(u32, f32)> {
         let width = self.model.entities.width();
-        let row = self.model.entities.row(entity);
+        let mut room = Vec::new();
+        let row = self.model.entities.row(entity, &mut room);
         let similarity = self.model.function.similarity().between_rows();
         let size = dot(row, row).sqrt();
         let packed = similarity.pack(row, width.into());
@@ -165,7 +166,8 @@ impl Answerer {
     ) -> Vec<(u32, f32)> {
         let entities = &self.model.entities;
         let panels = machine.workers.map(entities.n_panels(), |index| {
-            let panel = entities.panel(index);
+            let mut room = Vec::new();
+            let panel = entities.panel(index, &mut room);
             let mut out = vec![0.0; panel.rows.len() / entities.width()];
             scores(panel.rows, &mut out);
             let mut found: Vec<(u32, f32)> = (panel.first..).zip(out).collect();

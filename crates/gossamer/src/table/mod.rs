@@ -1,21 +1,24 @@
 //! Tables: all rows of a kind, reached block by block.
 //!
 //! A table is a list of blocks of 4,096 rows, shared and copied when written, so that a snapshot
-//! that someone reads costs nothing until its rows change.
+//! that someone reads costs nothing until its rows change. Rows are floats, or stand encoded in a
+//! [`RowCode`] and are decoded where they are read.
 //!
 //! *Invariant:* nothing outside this module sees a table as one slice. Rows are read by
-//! [`Table::row`], scanned panel by panel ([`Table::for_each_block`], [`Table::panel`]), changed by
-//! [`Table::apply`], appended by [`Table::grow`] (a test reads the signatures).
+//! [`Table::row`], scanned panel by panel ([`Table::panel`]), changed by [`Table::apply`], appended
+//! by [`Table::grow`] (a test reads the signatures).
 //! *Not here:* what rows mean (`score`), how gradients arise (`train`).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use gossamer_machine::Machine;
-use gossamer_tensor::kernel::verify::bit_sum;
-use gossamer_tensor::optim::{Optimiser, Step};
+use gossamer_machine::{Address, InstructionSet, Purpose};
+use gossamer_tensor::optim::Optimiser;
+use gossamer_tensor::row_code::RowCode;
 
+mod change;
 pub mod rows;
 
+pub use change::{GradientOf, Part, Touched};
 pub use rows::SparseRows;
 
 /// Rows of a block.
@@ -29,9 +32,29 @@ pub const PANEL_ROWS: usize = 512;
 pub struct Table {
     width: usize,
     n_rows: usize,
-    blocks: Vec<Arc<Vec<f32>>>,
+    blocks: Blocks,
     /// The sum of each panel's bits after its last change, where someone verifies; else none.
     sums: Vec<u64>,
+}
+
+/// How rows stand in memory.
+#[derive(Debug, Clone)]
+enum Blocks {
+    Floats(Vec<Arc<Vec<f32>>>),
+    Codes(Coding, Vec<Arc<Vec<u8>>>),
+}
+
+/// A row code and what it is computed with.
+#[derive(Clone, Copy)]
+struct Coding {
+    code: &'static dyn RowCode,
+    isa: InstructionSet,
+}
+
+impl std::fmt::Debug for Coding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code.name())
+    }
 }
 
 /// Some consecutive rows.
@@ -43,17 +66,30 @@ pub struct Panel<'a> {
     pub rows: &'a [f32],
 }
 
+/// Bytes of rows: of floats, or in a row code.
+pub fn bytes_for(code: Option<&dyn RowCode>, n_rows: u64, width: u64) -> u64 {
+    n_rows * code.map_or(4 * width, |code| code.row_bytes(width as usize) as u64)
+}
+
 impl Table {
-    /// Bytes of a resident table of `f32`.
+    /// Bytes of a table of `f32`.
     pub fn bytes_for(n_rows: u64, width: u64) -> u64 {
-        4 * n_rows * width
+        bytes_for(None, n_rows, width)
     }
 
-    /// Rows filled one by one; `fill` gets the id and the row, zeroed.
+    /// Rows of floats filled one by one; `fill` gets the id and the row, zeroed.
     pub fn filled(n_rows: usize, width: usize, mut fill: impl FnMut(u32, &mut [f32])) -> Self {
-        let mut table = Self { width, n_rows: 0, blocks: Vec::new(), sums: Vec::new() };
+        let mut table = Self::empty(None, width);
         table.grow(n_rows, &mut fill);
         table
+    }
+
+    /// No rows yet: of floats, or in a row code.
+    pub fn empty(code: Option<&'static dyn RowCode>, width: usize) -> Self {
+        let coding = code.map(|code| Coding { code, isa: InstructionSet::detect() });
+        let blocks = coding
+            .map_or_else(|| Blocks::Floats(Vec::new()), |coding| Blocks::Codes(coding, Vec::new()));
+        Self { width, n_rows: 0, blocks, sums: Vec::new() }
     }
 
     /// Rows of zeros.
@@ -61,22 +97,61 @@ impl Table {
         Self::filled(n_rows, width, |_, _| {})
     }
 
+    /// Rows as [`stored`](Self::stored) gives them; `fill` gets the bytes of a block at a time.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn of_stored<E>(
+        code: Option<&'static dyn RowCode>,
+        [n_rows, width]: [usize; 2],
+        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut table = Self::empty(code, width);
+        for first in (0..n_rows).step_by(BLOCK_ROWS) {
+            let n = BLOCK_ROWS.min(n_rows - first);
+            match &mut table.blocks {
+                Blocks::Floats(blocks) => {
+                    let mut block = vec![0.0f32; n * width];
+                    fill(bytemuck::cast_slice_mut(&mut block))?;
+                    blocks.push(Arc::new(block));
+                }
+                Blocks::Codes(coding, blocks) => {
+                    let mut block = vec![0; n * coding.code.row_bytes(width)];
+                    fill(&mut block)?;
+                    blocks.push(Arc::new(block));
+                }
+            }
+            table.n_rows += n;
+        }
+        Ok(table)
+    }
+
     /// Appends rows.
     pub fn grow(&mut self, n_more: usize, fill: &mut dyn FnMut(u32, &mut [f32])) {
-        let target = self.n_rows + n_more;
+        let (target, width) = (self.n_rows + n_more, self.width);
+        // Of a step before all steps: first values are rounded as others are.
+        let rounding = Address::new(0, Purpose::Rounding, 0);
         self.sums.clear();
+        let mut floats = vec![0.0; width];
         while self.n_rows < target {
-            let within = self.n_rows % BLOCK_ROWS;
-            if within == 0 {
-                let rows = BLOCK_ROWS.min(target - self.n_rows);
-                self.blocks.push(Arc::new(Vec::with_capacity(rows * self.width)));
-            }
-            let more = (BLOCK_ROWS - within).min(target - self.n_rows);
-            let Some(block) = self.blocks.last_mut().map(Arc::make_mut) else { return };
-            block.resize((within + more) * self.width, 0.0);
-            if self.width > 0 {
-                let rows = block[within * self.width..].chunks_exact_mut(self.width);
-                rows.enumerate().for_each(|(i, row)| fill((self.n_rows + i) as u32, row));
+            let (first, within) = (self.n_rows, self.n_rows % BLOCK_ROWS);
+            let more = (BLOCK_ROWS - within).min(target - first);
+            match &mut self.blocks {
+                Blocks::Floats(blocks) => {
+                    let rows = lengthened(blocks, within, more, width);
+                    for (id, row) in (first..).zip(rows.chunks_exact_mut(width.max(1))) {
+                        fill(id as u32, row);
+                    }
+                }
+                Blocks::Codes(Coding { code, isa }, blocks) => {
+                    let bytes = code.row_bytes(width);
+                    let rows = lengthened(blocks, within, more, bytes);
+                    for (id, row) in (first..).zip(rows.chunks_exact_mut(bytes.max(1))) {
+                        floats.fill(0.0);
+                        fill(id as u32, &mut floats);
+                        code.encode(*isa, rounding.bits(id as u32, 0)[0], &floats, row);
+                    }
+                }
             }
             self.n_rows += more;
         }
@@ -92,17 +167,68 @@ impl Table {
         self.n_rows
     }
 
-    /// One row.
-    pub fn row(&self, id: u32) -> &[f32] {
+    /// What its rows are encoded in; none where they are floats.
+    pub fn code(&self) -> Option<&'static dyn RowCode> {
+        match &self.blocks {
+            Blocks::Floats(_) => None,
+            Blocks::Codes(coding, _) => Some(coding.code),
+        }
+    }
+
+    /// Bytes of its rows.
+    pub fn bytes(&self) -> u64 {
+        bytes_for(self.code(), self.n_rows as u64, self.width as u64)
+    }
+
+    /// One row; `room` is where an encoded one is decoded.
+    pub fn row<'a>(&'a self, id: u32, room: &'a mut Vec<f32>) -> &'a [f32] {
         let (block, within) = (id as usize / BLOCK_ROWS, id as usize % BLOCK_ROWS);
-        &self.blocks[block][within * self.width..][..self.width]
+        match &self.blocks {
+            Blocks::Floats(blocks) => &blocks[block][within * self.width..][..self.width],
+            Blocks::Codes(coding, blocks) => {
+                room.resize(self.width, 0.0);
+                coding.decode(&blocks[block], within, room, self.width);
+                room
+            }
+        }
+    }
+
+    /// Some rows, in the order of their ids; `room` is where encoded ones are decoded.
+    pub fn rows<'a>(&'a self, ids: &[u32], room: &'a mut Vec<f32>) -> Vec<&'a [f32]> {
+        match &self.blocks {
+            Blocks::Floats(blocks) => {
+                let row = |id: &u32| {
+                    let (block, within) = (*id as usize / BLOCK_ROWS, *id as usize % BLOCK_ROWS);
+                    &blocks[block][within * self.width..][..self.width]
+                };
+                ids.iter().map(row).collect()
+            }
+            Blocks::Codes(..) => {
+                room.resize(ids.len() * self.width, 0.0);
+                self.gather(ids, room);
+                room.chunks_exact(self.width.max(1)).collect()
+            }
+        }
+    }
+
+    /// Copies a row into `out`.
+    pub fn copy(&self, id: u32, out: &mut [f32]) {
+        self.gather(&[id], out);
     }
 
     /// Copies the rows of `ids` into `out` (ids × width).
     pub fn gather(&self, ids: &[u32], out: &mut [f32]) {
-        if self.width > 0 {
-            let rows = out.chunks_exact_mut(self.width);
-            ids.iter().zip(rows).for_each(|(id, row)| row.copy_from_slice(self.row(*id)));
+        let width = self.width.max(1);
+        for (id, out) in ids.iter().zip(out.chunks_exact_mut(width)) {
+            let (block, within) = (*id as usize / BLOCK_ROWS, *id as usize % BLOCK_ROWS);
+            match &self.blocks {
+                Blocks::Floats(blocks) => {
+                    out.copy_from_slice(&blocks[block][within * width..][..width]);
+                }
+                Blocks::Codes(coding, blocks) => {
+                    coding.decode(&blocks[block], within, out, width);
+                }
+            }
         }
     }
 
@@ -111,266 +237,221 @@ impl Table {
         self.n_rows.div_ceil(PANEL_ROWS)
     }
 
-    /// The panel at a place below [`n_panels`](Self::n_panels).
-    pub fn panel(&self, index: usize) -> Panel<'_> {
-        let first = index * PANEL_ROWS;
-        let n = PANEL_ROWS.min(self.n_rows - first);
-        let block = &self.blocks[first / BLOCK_ROWS];
-        let start = first % BLOCK_ROWS * self.width;
-        Panel { first: first as u32, rows: &block[start..start + n * self.width] }
+    /// Rows of the panel at a place.
+    pub fn panel_rows(&self, index: usize) -> usize {
+        PANEL_ROWS.min(self.n_rows - index * PANEL_ROWS)
     }
 
-    /// Calls `visit` with every block in order.
-    pub fn for_each_block(&self, mut visit: impl FnMut(Panel<'_>)) {
-        for (index, block) in self.blocks.iter().enumerate() {
-            visit(Panel { first: (index * BLOCK_ROWS) as u32, rows: block });
-        }
+    /// The panel at a place below [`n_panels`](Self::n_panels); `room` is where an encoded one is
+    /// decoded.
+    pub fn panel<'a>(&'a self, index: usize, room: &'a mut Vec<f32>) -> Panel<'a> {
+        let (first, n) = (index * PANEL_ROWS, self.panel_rows(index));
+        let (block, within) = (first / BLOCK_ROWS, first % BLOCK_ROWS);
+        let rows = match &self.blocks {
+            Blocks::Floats(blocks) => &blocks[block][within * self.width..][..n * self.width],
+            Blocks::Codes(coding, blocks) => {
+                room.resize(n * self.width, 0.0);
+                coding.decode(&blocks[block], within, room, self.width);
+                room
+            }
+        };
+        Panel { first: first as u32, rows }
+    }
+
+    /// Calls `visit` with every panel in order.
+    pub fn for_each_panel(&self, mut visit: impl FnMut(Panel<'_>)) {
+        let mut room = Vec::new();
+        (0..self.n_panels()).for_each(|index| visit(self.panel(index, &mut room)));
+    }
+
+    /// The bytes of its blocks in order, as they stand: little-endian floats, or codes.
+    pub fn stored(&self) -> impl Iterator<Item = &[u8]> {
+        let (floats, codes) = match &self.blocks {
+            Blocks::Floats(blocks) => (&blocks[..], &[][..]),
+            Blocks::Codes(_, blocks) => (&[][..], &blocks[..]),
+        };
+        let floats = floats.iter().map(|block| bytemuck::cast_slice(block));
+        floats.chain(codes.iter().map(|block| &block[..]))
     }
 
     /// True if every float is finite.
     pub fn is_finite(&self) -> bool {
-        self.blocks.iter().all(|block| block.iter().all(|value| value.is_finite()))
+        let mut finite = true;
+        self.for_each_panel(|panel| finite &= panel.rows.iter().all(|value| value.is_finite()));
+        finite
     }
-}
 
-/// Which rows a step changes.
-#[derive(Debug, Clone, Copy)]
-pub enum Touched<'a> {
-    /// All of them.
-    All,
-    /// These, sorted, each once.
-    Some(&'a [u32]),
-}
-
-/// Some rows of one panel whose gradient is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// The panel they stand in.
-    pub panel: usize,
-    /// Their ids, ascending.
-    pub ids: &'a [u32],
-    /// The present values of the whole panel's rows.
-    pub rows: &'a [f32],
-    width: usize,
-}
-
-impl<'a> Part<'a> {
-    /// The present values of the row whose id stands at a place of `ids`.
-    pub fn row(&self, place: usize) -> &'a [f32] {
-        let within = self.ids[place] as usize - self.panel * PANEL_ROWS;
-        &self.rows[within * self.width..][..self.width]
-    }
-}
-
-/// Computes the gradient of some rows into a slice of zeros (ids × width). The scratch is the
-/// thread's own.
-pub type GradientOf<'a, S> = dyn Fn(&mut S, &Part<'_>, &mut [f32]) + Sync + 'a;
-
-/// A panel of a table and of its state, borrowed for changing.
-struct Work<'a> {
-    panel: usize,
-    ids: Option<&'a [u32]>,
-    rows: &'a mut [f32],
-    state: &'a mut [f32],
-}
-
-impl Table {
     /// Fresh state of an optimiser for these rows.
     pub fn state(&self, optimiser: &dyn Optimiser) -> Self {
         Self::zeroed(self.n_rows, optimiser.state_width(self.width))
     }
+}
 
-    /// Bytes of one thread's scratch in [`apply`](Self::apply).
-    pub fn scratch_bytes(width: u64) -> u64 {
-        PANEL_ROWS as u64 * (4 * width + 4)
-    }
-
-    /// Changes the touched rows by their gradients, panel by panel, in parallel. `state` is the
-    /// optimiser's.
-    ///
-    /// No gradient of the whole table ever exists: each panel's is made, used and forgotten. Where
-    /// the machine verifies, a panel whose bits are others than after its last change is a fault.
-    pub fn apply<S>(
-        &mut self,
-        state: &mut Self,
-        machine: &Machine,
-        (optimiser, step): (&dyn Optimiser, &Step),
-        touched: Touched<'_>,
-        scratch: impl Fn() -> S + Sync,
-        gradient: &GradientOf<'_, S>,
-    ) {
-        let (width, state_width) = (self.width, state.width);
-        let sums = Mutex::new(self.sums(machine));
-        let work = self.work(state, touched);
-        let buffers = || (scratch(), Vec::new(), Vec::new());
-        machine.workers.each_with(work, buffers, |(scratch, ids, out), work| {
-            let first = (work.panel * PANEL_ROWS) as u32;
-            let sum = sums.lock().ok().and_then(|sums| sums.get(work.panel).copied());
-            if sum.is_some_and(|sum| sum != bit_sum(work.rows)) {
-                let last = first as usize + work.rows.len() / width - 1;
-                let of = format!("rows {first} to {last} of a table");
-                machine.faults.note(format!("{of} are no longer what they were changed to"));
-            }
-            ids.clear();
-            match work.ids {
-                Some(some) => ids.extend_from_slice(some),
-                None => ids.extend(first..first + (work.rows.len() / width) as u32),
-            }
-            out.clear();
-            out.resize(ids.len() * width, 0.0);
-            let part = Part { panel: work.panel, ids, rows: &*work.rows, width };
-            gradient(scratch, &part, out);
-            for (id, gradient) in ids.iter().zip(out.chunks_exact(width)) {
-                let place = (id - first) as usize;
-                let row = &mut work.rows[place * width..][..width];
-                let state = &mut work.state[place * state_width..][..state_width];
-                optimiser.update(step, row, state, gradient);
-            }
-            let mut sums = sums.lock().ok().filter(|_| sum.is_some());
-            if let Some(sum) = sums.as_deref_mut().and_then(|sums| sums.get_mut(work.panel)) {
-                *sum = bit_sum(work.rows);
-            }
-        });
-        self.sums = sums.into_inner().unwrap_or_default();
-    }
-
-    /// The sum of each panel's bits; none where nobody verifies.
-    fn sums(&mut self, machine: &Machine) -> Vec<u64> {
-        let known = std::mem::take(&mut self.sums);
-        match machine.faults.looks() {
-            true if known.is_empty() => {
-                (0..self.n_panels()).map(|panel| bit_sum(self.panel(panel).rows)).collect()
-            }
-            true => known,
-            false => Vec::new(),
+impl Coding {
+    /// Decodes rows of a block from a place on, as many as `out` holds.
+    fn decode(self, block: &[u8], within: usize, out: &mut [f32], width: usize) {
+        let bytes = self.code.row_bytes(width).max(1);
+        let rows = block[within * bytes..].chunks_exact(bytes);
+        for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
+            self.code.decode(self.isa, row, out);
         }
     }
+}
 
-    /// Cuts the touched rows into panels; blocks without touched rows are passed over.
-    fn work<'a>(&'a mut self, state: &'a mut Self, touched: Touched<'a>) -> Vec<Work<'a>> {
-        let (width, state_width) = (self.width, state.width);
-        let mut work = Vec::new();
-        let mut blocks = self.blocks.iter_mut().zip(state.blocks.iter_mut()).enumerate();
-        let mut rest = match touched {
-            Touched::All => &[][..],
-            Touched::Some(ids) => ids,
-        };
-        let mut passed = 0;
-        loop {
-            let next = match (touched, rest.first()) {
-                (Touched::All, _) => blocks.next(),
-                (Touched::Some(_), None) => None,
-                (Touched::Some(_), Some(id)) => blocks.nth(*id as usize / BLOCK_ROWS - passed),
-            };
-            let Some((block, (rows, state))) = next else { return work };
-            passed = block + 1;
-            let rows = Arc::make_mut(rows).chunks_mut(PANEL_ROWS * width);
-            // An optimiser without state has a table of empty rows.
-            let mut state = Arc::make_mut(state).chunks_mut((PANEL_ROWS * state_width).max(1));
-            for (within, rows) in rows.enumerate() {
-                let state = state.next().unwrap_or_default();
-                let panel = block * (BLOCK_ROWS / PANEL_ROWS) + within;
-                let ids = match touched {
-                    Touched::All => None,
-                    Touched::Some(_) => {
-                        let end = (panel + 1) * PANEL_ROWS;
-                        let n = rest.partition_point(|id| (*id as usize) < end);
-                        let (here, after) = rest.split_at(n);
-                        rest = after;
-                        Some(here)
-                    }
-                };
-                if ids.is_none_or(|ids| !ids.is_empty()) {
-                    work.push(Work { panel, ids, rows, state });
-                }
-            }
-        }
+/// Makes room for `more` zeroed rows of `n` parts each, `within` of the block being there.
+fn lengthened<T: Clone + Default>(
+    blocks: &mut Vec<Arc<Vec<T>>>,
+    within: usize,
+    more: usize,
+    n: usize,
+) -> &mut [T] {
+    if within == 0 {
+        blocks.push(Arc::new(Vec::with_capacity(more * n)));
     }
+    let Some(block) = blocks.last_mut().map(Arc::make_mut) else { return &mut [] };
+    block.resize((within + more) * n, T::default());
+    &mut block[within * n..]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gossamer_machine::InstructionSet;
+    use gossamer_machine::Machine;
     use gossamer_machine::faults::Faults;
-    use gossamer_tensor::optim;
+    use gossamer_tensor::{optim, row_code};
 
-    fn numbered(n_rows: usize, width: usize) -> Table {
-        Table::filled(n_rows, width, |id, row| row.fill(id as f32))
+    fn kinds() -> impl Iterator<Item = Option<&'static dyn RowCode>> {
+        std::iter::once(None).chain(row_code::ALL.iter().copied().map(Some))
+    }
+
+    fn numbered(code: Option<&'static dyn RowCode>, n_rows: usize, width: usize) -> Table {
+        let mut table = Table::empty(code, width);
+        table.grow(n_rows, &mut |id, row| row.fill(of(id)));
+        table
+    }
+
+    fn of(id: u32) -> f32 {
+        let size = (1u32 << (id % 13)) as f32;
+        if id.is_multiple_of(2) { size } else { -size }
+    }
+
+    fn near(code: Option<&dyn RowCode>, found: &[f32], exact: f32) -> bool {
+        let bound = code.map_or(0.0, |code| code.largest_error(exact.abs()));
+        found.iter().all(|x| (x - exact).abs() <= bound)
     }
 
     #[test]
     fn rows_are_found_wherever_their_block_is() {
-        let mut table = numbered(5000, 3);
-        table.grow(4000, &mut |id, row| row.fill(id as f32 + 0.5));
-        let mut out = [0.0; 9];
-        table.gather(&[4095, 4096, 8999], &mut out);
-        assert_eq!(out, [4095.0, 4095.0, 4095.0, 4096.0, 4096.0, 4096.0, 8999.5, 8999.5, 8999.5]);
-        let scanned: usize = (0..table.n_panels()).map(|panel| table.panel(panel).rows.len()).sum();
-        assert_eq!(scanned, 9000 * 3);
-        assert_eq!(table.panel(9).first, 9 * PANEL_ROWS as u32);
-        let mut seen = 0;
-        table.for_each_block(|block| seen += block.rows.len());
-        assert_eq!(seen, 9000 * 3);
+        for code in kinds() {
+            let mut table = numbered(code, 5000, 3);
+            table.grow(4000, &mut |id, row| row.fill(of(id) * 3.0));
+            let ids = [4095, 4096, 4999, 5000, 8999];
+            let mut out = [0.0; 15];
+            table.gather(&ids, &mut out);
+            let (mut room, mut other) = (Vec::new(), Vec::new());
+            let rows: Vec<Vec<f32>> =
+                table.rows(&ids, &mut room).into_iter().map(<[f32]>::to_vec).collect();
+            for (id, (gathered, row)) in ids.iter().zip(out.chunks(3).zip(rows)) {
+                let times = if *id < 5000 { 1.0 } else { 3.0 };
+                assert!(near(code, gathered, of(*id) * times), "{id}");
+                assert_eq!((gathered, gathered), (&row[..], table.row(*id, &mut other)));
+                let panel = table.panel(*id as usize / PANEL_ROWS, &mut other);
+                let place = (id - panel.first) as usize * 3;
+                assert_eq!(&panel.rows[place..place + 3], gathered);
+            }
+            let mut seen = 0;
+            table.for_each_panel(|panel| seen += panel.rows.len());
+            assert_eq!(seen, 9000 * 3);
+            assert_eq!(table.stored().map(<[u8]>::len).sum::<usize>() as u64, table.bytes());
+        }
+    }
+
+    #[test]
+    fn what_is_stored_makes_the_same_table_again() {
+        for code in kinds() {
+            let table = numbered(code, 5000, 5);
+            let mut blocks = table.stored();
+            let again = Table::of_stored(code, [5000, 5], |bytes| {
+                bytes.copy_from_slice(blocks.next().ok_or(())?);
+                Ok::<(), ()>(())
+            });
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            let again = again.unwrap();
+            for id in [0, 17, 4096, 4999] {
+                assert_eq!(table.row(id, &mut one), again.row(id, &mut other));
+            }
+        }
+    }
+
+    fn step() -> optim::Step {
+        let instruction_set = InstructionSet::detect();
+        optim::Step { learning_rate: 1.0, number: 1, seed: 3, instruction_set }
     }
 
     #[test]
     fn apply_changes_the_touched_rows_alone_and_leaves_old_snapshots() {
-        let step = optim::Step {
-            learning_rate: 1.0,
-            number: 1,
-            instruction_set: InstructionSet::detect(),
-        };
-        for touched in [vec![], vec![0, 511, 512, 4096, 8191, 8999], (0..9000).collect()] {
+        for (code, touched) in kinds().flat_map(|code| {
+            let some = [vec![], vec![0, 511, 512, 4096, 8191, 8999], (0..9000).collect()];
+            some.into_iter().map(move |touched| (code, touched))
+        }) {
             let optimiser = optim::find("adagrad").unwrap();
-            let mut table = numbered(9000, 2);
+            let mut table = numbered(code, 9000, 2);
             let mut state = table.state(optimiser);
             let before = table.clone();
             let which = if touched.len() == 9000 { Touched::All } else { Touched::Some(&touched) };
-            table.apply(
-                &mut state,
-                &Machine::new(2, None),
-                (optimiser, &step),
-                which,
-                || (),
-                &|(), part, out| {
-                    for (place, (id, out)) in part.ids.iter().zip(out.chunks_mut(2)).enumerate() {
-                        assert_eq!(part.row(place), [*id as f32; 2]);
-                        assert_eq!(*id as usize / PANEL_ROWS, part.panel);
-                        out.fill(7.0);
-                    }
-                },
-            );
+            let change = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+                let mut room = Vec::new();
+                for (place, (id, out)) in part.ids.iter().zip(out.chunks_mut(2)).enumerate() {
+                    assert_eq!(part.row(place), before.row(*id, &mut room));
+                    assert_eq!(*id as usize / PANEL_ROWS, part.panel);
+                    out.fill(7.0);
+                }
+            };
+            let machine = Machine::new(2, None);
+            table.apply(&mut state, &machine, (optimiser, &step()), which, || (), &change);
+            let (mut one, mut other) = (Vec::new(), Vec::new());
             for id in 0..9000 {
-                let (old, new) = (before.row(id), table.row(id));
-                assert_eq!(old, [id as f32; 2]);
-                let expected = if touched.contains(&id) { id as f32 - 1.0 } else { id as f32 };
-                assert_eq!(new, [expected; 2]);
+                let (old, new) = (before.row(id, &mut one), table.row(id, &mut other));
+                assert!(near(code, old, of(id)));
+                if !touched.contains(&id) {
+                    assert_eq!(old, new);
+                    continue;
+                }
+                let code = code.map_or(0.0, |code| code.largest_error(of(id).abs() + 1.0));
+                let moved = |(new, old): (&f32, &f32)| (new - old + 1.0).abs() <= code;
+                assert!(new.iter().zip(old).all(moved), "{id}: {old:?} {new:?} {code}");
             }
         }
     }
 
     #[test]
     fn a_bit_that_changes_by_itself_is_found_with_its_rows() {
-        let mut machine = Machine::new(2, None);
-        machine.faults = Faults::looking();
-        let sgd = optim::find("sgd").unwrap();
-        let instruction_set = InstructionSet::detect();
-        let step = optim::Step { learning_rate: 1.0, number: 1, instruction_set };
-        let mut table = numbered(5000, 3);
-        let mut state = table.state(sgd);
-        let mut change = |table: &mut Table| {
-            let ids = [3, 600, 4999];
-            let fill = |(): &mut (), _: &Part<'_>, out: &mut [f32]| out.fill(0.5);
-            let touched = Touched::Some(&ids);
-            table.apply(&mut state, &machine, (sgd, &step), touched, || (), &fill);
-            machine.faults.take()
-        };
-        assert_eq!([change(&mut table), change(&mut table)], [None, None]);
-        let block = Arc::make_mut(&mut table.blocks[0]);
-        block[3 * 601] = f32::from_bits(block[3 * 601].to_bits() ^ 1 << 20);
-        let said = change(&mut table).unwrap();
-        assert!(said.contains("rows 512 to 1023 of a table"), "{said}");
-        assert_eq!(change(&mut table), None);
+        for code in kinds() {
+            let mut machine = Machine::new(2, None);
+            machine.faults = Faults::looking();
+            let sgd = optim::find("sgd").unwrap();
+            let mut table = numbered(code, 5000, 3);
+            let mut state = table.state(sgd);
+            let mut change = |table: &mut Table| {
+                let ids = [3, 600, 4999];
+                let fill = |(): &mut (), _: &Part<'_>, out: &mut [f32]| out.fill(0.5);
+                let touched = Touched::Some(&ids);
+                table.apply(&mut state, &machine, (sgd, &step()), touched, || (), &fill);
+                machine.faults.take()
+            };
+            assert_eq!([change(&mut table), change(&mut table)], [None, None]);
+            match &mut table.blocks {
+                Blocks::Floats(blocks) => {
+                    let block = Arc::make_mut(&mut blocks[0]);
+                    block[3 * 601] = f32::from_bits(block[3 * 601].to_bits() ^ 1 << 20);
+                }
+                Blocks::Codes(coding, blocks) => {
+                    Arc::make_mut(&mut blocks[0])[coding.code.row_bytes(3) * 601 + 2] ^= 1 << 3;
+                }
+            }
+            let said = change(&mut table).unwrap();
+            assert!(said.contains("rows 512 to 1023 of a table"), "{said}");
+            assert_eq!(change(&mut table), None);
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use gossamer_machine::FileError;
 use gossamer_machine::folder::{Draft, Folder, remove_folder, share};
+use gossamer_tensor::row_code::RowCode;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -162,7 +163,9 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
     }
     model.n_relations = n_relations;
     let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
-    if (model.entities.n_rows(), model.relations.n_rows()) != (n_entities, rows) {
+    let code = [config.row_code()?, model.entities.code()].map(|code| code.map(RowCode::name));
+    let fits = (model.entities.n_rows(), model.relations.n_rows()) == (n_entities, rows);
+    if !fits || code[0] != code[1] {
         return Err(FileError::corrupt(path, 0, "the tables do not fit the graph").into());
     }
     let number = |key: &str| folder.number(key).unwrap_or(0);

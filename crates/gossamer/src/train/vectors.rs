@@ -85,9 +85,10 @@ impl Vectors {
             return Err(self.wrong(what, hint));
         }
         let old = table.clone();
-        *table = Table::filled(old.n_rows(), width, |id, row| match place_of[id as usize] {
+        *table = Table::empty(old.code(), width);
+        table.grow(old.n_rows(), &mut |id, row| match place_of[id as usize] {
             Some(place) => row.copy_from_slice(&rows[place * width..][..width]),
-            None => row.copy_from_slice(old.row(id)),
+            None => old.copy(id, row),
         });
         Ok(())
     }

@@ -91,7 +91,7 @@ fn table(values: &Value, width: usize) -> Table {
 
 fn contents(table: &Table) -> Vec<f32> {
     let mut values = Vec::new();
-    table.for_each_block(|block| values.extend_from_slice(block.rows));
+    table.for_each_panel(|panel| values.extend_from_slice(panel.rows));
     values
 }
 

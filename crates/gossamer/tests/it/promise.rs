@@ -37,10 +37,13 @@ fn graph(root: &Path) -> Snapshot {
     Snapshot::open(&root.join("graph")).unwrap()
 }
 
+/// "MODEL in ROW CODE", or "MODEL on LAYER".
 fn config(model: &str) -> Config {
+    let (model, rows) = model.split_once(" in ").unwrap_or((model, "f32"));
     let (model, layer) = model.split_once(" on ").unwrap_or((model, "none"));
     let mut config = Config::for_model(model).unwrap();
     (config.layer, config.layers) = (layer.into(), 2);
+    config.rows = rows.into();
     (config.edge_dropout, config.layer_dropout) = (0.1, 0.1);
     (config.dim, config.epochs, config.validate_every, config.batch) = (6, 6, 2, 200);
     config.negatives = 16;
@@ -67,7 +70,9 @@ fn request(root: &Path, name: &str, config: Config) -> TrainRequest {
 fn any_number_of_threads_and_any_budget_give_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
-    for model in ["complex", "transe-l2", "rotate", "complex on compgcn", "rotate on rgcn"] {
+    let rows_and_networks =
+        ["rotate in int4", "complex in int8", "complex on compgcn", "rotate on rgcn"];
+    for model in ["complex", "transe-l2", "rotate"].into_iter().chain(rows_and_networks) {
         for shared in [true, false] {
             let mut config = config(model);
             config.shared_negatives = shared;
@@ -108,7 +113,8 @@ fn stopped_at_any_step_and_resumed_a_run_ends_with_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
     let machine = Machine::new(2, None);
-    for model in ["complex", "transe", "tucker", "distmult on compgcn-mult"] {
+    let models = ["complex", "transe", "tucker", "rotate in int8", "distmult on compgcn-mult"];
+    for model in models {
         let whole = request(root.path(), &format!("whole-{model}"), config(model));
         train(&graph, &whole, &machine, &Silent).unwrap();
         for limit in [1, 2, 7, 13, 29] {

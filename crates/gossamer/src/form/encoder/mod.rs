@@ -70,9 +70,7 @@ impl Encoder {
             network.parameters.iter_mut().zip([&model.entities, &model.relations])
         {
             let rows = parameter.values.chunks_exact_mut(table.width());
-            (0..table.n_rows() as u32)
-                .zip(rows)
-                .for_each(|(id, row)| row.copy_from_slice(table.row(id)));
+            (0..table.n_rows() as u32).zip(rows).for_each(|(id, row)| table.copy(id, row));
         }
         let network = network.with_states(optimiser, machine);
         let around = Around::of(design.layer.view(), n_entities, n_relations, triples);
@@ -184,6 +182,7 @@ impl Encoder {
         let step = Step {
             learning_rate: method.learning_rate,
             number: learner.steps,
+            seed: method.seed,
             instruction_set: machine.instruction_set,
         };
         let Learner { model, entity_state, relation_state, .. } = &mut *learner;
@@ -208,7 +207,7 @@ impl Encoder {
         (number, machine): (u64, &Machine),
     ) {
         let (learning_rate, instruction_set) = (method.learning_rate, machine.instruction_set);
-        let step = Step { learning_rate, number, instruction_set };
+        let step = Step { learning_rate, number, seed: method.seed, instruction_set };
         let of_layers = Step { learning_rate: self.layer_rate * learning_rate, ..step };
         self.network.change(ids, gradients, method.optimiser, (&step, &of_layers), machine);
     }
@@ -236,7 +235,7 @@ impl Encoder {
     ) -> bool {
         self.span.restore(take, machine);
         if let Some(numbers) = take("activations") {
-            self.activations.restore(numbers.row(0));
+            self.activations.restore(numbers.row(0, &mut Vec::new()));
         }
         let mut put = |kind: &str, arrays: &mut [Array]| {
             arrays.iter_mut().enumerate().all(|(place, array)| {
@@ -246,7 +245,7 @@ impl Encoder {
                 let Some(table) = found.filter(fits) else { return false };
                 for id in 0..array.rows {
                     let row = &mut array.values[id * array.width..][..array.width];
-                    row.copy_from_slice(table.row(id as u32));
+                    table.copy(id as u32, row);
                 }
                 true
             })

@@ -65,8 +65,10 @@ impl Span {
         for ((made, now), own) in self.made.iter_mut().zip(tables).zip(&mut network.parameters) {
             let own = own.values.chunks_exact_mut(made.width);
             let made = made.values.chunks_exact_mut(now.width());
+            let mut room = Vec::new();
             for ((id, made), own) in (0..now.n_rows() as u32).zip(made).zip(own) {
-                for ((own, made), now) in own.iter_mut().zip(made).zip(now.row(id)) {
+                let now = now.row(id, &mut room);
+                for ((own, made), now) in own.iter_mut().zip(made).zip(now) {
                     *own += now - *made;
                     *made = *now;
                 }
@@ -93,7 +95,8 @@ impl Span {
     /// Takes over what [`tables`](Self::tables) gave.
     pub fn restore(&mut self, take: &mut dyn FnMut(&str) -> Option<Table>, machine: &Machine) {
         if let Some(numbers) = take("span") {
-            let row = numbers.row(0);
+            let mut room = Vec::new();
+            let row = numbers.row(0, &mut room);
             (self.since, self.began) = (row[0] as u64, row[1] as u64);
         }
         let made = ["made.0", "made.1"].into_iter().map_while(take);
@@ -142,8 +145,9 @@ pub fn gathered(state: &Table, [rows, width]: [usize; 2], machine: &Machine) -> 
     }
     let mut sums = Array::zeroed(&machine.buffers, rows, width);
     let out = sums.values.chunks_exact_mut(width);
+    let mut room = Vec::new();
     for (id, out) in (0..state.n_rows() as u32).zip(out) {
-        out.copy_from_slice(&state.row(id)[state.width() - width..]);
+        out.copy_from_slice(&state.row(id, &mut room)[state.width() - width..]);
     }
     sums
 }
@@ -171,7 +175,7 @@ pub fn change(
 pub fn array(table: &Table, rows: usize, machine: &Machine) -> Array {
     let mut array = Array::zeroed(&machine.buffers, rows, table.width());
     let out = array.values.chunks_exact_mut(table.width());
-    (0..table.n_rows() as u32).zip(out).for_each(|(id, row)| row.copy_from_slice(table.row(id)));
+    (0..table.n_rows() as u32).zip(out).for_each(|(id, row)| table.copy(id, row));
     array
 }
 

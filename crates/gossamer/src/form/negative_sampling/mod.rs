@@ -154,9 +154,9 @@ impl<'a> Work<'a> {
         self.batch.answers(query).0[0]
     }
 
-    /// What of an entity's row is compared.
-    fn candidate(&self, id: u32) -> &'a [f32] {
-        self.columns.rows.slice(self.learner.model.entities.row(id))
+    /// What of an entity's row is compared; `room` is where an encoded one is decoded.
+    fn candidate<'b>(&'b self, id: u32, room: &'b mut Vec<f32>) -> &'b [f32] {
+        self.columns.rows.slice(self.learner.model.entities.row(id, room))
     }
 
     /// Turns scores into coefficients, weighted; returns the loss and the answer's coefficient.
@@ -210,7 +210,8 @@ mod tests {
         let items: Vec<u64> = (0..2 * triples.len() as u64).collect();
         NegativeSampling.step(&mut learner, examples, &items, &method, &machine);
         let entities = 0..N_ENTITIES as u32;
-        entities.filter(|id| learner.model.entities.row(*id) != before.row(*id)).collect()
+        let row = |table: &crate::table::Table, id: u32| table.row(id, &mut Vec::new()).to_vec();
+        entities.filter(|id| row(&learner.model.entities, *id) != row(&before, *id)).collect()
     }
 
     /// A step with like relations, from rows of which one float is moved by this much; the loss
@@ -242,7 +243,7 @@ mod tests {
         let mut model = crate::Model::initial(&config, 10, 3).unwrap();
         let moved = [&mut model.entities, &mut model.relations][table].clone();
         let moved = crate::table::Table::filled(moved.n_rows(), moved.width(), |row, out| {
-            out.copy_from_slice(moved.row(row));
+            moved.copy(row, out);
             out[place] += if row == id { more } else { 0.0 };
         });
         *[&mut model.entities, &mut model.relations][table] = moved;
@@ -269,10 +270,11 @@ mod tests {
                     let config =
                         Config { dim: 4, initial: 0.5, ..Config::for_model(model).unwrap() };
                     let model = crate::Model::initial(&config, 10, 3).unwrap();
-                    [model.entities, model.relations][table].row(id)[place]
+                    [model.entities, model.relations][table].row(id, &mut Vec::new())[place]
                 };
-                let gradient =
-                    before - step_with_relations(model, spot, 0.0).1[table].row(id)[place];
+                let gradient = before
+                    - step_with_relations(model, spot, 0.0).1[table].row(id, &mut Vec::new())
+                        [place];
                 let [up, down] = [1e-2, -1e-2].map(|more| step_with_relations(model, spot, more).0);
                 let slope = (up - down) / 2e-2;
                 let error = (slope - f64::from(gradient)).abs();

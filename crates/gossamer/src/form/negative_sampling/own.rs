@@ -44,6 +44,8 @@ struct Room<'a> {
     rights: Vec<&'a [f32]>,
     scores: Vec<f32>,
     coefficients: Vec<f32>,
+    /// Encoded rows of candidates, decoded.
+    decoded: Vec<f32>,
 }
 
 impl<'a> Room<'a> {
@@ -122,13 +124,13 @@ impl<'a> Work<'a> {
         room.ids.resize(n, 0);
         room.ids[0] = self.answer(query);
         self.draw_own(query, &mut room.ids[1..]);
-        room.rights.clear();
-        room.rights.extend(room.ids.iter().map(|id| self.candidate(*id)));
+        let mut rights = self.learner.model.entities.rows(&room.ids, &mut room.decoded);
+        rights.iter_mut().for_each(|row| *row = self.columns.rows.slice(row));
         room.scores.resize(met.len(), 0.0);
         let row = self.query(query);
         let (scores, other_scores) = room.scores.split_at_mut(n);
-        similarity.scores(isa, row, &room.rights, scores);
-        let answer = [room.rights[0]];
+        similarity.scores(isa, row, &rights, scores);
+        let answer = [rights[0]];
         let first_other = self.n + query * other_scores.len();
         for (other, score) in (first_other..).zip(other_scores.chunks_mut(1)) {
             similarity.scores(isa, self.query(other), &answer, score);
@@ -138,7 +140,9 @@ impl<'a> Work<'a> {
         let (loss, slope) = self.judge(query, room.scores[0], &mut room.coefficients[1..]);
         room.coefficients[0] = slope;
         let span = self.columns.queries;
-        similarity.add_to_query(isa, &room.pairs(row), span.slice_mut(gradient));
+        let found = [&room.coefficients[..n], &room.scores[..n]];
+        let pairs = Pairs::new(row, &rights, found, 0, [1, 1]);
+        similarity.add_to_query(isa, &pairs, span.slice_mut(gradient));
         for (place, gradient) in others.chunks_exact_mut(span.width).enumerate() {
             let found = [&room.coefficients[n + place..], &room.scores[n + place..]];
             let pairs = Pairs::new(self.query(first_other + place), &answer, found, 0, [1, 1]);

@@ -77,9 +77,10 @@ impl Work<'_> {
         coefficients.copy_from_slice(&scores);
         let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
         let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(of_query));
-        let mut loss = 0.0;
+        let (mut loss, mut room) = (0.0, Vec::new());
         for (query, (coefficients, row)) in of_queries.enumerate() {
-            let (row, answer) = (columns.queries.slice(row), self.candidate(answers[query]));
+            let row = columns.queries.slice(row);
+            let answer = self.candidate(answers[query], &mut room);
             let mut positive = [0.0];
             similarity.scores(isa, row, &[answer], &mut positive);
             let (part, slope) = self.judge(first + query, positive[0], coefficients);

@@ -130,6 +130,8 @@ struct Room<R> {
     scores: Vec<f32>,
     kept: Kept,
     factors: Vec<f32>,
+    /// Rows of a panel that stands encoded.
+    decoded: Vec<f32>,
     blocks: R,
 }
 
@@ -183,7 +185,7 @@ impl<B: Blocks> Pass<'_, B> {
         let needed = !self.questions.similarity.needs_scores();
         kept.resize_with(if needed { fitting } else { 0 }, Kept::default);
         for (panel, kept) in kept.iter_mut().enumerate() {
-            let rows = self.questions.rows(table.panel(panel));
+            let rows = table.panel_rows(panel);
             kept.values.resize(n_queries * self.blocks.words(rows), 0);
             kept.maxima.resize(n_queries, 0.0);
         }
@@ -217,9 +219,11 @@ impl<B: Blocks> Pass<'_, B> {
         let tasks = groups.iter_mut().collect();
         self.questions.machine.workers.each_with(tasks, Room::default, |room, group| {
             for (place, index) in group.panels.clone().enumerate() {
-                let panel = table.panel(index);
+                let mut decoded = std::mem::take(&mut room.decoded);
+                let panel = table.panel(index, &mut decoded);
                 self.score(panel, room);
                 self.count(panel, &room.scores, group);
+                room.decoded = decoded;
                 let sums = self.transform(&mut room.scores, &mut room.kept.maxima);
                 match self.over_all {
                     OverAll::Softmax => {
@@ -351,10 +355,12 @@ impl<B: Blocks> Pass<'_, B> {
         let tasks = parts.iter_mut().enumerate().collect();
         machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
             for index in panels(group) {
-                let panel = table.panel(index);
+                let mut decoded = std::mem::take(&mut room.decoded);
+                let panel = table.panel(index, &mut decoded);
                 self.use_values(panel, kept.get(index), log_z, room, |values, room| {
                     self.blocks.add_query_gradient(values, room, sum);
                 });
+                room.decoded = decoded;
             }
         });
         let mut total = machine.buffers.zeroed(queries.len());
@@ -403,7 +409,7 @@ mod tests {
         let first = step(&mut learner, &batch, &method, &machine);
         let second = step(&mut learner, &batch, &method, &machine);
         let mut rows = Vec::new();
-        learner.model.entities.for_each_block(|block| rows.extend_from_slice(block.rows));
+        learner.model.entities.for_each_panel(|block| rows.extend_from_slice(block.rows));
         (first.sum + second.sum, rows)
     }
 

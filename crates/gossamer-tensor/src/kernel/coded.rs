@@ -1,0 +1,147 @@
+//! Rows as small whole numbers that are changed in place: the loops of row codes.
+//!
+//! A row stands as its scales, one bf16 for each 32 floats, and then its codes. Float i of a group
+//! is scale·code, with codes from −127 to 127 in a byte each, or from −7 to 7 in half a byte: float
+//! i of the first half of a group beside float i of the second. Rounding is stochastic, and a scale
+//! stays while its group fits, so that a float which does not change keeps its code.
+//!
+//! *Invariant:* a row's new bytes depend on its floats, its old scales and the key alone. A float
+//! that is no finite number makes its whole group no number.
+
+use super::codes::{bf16_above, mixed, of_bf16};
+
+/// Floats that share a scale.
+pub const GROUP: usize = 32;
+/// Bytes of a scale.
+const SCALE_BYTES: usize = 2;
+/// Largest code of eight bits.
+const MOST_8: f32 = 127.0;
+/// Largest code of four bits.
+const MOST_4: f32 = 7.0;
+/// What is added to the largest code of four bits, so that all are positive.
+const ZERO_4: i32 = 8;
+/// 1.5·2²³: what is added to it is rounded to a whole number, which stands in its last bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// Bytes of a row of eight-bit codes.
+pub const fn row_bytes_8(width: usize) -> usize {
+    SCALE_BYTES * width.div_ceil(GROUP) + width
+}
+
+/// Bytes of a row of four-bit codes: a group of an odd number of floats has half a byte to spare.
+pub const fn row_bytes_4(width: usize) -> usize {
+    SCALE_BYTES * width.div_ceil(GROUP) + width.div_ceil(2)
+}
+
+/// The scale a group gets: its old one while the group fits, neither too large nor lost in it.
+#[inline(always)]
+fn scale(group: &[f32], old: u16, most: f32) -> u16 {
+    /// Room left above the largest float when a scale is chosen, so that it need not be soon again.
+    const ROOM: f32 = 1.125;
+    /// A group whose largest float is below this part of what fits gets a finer scale.
+    const LOST: f32 = 0.4;
+    /// A bf16 that is no number.
+    const NO_NUMBER: u16 = 0x7FC0;
+    let mut bits = 0;
+    for x in group {
+        bits = (x.to_bits() & 0x7FFF_FFFF).max(bits);
+    }
+    let largest = f32::from_bits(bits);
+    if !largest.is_finite() {
+        return NO_NUMBER;
+    }
+    let fitting = of_bf16(old) * most;
+    if largest <= fitting && largest >= LOST * fitting {
+        return old;
+    }
+    bf16_above(largest * ROOM / most)
+}
+
+/// Rounds y to one of the whole numbers beside it, the nearer being the likelier; `noise` has
+/// sixteen bits.
+#[inline(always)]
+fn whole(y: f32, noise: u32, most: f32) -> i32 {
+    // In the middle of each of 65,536 intervals, so that its mean is zero.
+    let offset = noise as i32 as f32 * (1.0 / 65_536.0) + (0.5 / 65_536.0 - 0.5);
+    let rounded = (y + offset + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    rounded.clamp(-(most as i32), most as i32)
+}
+
+/// One over a scale.
+#[inline(always)]
+fn inverse(scale: u16) -> f32 {
+    1.0 / of_bf16(scale).max(f32::MIN_POSITIVE)
+}
+
+for_each_instruction_set! {
+    /// Encodes a row of eight-bit codes over its old ones; new rows are of zeros.
+    pub fn encode_row_8(key: u32, values: &[f32], row: &mut [u8]) {
+        let (scales, codes) = row.split_at_mut(SCALE_BYTES * values.len().div_ceil(GROUP));
+        let groups = values.chunks(GROUP).zip(codes.chunks_mut(GROUP));
+        let groups = groups.zip(scales.as_chunks_mut::<SCALE_BYTES>().0).enumerate();
+        for (number, ((values, codes), scale)) in groups {
+            let new = self::scale(values, u16::from_le_bytes(*scale), MOST_8);
+            *scale = new.to_le_bytes();
+            let (inverse, first) = (inverse(new), (number * GROUP) as u32);
+            for (i, (x, code)) in (0u32..).zip(values.iter().zip(codes)) {
+                let noise = mixed(key, first + i) >> 16;
+                *code = whole(x * inverse, noise, MOST_8) as u8;
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Decodes it.
+    pub fn decode_row_8(row: &[u8], out: &mut [f32]) {
+        let (scales, codes) = row.split_at(SCALE_BYTES * out.len().div_ceil(GROUP));
+        let groups = out.chunks_mut(GROUP).zip(codes.chunks(GROUP));
+        for ((out, codes), scale) in groups.zip(scales.as_chunks::<SCALE_BYTES>().0) {
+            let scale = of_bf16(u16::from_le_bytes(*scale));
+            for (x, code) in out.iter_mut().zip(codes) {
+                *x = scale * f32::from(*code as i8);
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Encodes a row of four-bit codes over its old ones; new rows are of zeros.
+    pub fn encode_row_4(key: u32, values: &[f32], row: &mut [u8]) {
+        let (scales, codes) = row.split_at_mut(SCALE_BYTES * values.len().div_ceil(GROUP));
+        let groups = values.chunks(GROUP).zip(codes.chunks_mut(GROUP / 2));
+        let groups = groups.zip(scales.as_chunks_mut::<SCALE_BYTES>().0).enumerate();
+        for (number, ((values, codes), scale)) in groups {
+            let new = self::scale(values, u16::from_le_bytes(*scale), MOST_4);
+            *scale = new.to_le_bytes();
+            let (inverse, first) = (inverse(new), (number * GROUP) as u32);
+            let (low, high) = values.split_at(codes.len());
+            for (i, (x, code)) in (0u32..).zip(low.iter().zip(&mut *codes)) {
+                let noise = mixed(key, first + i) >> 16;
+                *code = (whole(x * inverse, noise, MOST_4) + ZERO_4) as u8;
+            }
+            for (i, (x, code)) in (0u32..).zip(high.iter().zip(codes)) {
+                let noise = mixed(key, first + i) & 0xFFFF;
+                *code |= ((whole(x * inverse, noise, MOST_4) + ZERO_4) as u8) << 4;
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    /// Decodes it.
+    pub fn decode_row_4(row: &[u8], out: &mut [f32]) {
+        let (scales, codes) = row.split_at(SCALE_BYTES * out.len().div_ceil(GROUP));
+        let groups = out.chunks_mut(GROUP).zip(codes.chunks(GROUP / 2));
+        for ((out, codes), scale) in groups.zip(scales.as_chunks::<SCALE_BYTES>().0) {
+            let scale = of_bf16(u16::from_le_bytes(*scale));
+            let (low, high) = out.split_at_mut(codes.len());
+            for (x, code) in low.iter_mut().zip(codes) {
+                *x = scale * (i32::from(*code & 0xF) - ZERO_4) as f32;
+            }
+            for (x, code) in high.iter_mut().zip(codes) {
+                *x = scale * (i32::from(*code >> 4) - ZERO_4) as f32;
+            }
+        }
+    }
+}
