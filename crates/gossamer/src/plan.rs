@@ -34,6 +34,8 @@ const FILE_BYTES: u64 = 2 << 20;
 
 /// Queries whose scores a thread holds at a time while it ranks.
 pub const RANKED_QUERIES: usize = 64;
+/// Queries whose known answers are taken out in one pass over the triples.
+pub const FILTERED_QUERIES: usize = 4096;
 
 /// What a command will use, and the size of its blocks.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,9 +150,9 @@ fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64,
 /// Bytes of ranking: a block of queries and a panel of scores per thread, and the ranks.
 fn add_ranking(
     config: &Config,
+    shape: &GraphShape,
     ledger: &mut Ledger,
-    n_threads: u64,
-    n_triples: u64,
+    (n_threads, n_triples): (u64, u64),
 ) -> Result<(), Error> {
     let widths = config.score_function()?.widths(config.dim);
     let (queries, width) = (RANKED_QUERIES as u64, widths.query as u64);
@@ -159,6 +161,11 @@ fn add_ranking(
     let words = format!("{n_threads} × {RANKED_QUERIES} × {PANEL_ROWS}");
     ledger.add("panel of scores", words, "f32", bytes);
     ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
+    // A pass that takes known answers out: a bit for each entity, and its queries twice with what
+    // they lead to.
+    let n = (2 * n_triples).min(FILTERED_QUERIES as u64);
+    let bytes = shape.n_entities / 8 + n * (8 * width + 140);
+    ledger.add("known answers", format!("{n} queries at a time"), "f32", bytes);
     if let Some([_, width]) = core(config)? {
         let words = format!("{n_threads} × {RANKED_QUERIES} × {width}");
         ledger.add("ranked conditions", words, "f32", 4 * n_threads * queries * width);
@@ -189,13 +196,13 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     let [n_train, n_valid, _] = shape.n_triples;
     let bytes = Triples::bytes_for(n_train, shape.weighted) + Triples::bytes_for(n_valid, false);
     ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
-    add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
-    let most = if form.over_all() { 2 * n_train } else { 0 };
     add_sources(config, shape, &mut ledger)?;
-    ledger.add("portions of answers", count_in_words(most), "u32", 12 * most);
-    let sorting = 16 * (n_train + n_valid);
-    if n_valid > 0 {
-        add_answers(&mut ledger, "known answers", shape.n_entities, n_train + n_valid, false);
+    let mut sorting = 0;
+    if form.over_all() {
+        add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
+        let portions = count_in_words(2 * n_train);
+        ledger.add("portions of answers", portions, "u32", 24 * n_train);
+        sorting = 16 * n_train;
     }
     let sizes = [shape.n_entities, shape.n_relations, n_train];
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
@@ -205,7 +212,12 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
     // Sorting happens before the first step, ranking between steps: the larger of each counts.
     let mut ranking = Ledger::default();
-    add_ranking(config, &mut ranking, n_threads, n_valid.min(config.validation_limit as u64))?;
+    add_ranking(
+        config,
+        shape,
+        &mut ranking,
+        (n_threads, n_valid.min(config.validation_limit as u64)),
+    )?;
     let wanted = form.most_kept_bytes(config, &step).min(KEPT_BYTES);
     let with_kept = |kept_bytes: u64| {
         let mut whole = ledger.clone();
@@ -246,14 +258,13 @@ pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Re
     let (mut ledger, _) = common(config, &shape, machine)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
-    add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
-    // The baselines know train's answers and count its mirrored pairs.
+    // Counts by entity, and by relation, side and entity; then pairs and their mirrors.
     let n_train = shape.n_triples[0];
-    add_answers(&mut ledger, "baselines", shape.n_entities, n_train, false);
-    ledger.add("mirrored pairs", count_in_words(n_train), "u32", 32 * n_train);
+    let bytes = 20 * shape.n_entities + 32 * n_train;
+    ledger.add("baselines", count_in_words(n_train), "u32", bytes);
     let n_threads = machine.workers.n_threads() as u64;
     let judged = shape.n_triples[1].max(shape.n_triples[2]);
-    add_ranking(config, &mut ledger, n_threads, judged)?;
+    add_ranking(config, &shape, &mut ledger, (n_threads, judged))?;
     within(machine, ledger)
 }
 
@@ -268,7 +279,7 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
     add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
     ledger.add("sorting", count_in_words(n), "u32", 16 * n);
-    add_ranking(config, &mut ledger, machine.workers.n_threads() as u64, 0)?;
+    add_ranking(config, &shape, &mut ledger, (machine.workers.n_threads() as u64, 0))?;
     within(machine, ledger)
 }
 

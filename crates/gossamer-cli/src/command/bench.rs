@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::config::Precision;
-use gossamer::evaluate::rank::{Candidates, Judge};
+use gossamer::evaluate::{Candidates, Judge, Known};
 use gossamer::form::batch::{Batch, Examples, Portion, portions};
 use gossamer::form::step::{Learner, Method};
 use gossamer::{Config, Machine, Model, Silent, form};
@@ -349,7 +349,8 @@ impl<'a> Measuring<'a> {
         let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
         let asked: Vec<[u32; 3]> =
             (0..self.triples.len().min(1024)).map(|i| self.triples.get(i)).collect();
-        let (known, candidates) = (&self.adjacency, &Candidates::All);
+        let (parts, candidates) = ([&self.triples], &Candidates::All);
+        let known = Known::new(&parts);
         let judge = Judge { model: &model, known, candidates, machine: &self.context.machine };
         let mut failed = None;
         let (times, seconds) = self.repeat(|| {

@@ -8,26 +8,20 @@
 //! *Invariant:* learned from train alone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use gossamer_graph::inspect::train_degrees;
 use gossamer_graph::mirror::{Mirror, find_mirrors};
-use gossamer_graph::{Adjacency, Side, Triples};
+use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
-use super::{Rank, Scores};
+use super::known::Wanted;
+use super::{Known, Rank, Scores};
+use crate::model::Asked;
+use crate::plan::FILTERED_QUERIES;
 
 /// Mirrors below this share of their pairs are chance.
 const LEAST_SHARE: f64 = 0.05;
-
-/// What is asked, and what does not compete.
-struct Question<'a> {
-    side: Side,
-    given: u32,
-    relation: u32,
-    answer: u32,
-    known: &'a [u32],
-    n_entities: usize,
-}
 
 /// Scores that are zero for most entities.
 #[derive(Debug, Clone, Default)]
@@ -53,72 +47,145 @@ impl BaselineScores {
         self.by_id.binary_search_by_key(&id, |(id, _)| *id).map_or(0.0, |place| self.by_id[place].1)
     }
 
-    /// Candidates above and as high as the answer, the known ones apart.
-    fn rank(&self, question: &Question<'_>) -> (u32, u32) {
-        let Question { answer, known, n_entities, .. } = *question;
+    /// Entities above and as high as the answer, known ones among them; the answer itself is not.
+    fn rank(&self, answer: u32, n_entities: usize) -> (u32, u32) {
         let own = self.score(answer);
         let above = self.sorted.partition_point(|score| *score <= own);
         let below = self.sorted.partition_point(|score| *score < own);
         let zeros = n_entities - self.sorted.len();
-        let mut greater = self.sorted.len() - above;
-        let mut equal = above - below + if own == 0.0 { zeros } else { 0 };
-        for other in known.iter().filter(|other| **other != answer) {
-            let score = self.score(*other);
-            greater -= usize::from(score > own);
-            equal -= usize::from(score == own);
-        }
+        let greater = self.sorted.len() - above;
+        let equal = above - below + if own == 0.0 { zeros } else { 0 };
         (greater as u32, equal as u32 - 1)
     }
 }
+
+/// The rules, in the order of their scores.
+const RULES: [&str; 3] = ["degree", "relation frequency", "inverse rule"];
 
 /// What each rule scores on the same questions as `ranks`, all entities competing.
 pub fn scores(
     n_entities: usize,
     train: &Triples,
-    known: &Adjacency,
+    known: Known<'_>,
     triples: &[[u32; 3]],
     ranks: &[Rank],
     machine: &Machine,
 ) -> Vec<(&'static str, Scores)> {
     let degrees = train_degrees(n_entities, train);
-    let degree = BaselineScores::new((0..).zip(degrees.iter().map(|d| *d as f32)).collect());
-    let frequencies = relation_frequencies(train);
-    let answers = Adjacency::build(n_entities, &[train]);
     let mut mirrors: HashMap<u32, Vec<Mirror>> = HashMap::new();
     for mirror in find_mirrors(&[train], LEAST_SHARE, 2) {
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
-    let none = BaselineScores::default();
-    let judged = |rule: &(dyn Fn(&Question<'_>) -> (u32, u32) + Sync)| {
-        let ranks = machine.workers.map(ranks.len(), |place| {
-            let rank = &ranks[place];
-            let [head, relation, tail] = triples[rank.triple as usize];
-            let (given, answer) = if rank.side == Side::Tail { (head, tail) } else { (tail, head) };
-            let known = known.side(rank.side).of(given, relation);
-            let side = rank.side;
-            let question = Question { side, given, relation, answer, known, n_entities };
-            let (greater, equal) = rule(&question);
-            Rank { greater, equal, ..*rank }
-        });
-        Scores::of(&ranks)
+    let rules = Rules {
+        n_entities,
+        degree: BaselineScores::new((0..).zip(degrees.iter().map(|d| *d as f32)).collect()),
+        frequencies: relation_frequencies(train),
+        mirrors,
+        none: BaselineScores::default(),
     };
-    vec![
-        ("degree", judged(&|question| degree.rank(question))),
-        (
-            "relation frequency",
-            judged(&|question| {
-                let key = (question.side, question.relation);
-                frequencies.get(&key).unwrap_or(&none).rank(question)
-            }),
-        ),
-        (
-            "inverse rule",
-            judged(&|question| {
-                let mirrors = mirrors.get(&question.relation).map_or(&[][..], Vec::as_slice);
-                by_mirrors(&answers, mirrors, question).rank(question)
-            }),
-        ),
-    ]
+    let mut found = RULES.map(|_| Vec::with_capacity(ranks.len()));
+    for ranks in ranks.chunks(FILTERED_QUERIES) {
+        for (found, more) in
+            found.iter_mut().zip(rules.ranks(ranks, triples, (train, known), machine))
+        {
+            found.extend(more);
+        }
+    }
+    RULES.into_iter().zip(found.map(|ranks| Scores::of(&ranks))).collect()
+}
+
+/// What the rules learned.
+struct Rules {
+    n_entities: usize,
+    degree: BaselineScores,
+    frequencies: HashMap<(Side, u32), BaselineScores>,
+    mirrors: HashMap<u32, Vec<Mirror>>,
+    none: BaselineScores,
+}
+
+impl Rules {
+    /// The ranks by each rule.
+    fn ranks(
+        &self,
+        ranks: &[Rank],
+        triples: &[[u32; 3]],
+        (train, known): (&Triples, Known<'_>),
+        machine: &Machine,
+    ) -> [Vec<Rank>; 3] {
+        let n_entities = self.n_entities;
+        let asked = |rank: &Rank| {
+            let [head, relation, tail] = triples[rank.triple as usize];
+            let known = if rank.side == Side::Tail { head } else { tail };
+            Asked { side: rank.side, known, relation }
+        };
+        let (mut wanted, mut asked_by, mut of_query) = (Wanted::default(), Vec::new(), Vec::new());
+        for (place, rank) in ranks.iter().enumerate() {
+            let query = wanted.push(asked(rank));
+            if query == asked_by.len() {
+                asked_by.push(Vec::new());
+                of_query.push(asked(rank));
+            }
+            asked_by[query].push(place);
+        }
+        let mirrored = self.mirrored(&of_query, train, machine);
+        let rules = |query: usize| {
+            let Asked { side, relation, .. } = of_query[query];
+            let frequency = self.frequencies.get(&(side, relation)).unwrap_or(&self.none);
+            [&self.degree, frequency, &mirrored[query]]
+        };
+        let answer = |place: usize| ranks[place].answer(triples);
+        let counts: Vec<[[AtomicU32; 2]; 3]> = ranks.iter().map(|_| Default::default()).collect();
+        let visit = |(): &mut (), query: usize, entity: u32| {
+            for (rule, scores) in rules(query).into_iter().enumerate() {
+                let score = scores.score(entity);
+                for place in asked_by[query].iter().filter(|place| answer(**place) != entity) {
+                    let own = scores.score(answer(*place));
+                    let [greater, equal] = &counts[*place][rule];
+                    greater.fetch_add(u32::from(score > own), Ordering::Relaxed);
+                    equal.fetch_add(u32::from(score == own), Ordering::Relaxed);
+                }
+            }
+        };
+        known.visit(&wanted, machine, visit);
+        let mut found = [(); 3].map(|()| ranks.to_vec());
+        for (query, places) in asked_by.iter().enumerate() {
+            for (rule, scores) in rules(query).into_iter().enumerate() {
+                for place in places {
+                    let [less, fewer] = &counts[*place][rule];
+                    let (greater, equal) = scores.rank(answer(*place), n_entities);
+                    let rank = &mut found[rule][*place];
+                    rank.greater = greater - less.load(Ordering::Relaxed);
+                    rank.equal = equal - fewer.load(Ordering::Relaxed);
+                }
+            }
+        }
+        found
+    }
+
+    /// What mirrors of its relation say of each query.
+    fn mirrored(&self, asked: &[Asked], train: &Triples, machine: &Machine) -> Vec<BaselineScores> {
+        let mut wanted = Wanted::default();
+        let mut read_off = Vec::with_capacity(asked.len());
+        for Asked { side, known, relation } in asked {
+            let mirrors = self.mirrors.get(relation).map_or(&[][..], Vec::as_slice);
+            let places = mirrors.iter().map(|mirror| {
+                // (h, r, ?) is read off (?, r', h) where r' is inverse, else off (h, r', ?).
+                let turned = if *side == Side::Tail { Side::Head } else { Side::Tail };
+                let side = if mirror.inverse { turned } else { *side };
+                let mirrored = Asked { side, known: *known, relation: mirror.other };
+                (wanted.push(mirrored), mirror.share as f32)
+            });
+            read_off.push(places.collect::<Vec<_>>());
+        }
+        let answers = Known::new(&[train]).answers(&wanted, machine);
+        let scores = read_off.into_iter().map(|places| {
+            let found = places.into_iter().flat_map(|(query, share)| {
+                answers[query].iter().map(move |entity| (*entity, share))
+            });
+            BaselineScores::new(found.collect())
+        });
+        scores.collect()
+    }
 }
 
 fn relation_frequencies(train: &Triples) -> HashMap<(Side, u32), BaselineScores> {
@@ -134,19 +201,6 @@ fn relation_frequencies(train: &Triples) -> HashMap<(Side, u32), BaselineScores>
         .collect()
 }
 
-fn by_mirrors(answers: &Adjacency, mirrors: &[Mirror], question: &Question<'_>) -> BaselineScores {
-    let Question { side, given, .. } = *question;
-    let mut scores = Vec::new();
-    for mirror in mirrors {
-        // (h, r, ?) is read off (?, r', h) when r' is inverse, off (h, r', ?) when it repeats r.
-        let turned = if side == Side::Tail { Side::Head } else { Side::Tail };
-        let from = if mirror.inverse { turned } else { side };
-        let found = answers.side(from).of(given, mirror.other);
-        scores.extend(found.iter().map(|entity| (*entity, mirror.share as f32)));
-    }
-    BaselineScores::new(scores)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,14 +208,26 @@ mod tests {
     #[test]
     fn ranks_of_sparse_scores_equal_their_definition() {
         let scores = BaselineScores::new(vec![(1, 3.0), (4, 3.0), (5, 1.0), (1, 2.0), (7, 0.0)]);
-        let rank = |answer, known: &[u32]| {
-            let (side, given, relation, n_entities) = (Side::Tail, 9, 0, 10);
-            scores.rank(&Question { side, given, relation, answer, known, n_entities })
-        };
-        assert_eq!(rank(1, &[1]), (0, 1));
-        assert_eq!(rank(1, &[1, 4]), (0, 0));
-        assert_eq!(rank(5, &[5, 4, 0]), (1, 0));
-        assert_eq!(rank(0, &[0, 1, 2]), (2, 5));
+        assert_eq!(scores.rank(1, 10), (0, 1));
+        assert_eq!(scores.rank(5, 10), (2, 0));
+        assert_eq!(scores.rank(0, 10), (3, 6));
+    }
+
+    #[test]
+    fn known_answers_do_not_compete_with_the_one_asked_for() {
+        // Degrees: entity 1 has 4, entity 2 has 3, entities 3 and 0 have 2, 4 and 5 one.
+        let rows =
+            vec![[0, 0, 1], [0, 0, 2], [3, 0, 1], [3, 1, 2], [4, 0, 1], [5, 0, 1], [2, 1, 2]];
+        let train = Triples::from_rows(rows);
+        let ranks = [Rank { triple: 0, side: Side::Tail, greater: 9, equal: 9, n_candidates: 6 }];
+        let machine = Machine::new(1, None);
+        // Asked (0, 0, ?) for 3: of what scores higher, 1 and 2 are known.
+        let held_out = Triples::from_rows(vec![[0, 0, 3]]);
+        let parts = [&train, &held_out];
+        let (degree, none) = (&[[0, 0, 3]], Known::new(&[]));
+        let reciprocal = |known| scores(6, &train, known, degree, &ranks, &machine)[0].1.mrr();
+        assert_eq!(reciprocal(none), 1.0 / 3.5);
+        assert_eq!(reciprocal(Known::new(&parts)), 1.0 / 1.5);
     }
 
     #[test]
@@ -170,10 +236,12 @@ mod tests {
         let held_out = [3, 0, 13];
         let train =
             Triples::from_rows(rows.iter().copied().filter(|row| *row != held_out).collect());
-        let known = Adjacency::build(20, &[&Triples::from_rows(rows)]);
+        let all = Triples::from_rows(rows);
+        let parts = [&all];
+        let known = Known::new(&parts);
         let rank = |side| Rank { triple: 0, side, greater: 0, equal: 0, n_candidates: 20 };
         let ranks = [rank(Side::Tail), rank(Side::Head)];
-        let found = scores(20, &train, &known, &[held_out], &ranks, &Machine::new(1, None));
+        let found = scores(20, &train, known, &[held_out], &ranks, &Machine::new(1, None));
         assert_eq!(found[2].0, "inverse rule");
         assert_eq!(found[2].1.mrr(), 1.0);
         assert!(found[0].1.mrr() < 0.2);

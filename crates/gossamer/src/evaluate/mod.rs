@@ -1,18 +1,20 @@
 //! Judging: filtered ranks, the numbers made of them, and what trivial rules would have scored.
 //!
-//! *Invariant:* evaluation holds the model, the known answers and a block of scores per thread; its
+//! *Invariant:* evaluation holds the model, the triples and a block of scores per thread; its
 //! memory does not grow with the number of triples judged, ranks aside (16 bytes each).
 //! *Not here:* choosing a model; training calls [`rank`] on the validation split.
 
 use gossamer_graph::cardinality::Cardinality;
 use gossamer_graph::inspect::train_degrees;
-use gossamer_graph::{Adjacency, Side, Split, Triples};
+use gossamer_graph::{Side, Split, Triples};
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Machine, Observer};
 
 use crate::error::Error;
 use crate::model::{Model, Run};
 
+pub mod candidates;
+pub mod known;
 pub mod baseline;
 pub mod metric;
 pub mod rank;
@@ -22,7 +24,9 @@ pub mod classify;
 pub mod compare;
 
 pub use baseline::BaselineScores;
-pub use rank::{Candidates, Judge, Rank};
+pub use candidates::Candidates;
+pub use known::Known;
+pub use rank::{Judge, Rank};
 
 /// How to evaluate.
 #[derive(Debug, Clone)]
@@ -112,10 +116,14 @@ pub fn evaluate(
         });
     }
     let model = run.model()?;
-    let known = known_answers(run, n_entities)?;
-    let judge = Judge { model: &model, known: &known, candidates: &request.candidates, machine };
+    // The filter removes the answers of all splits.
+    let valid = run.graph.triples(Split::Valid)?;
+    let test = run.graph.triples(Split::Test)?;
+    let parts = [&train, &valid, &test];
+    let known = Known::new(&parts);
+    let judge = Judge { model: &model, known, candidates: &request.candidates, machine };
     let (triples, ranks) = judge_triples(&judge, &judged, request, observer)?;
-    let baselines = baseline::scores(n_entities, &train, &known, &triples, &ranks, machine);
+    let baselines = baseline::scores(n_entities, &train, known, &triples, &ranks, machine);
     let mut evaluation = summarise(&model, &train, triples, ranks);
     evaluation.baselines = baselines;
     evaluation.n_triples[1] = judged.len();
@@ -125,13 +133,6 @@ pub fn evaluate(
         evaluation.half_width *= left.sqrt();
     }
     Ok(evaluation)
-}
-
-/// The known answers that the filter removes: those of all splits.
-fn known_answers(run: &Run, n_entities: usize) -> Result<Adjacency, Error> {
-    let parts = Split::ALL.map(|split| run.graph.triples(split));
-    let [train, valid, test] = parts;
-    Ok(Adjacency::build(n_entities, &[&train?, &valid?, &test?]))
 }
 
 fn judge_triples(

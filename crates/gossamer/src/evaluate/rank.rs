@@ -4,76 +4,19 @@
 //! half (the "realistic" rank). Known answers other than the one asked for do not compete.
 //! *Paper:* Bordes et al. (2013) for the filter; Berrendorf et al. (2020) for ties and AMRI.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use gossamer_graph::{Adjacency, Side};
+use gossamer_graph::Side;
 use gossamer_machine::{Machine, Observer, Progress};
 use gossamer_tensor::kernel::counting::count_columns;
 
 use crate::error::Error;
 use crate::model::{Asked, Model};
-use crate::plan::RANKED_QUERIES as QUERIES;
+use crate::plan::{FILTERED_QUERIES, RANKED_QUERIES as QUERIES};
 use crate::table::{PANEL_ROWS, Panel};
 
-/// Who competes with the answer. The answer itself always does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Candidates {
-    /// Every entity.
-    #[default]
-    All,
-    /// These entities, sorted, each once.
-    Some(Arc<[u32]>),
-}
-
-impl Candidates {
-    /// From ids in any order.
-    pub fn some(mut ids: Vec<u32>) -> Self {
-        ids.sort_unstable();
-        ids.dedup();
-        Self::Some(ids.into())
-    }
-
-    /// Those that are among both.
-    pub fn and(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::All, some) | (some, Self::All) => some.clone(),
-            (Self::Some(ids), Self::Some(_)) => {
-                Self::Some(ids.iter().copied().filter(|id| other.contains(*id)).collect())
-            }
-        }
-    }
-
-    /// How many of `n_entities` they are.
-    pub fn len(&self, n_entities: usize) -> usize {
-        match self {
-            Self::All => n_entities,
-            Self::Some(ids) => ids.len(),
-        }
-    }
-
-    /// True if the entity is one of them.
-    pub fn contains(&self, id: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(ids) => ids.binary_search(&id).is_ok(),
-        }
-    }
-
-    /// Those in a panel, as places in it; none stands for all of them.
-    pub fn within(
-        &self,
-        panel: Panel<'_>,
-        width: usize,
-    ) -> Option<impl Iterator<Item = usize> + '_> {
-        let Self::Some(ids) = self else { return None };
-        let first = panel.first;
-        let n = panel.rows.len() / width;
-        let start = ids.partition_point(|id| *id < first);
-        let end = ids.partition_point(|id| (*id as usize) < first as usize + n);
-        Some(ids[start..end].iter().map(move |id| (id - first) as usize))
-    }
-}
+use super::candidates::Candidates;
+use super::known::{Known, Wanted};
 
 /// The place of an answer among its candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +62,7 @@ pub struct Judge<'a> {
     /// The model.
     pub model: &'a Model,
     /// Known answers, which do not compete.
-    pub known: &'a Adjacency,
+    pub known: Known<'a>,
     /// Who competes.
     pub candidates: &'a Candidates,
     /// What may be used.
@@ -170,11 +113,71 @@ impl Judge<'_> {
             observer.progress(&Progress { stage, done, total, unit: "ranks", detail: "" });
             ranks
         });
-        let ranks = blocks.concat();
+        let mut ranks = blocks.concat();
         if ranks.len() < questions.len() {
             return Err(Error::Stopped);
         }
+        let parts = questions.chunks(FILTERED_QUERIES).zip(ranks.chunks_mut(FILTERED_QUERIES));
+        for (questions, ranks) in parts {
+            self.filter(questions, ranks);
+        }
         Ok(ranks)
+    }
+
+    /// Takes known answers, other than the one asked for, out of the ranks of some questions.
+    fn filter(&self, questions: &[Question], ranks: &mut [Rank]) {
+        /// Queries that are scored together, since a kernel scores as many at once.
+        const STRIP: usize = 16;
+        let (isa, columns) = (self.machine.instruction_set, self.model.columns());
+        let similarity = self.model.function.similarity();
+        let mut wanted = Wanted::default();
+        let mut asked_by: Vec<Vec<usize>> = Vec::new();
+        for (place, question) in questions.iter().enumerate() {
+            let query = wanted.push(question.asked);
+            asked_by.resize_with(wanted.len(), Vec::new);
+            asked_by[query].push(place);
+        }
+        let asked: Vec<Asked> = asked_by.iter().map(|places| questions[places[0]].asked).collect();
+        let mut queries = self.machine.buffers.room(asked.len() * columns.queries.width);
+        self.model.fold(self.machine, &asked, &mut queries);
+        let strips = queries.chunks(STRIP * columns.queries.width);
+        let packed: Vec<_> = strips.map(|queries| similarity.pack(queries, columns)).collect();
+        let score = |query: usize, entity: u32, room: &mut Vec<f32>| {
+            let (row, first) = (self.model.entities.row(entity, room), query / STRIP * STRIP);
+            let (mut scores, n) = ([0.0; STRIP], STRIP.min(asked.len() - first));
+            let strip = &packed[query / STRIP];
+            similarity.scores_by_row(isa, strip, row, columns, &mut scores[..n]);
+            scores[query - first]
+        };
+        let mut thresholds = vec![0.0; questions.len()];
+        let mut room = Vec::new();
+        for (query, places) in asked_by.iter().enumerate() {
+            for place in places {
+                thresholds[*place] = score(query, questions[*place].answer, &mut room);
+            }
+        }
+        // Whole numbers add up to the same in any order.
+        let counts: Vec<[AtomicU32; 3]> = questions.iter().map(|_| Default::default()).collect();
+        let visit = |room: &mut Vec<f32>, query: usize, entity: u32| {
+            if !self.candidates.contains(entity) {
+                return;
+            }
+            let score = score(query, entity, room);
+            for place in asked_by[query].iter().filter(|p| questions[**p].answer != entity) {
+                let own = thresholds[*place];
+                let of = [score > own, score == own, true];
+                for (count, more) in counts[*place].iter().zip(of) {
+                    count.fetch_add(u32::from(more), Ordering::Relaxed);
+                }
+            }
+        };
+        self.known.visit(&wanted, self.machine, visit);
+        for (rank, counts) in ranks.iter_mut().zip(counts) {
+            let [greater, equal, all] = counts.map(AtomicU32::into_inner);
+            rank.greater -= greater;
+            rank.equal -= equal;
+            rank.n_candidates -= all;
+        }
     }
 
     fn block(&self, questions: &[Question]) -> Vec<Rank> {
@@ -229,8 +232,7 @@ impl Judge<'_> {
             .collect()
     }
 
-    /// Adds a panel's greater, equal and competing candidates; of all of them only those are
-    /// counted here that do not compete.
+    /// Adds a panel's greater, equal and competing candidates, known answers among them.
     fn count(
         &self,
         panel: Panel<'_>,
@@ -239,25 +241,15 @@ impl Judge<'_> {
         scores: Column<'_>,
         counts: &mut [i64; 3],
     ) {
-        let Asked { side, known, relation } = question.asked;
         let width = self.model.entities.width();
-        let mut add = |score: f32, sign: i64| {
-            counts[0] += sign * i64::from(score > threshold);
-            counts[1] += sign * i64::from(score == threshold);
-            counts[2] += sign;
-        };
         if let Some(places) = self.candidates.within(panel, width) {
-            places.for_each(|place| add(scores.at(place), 1));
-        }
-        let answers = self.known.side(side).of(known, relation);
-        let end = panel.first as usize + scores.len();
-        let first = answers.partition_point(|answer| *answer < panel.first);
-        let last = answers.partition_point(|answer| (*answer as usize) < end);
-        for answer in &answers[first..last] {
-            if *answer != question.answer && self.candidates.contains(*answer) {
-                add(scores.at((answer - panel.first) as usize), -1);
+            for place in places {
+                counts[0] += i64::from(scores.at(place) > threshold);
+                counts[1] += i64::from(scores.at(place) == threshold);
+                counts[2] += 1;
             }
         }
+        let end = panel.first as usize + scores.len();
         // The answer competes as a candidate, but is not as high as itself.
         let own = question.answer;
         if own >= panel.first && (own as usize) < end {
@@ -373,11 +365,11 @@ mod tests {
                 })
                 .collect();
             let known = Triples::from_rows(rows);
-            let adjacency = Adjacency::build(n_entities, &[&known]);
             let triples: Vec<[u32; 3]> = known.iter().take(25).collect();
+            let parts = [&known];
             let judge = Judge {
                 model: &model,
-                known: &adjacency,
+                known: Known::new(&parts),
                 candidates: &candidates,
                 machine: &machine,
             };

@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::{Outcome, TrainRequest};
 use crate::config::Config;
 use crate::error::Error;
-use crate::evaluate::{Candidates, Judge, Scores};
+use crate::evaluate::{Candidates, Judge, Known, Scores};
 use crate::form::alternatives::Alternatives;
 use crate::form::batch::{Examples, Portion, portions, side_weights};
 use crate::form::neighbourhoods::Neighbourhoods;
@@ -46,8 +46,8 @@ pub struct Session<'a> {
     side_weights: Option<Vec<[f32; 2]>>,
     pools: Option<Pools>,
     alternatives: Option<Alternatives>,
-    /// Validation triples, and what the filter knows while choosing: train and valid.
-    valid: Option<(Vec<[u32; 3]>, Adjacency)>,
+    /// Validation triples, those of them that are judged first in a list of their own.
+    valid: Option<(Vec<[u32; 3]>, Triples)>,
 }
 
 impl<'a> Session<'a> {
@@ -65,15 +65,19 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Error> {
         let n_entities = graph.entities().len();
         let train = graph.triples(Split::Train)?;
-        let adjacency = Adjacency::build(n_entities, &[&train]);
+        let form = form::of(config)?;
+        // What is not asked over all entities is asked triple by triple.
+        let adjacency = match form.over_all() {
+            true => Adjacency::build(n_entities, &[&train]),
+            false => Adjacency::build(0, &[]),
+        };
         let valid = graph.triples(Split::Valid)?;
         let valid = (!valid.is_empty()).then(|| {
-            let known = Adjacency::build(n_entities, &[&train, &valid]);
             let order = Address::new(config.seed, Purpose::Sample, 1);
             let order = Permutation::new(valid.len() as u64, order);
             let n = valid.len().min(config.validation_limit);
             let judged = (0..n as u64).map(|i| valid.get(order.get(i) as usize)).collect();
-            (judged, known)
+            (judged, valid)
         });
         let method = Method::new(config, plan.kept_bytes, machine.instruction_set)?;
         let n_relations = graph.relations().len();
@@ -93,7 +97,7 @@ impl<'a> Session<'a> {
             machine,
             observer,
             method,
-            form: form::of(config)?,
+            form,
             side_weights: sampler.weighs_sides().then(|| side_weights(n_relations, &train)),
             pools,
             alternatives: (sampler.n_relations() > 0).then(alike),
@@ -231,12 +235,13 @@ impl<'a> Session<'a> {
         }
         let seconds = |since: Duration| self.observer.now().saturating_sub(since).as_secs_f64();
         let epoch = seconds(begun) * n_items as f64 / done.max(1) as f64;
-        let Some((triples, known)) = &self.valid else {
+        let Some((triples, valid)) = &self.valid else {
             return Ok(Pace { epoch, validation: 0.0 });
         };
         let (candidates, begun) = (Candidates::All, self.observer.now());
-        let judge =
-            Judge { model: &learner.model, known, candidates: &candidates, machine: self.machine };
+        let (parts, model) = ([&self.train, valid], &learner.model);
+        let known = Known::new(&parts);
+        let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
         let some = &triples[..triples.len().min(MOST)];
         judge.ranks(some, "validating", self.observer)?;
         let validation = seconds(begun) * triples.len() as f64 / some.len() as f64;
@@ -313,8 +318,10 @@ impl<'a> Session<'a> {
     }
 
     fn validate(&self, model: &Model) -> Result<Option<Scores>, Error> {
-        let Some((triples, known)) = &self.valid else { return Ok(None) };
-        let candidates = Candidates::All;
+        let Some((triples, valid)) = &self.valid else { return Ok(None) };
+        let (candidates, parts) = (Candidates::All, [&self.train, valid]);
+        // The filter knows train and valid while it chooses.
+        let known = Known::new(&parts);
         let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
         match judge.ranks(triples, "validating", self.observer) {
             Ok(ranks) => Ok(Some(Scores::of(&ranks))),

@@ -1,0 +1,148 @@
+//! Known answers, streamed: which triples answer one of some queries.
+//!
+//! No index of all answers is ever built: a pass over the triples finds those of the queries at
+//! hand. It costs a look at a bit for each end of each triple, and the answers found.
+//!
+//! *Invariant:* an answer is met once, in however many parts its triple stands; what threads found
+//! is given back in the order of the triples.
+
+use std::collections::HashMap;
+
+use gossamer_graph::{Side, Triples};
+use gossamer_machine::Machine;
+
+use crate::model::Asked;
+
+/// Triples of a task.
+const TASK: usize = 1 << 16;
+
+/// The triples that are known, in parts such as splits.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    parts: &'a [&'a Triples],
+}
+
+/// Queries whose known answers are wanted, each once.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    places: HashMap<Asked, u32>,
+    /// A bit for each entity: whether it is given in one of them.
+    given: Vec<u64>,
+}
+
+impl Wanted {
+    /// Adds a query and returns its place among them.
+    pub fn push(&mut self, asked: Asked) -> usize {
+        let word = asked.known as usize / 64;
+        if self.given.len() <= word {
+            self.given.resize(word + 1, 0);
+        }
+        self.given[word] |= 1 << (asked.known % 64);
+        let next = self.places.len() as u32;
+        *self.places.entry(asked).or_insert(next) as usize
+    }
+
+    /// How many queries.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    fn place(&self, side: Side, known: u32, relation: u32) -> Option<usize> {
+        let word = self.given.get(known as usize / 64)?;
+        if word >> (known % 64) & 1 == 0 {
+            return None;
+        }
+        self.places.get(&Asked { side, known, relation }).map(|place| *place as usize)
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Of some parts.
+    pub fn new(parts: &'a [&'a Triples]) -> Self {
+        Self { parts }
+    }
+
+    /// Calls `visit` with each answer of each wanted query, by the query's place, and a task's own
+    /// findings; returns the findings of all tasks in order.
+    pub fn visit<S: Default + Send>(
+        &self,
+        wanted: &Wanted,
+        machine: &Machine,
+        visit: impl Fn(&mut S, usize, u32) + Sync,
+    ) -> Vec<S> {
+        let mut tasks = Vec::new();
+        for (part, triples) in self.parts.iter().enumerate() {
+            tasks.extend((0..triples.len()).step_by(TASK).map(|first| (part, first)));
+        }
+        machine.workers.map(tasks.len(), |task| {
+            let (part, first) = tasks[task];
+            let triples = self.parts[part];
+            let mut found = S::default();
+            for place in first..(first + TASK).min(triples.len()) {
+                let [head, relation, tail] = triples.get(place);
+                let sides = [(Side::Tail, head, tail), (Side::Head, tail, head)];
+                for (side, known, answer) in sides {
+                    let Some(query) = wanted.place(side, known, relation) else { continue };
+                    let earlier = &self.parts[..part];
+                    if !earlier.iter().any(|part| part.contains([head, relation, tail])) {
+                        visit(&mut found, query, answer);
+                    }
+                }
+            }
+            found
+        })
+    }
+
+    /// The answers of each wanted query, sorted.
+    pub fn answers(&self, wanted: &Wanted, machine: &Machine) -> Vec<Vec<u32>> {
+        let push = |found: &mut Vec<(usize, u32)>, query, answer| found.push((query, answer));
+        let mut answers = vec![Vec::new(); wanted.len()];
+        for (query, answer) in self.visit(wanted, machine, push).into_iter().flatten() {
+            answers[query].push(answer);
+        }
+        answers.iter_mut().for_each(|answers| answers.sort_unstable());
+        answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_graph::Adjacency;
+    use gossamer_machine::{Address, Purpose};
+
+    #[test]
+    fn the_answers_are_those_of_an_index_of_all() {
+        let address = Address::new(1, Purpose::Synthetic, 0);
+        let below = |n, row, column| address.below(n, row, column) as u32;
+        let rows = |of: std::ops::Range<u32>| {
+            Triples::from_rows(
+                of.map(|i| [below(90, i, 0), below(3, i, 1), below(90, i, 2)]).collect(),
+            )
+        };
+        // Some triples stand in both.
+        let parts = [rows(0..700), rows(600..900)];
+        let parts = [&parts[0], &parts[1]];
+        let (index, machine) = (Adjacency::build(90, &parts), Machine::new(2, None));
+        let mut wanted = Wanted::default();
+        let mut asked = Vec::new();
+        for side in Side::BOTH {
+            for known in (0..90).step_by(7) {
+                for relation in 0..3 {
+                    asked.push(Asked { side, known, relation });
+                    assert_eq!(wanted.push(asked[asked.len() - 1]), asked.len() - 1);
+                }
+            }
+        }
+        assert_eq!(wanted.push(asked[5]), 5);
+        let found = Known::new(&parts).answers(&wanted, &machine);
+        for (asked, found) in asked.iter().zip(found) {
+            assert_eq!(index.side(asked.side).of(asked.known, asked.relation), found);
+        }
+    }
+}
