@@ -26,6 +26,8 @@ struct Shelf {
     waiting_floats: usize,
     in_hands: usize,
     most_in_hands: usize,
+    /// Floats in hands after each array was taken, where someone wants to know.
+    course: Option<Vec<usize>>,
 }
 
 impl Shelf {
@@ -44,6 +46,9 @@ impl Shelf {
         };
         self.in_hands += values.capacity();
         self.most_in_hands = self.most_in_hands.max(self.in_hands);
+        if let Some(course) = &mut self.course {
+            course.push(self.in_hands);
+        }
         self.shrink();
         values
     }
@@ -86,6 +91,19 @@ impl Buffers {
     /// Bytes of the most that were ever in hands at once.
     pub fn most_bytes(&self) -> u64 {
         self.shelf.lock().map_or(0, |shelf| 4 * shelf.most_in_hands as u64)
+    }
+
+    /// From here on, notes the bytes in hands whenever an array is taken.
+    pub fn follow(&self) {
+        if let Ok(mut shelf) = self.shelf.lock() {
+            shelf.course = Some(Vec::new());
+        }
+    }
+
+    /// The bytes in hands after each array that was taken since [`follow`](Self::follow).
+    pub fn course(&self) -> Vec<u64> {
+        let taken = self.shelf.lock().ok().and_then(|mut shelf| shelf.course.take());
+        taken.unwrap_or_default().into_iter().map(|floats| 4 * floats as u64).collect()
     }
 
     /// An array of `n` zeros.

@@ -31,20 +31,18 @@ impl Design {
         (n_entities, has_features): (usize, bool),
     ) -> Rehearsal {
         let of = |rows| self.small(rows, has_features).rehearsed(activations, n_entities, true);
-        let ((kept, [of_one, whole]), (_, [of_two, _])) = (of(ROWS), of(2 * ROWS));
-        let blocks = n_entities.saturating_sub(ROWS).div_ceil(ROWS) as u64;
+        let (one, two) = (of(ROWS), of(2 * ROWS));
         // Of what is kept, whole arrays are among all arrays.
-        let all = of_one + blocks * of_two.saturating_sub(of_one);
-        Rehearsal { kept, rows: all.saturating_sub((blocks + 1) * whole) }
+        let whole = (blocks_beyond(n_entities) + 1) * one.whole;
+        let all = most([&one.course, &two.course], n_entities);
+        Rehearsal { kept: one.kept, rows: all.saturating_sub(whole) }
     }
 
     /// Bytes of arrays of a forward pass over so many entities, from which nothing goes back.
     pub fn rehearse_forward(&self, (n_entities, has_features): (usize, bool)) -> u64 {
         let exact = Activations::default();
-        let of = |rows| self.small(rows, has_features).rehearsed(&exact, n_entities, false).1[0];
-        let (one, two) = (of(ROWS), of(2 * ROWS));
-        let blocks = n_entities.saturating_sub(ROWS).div_ceil(ROWS) as u64;
-        one + blocks * two.saturating_sub(one)
+        let of = |rows| self.small(rows, has_features).rehearsed(&exact, n_entities, false).course;
+        most([&of(ROWS), &of(2 * ROWS)], n_entities)
     }
 
     /// One for so few entities that it is learned in no time.
@@ -58,6 +56,30 @@ impl Design {
     }
 }
 
+/// Blocks of rows beyond the first.
+fn blocks_beyond(n_entities: usize) -> u64 {
+    n_entities.saturating_sub(ROWS).div_ceil(ROWS) as u64
+}
+
+/// The most bytes of a step over so many entities, from its courses over one block of rows and over
+/// two. Each moment's bytes are a line through both; the most of few entities is at another moment
+/// than the most of many.
+fn most([one, two]: [&[u64]; 2], n_entities: usize) -> u64 {
+    let blocks = blocks_beyond(n_entities);
+    let line = |(one, two): (&u64, &u64)| one + blocks * two.saturating_sub(*one);
+    one.iter().zip(two).map(line).max().unwrap_or(0)
+}
+
+/// What a small step took.
+struct Rehearsed {
+    /// What is kept of the entities there will be.
+    kept: Ledger,
+    /// Bytes of kept arrays that are kept whole.
+    whole: u64,
+    /// Bytes of arrays, from moment to moment.
+    course: Vec<u64>,
+}
+
 /// A network of few entities.
 struct Small {
     design: Design,
@@ -66,21 +88,17 @@ struct Small {
 }
 
 impl Small {
-    /// Steps once, forward or back as well; returns what is kept, of so many entities, the bytes of
-    /// arrays beside the parameters, and those of them that are kept.
-    fn rehearsed(
-        &self,
-        activations: &Activations,
-        instead: usize,
-        back: bool,
-    ) -> (Ledger, [u64; 2]) {
+    /// Steps once, forward or back as well; what is kept is that of so many entities.
+    fn rehearsed(&self, activations: &Activations, instead: usize, back: bool) -> Rehearsed {
         let (n, machine) = (self.n_entities, Machine::new(1, None));
         let matrices = [Sparse::new(n, 1, Vec::new()), Sparse::new(1, n, Vec::new())];
         let [forward, backward] = &matrices;
         let features = self.has_features.then_some(BothWays { forward, backward });
         let network = Network::new(self.design, &machine, 0);
-        let parameters = machine.buffers.most_bytes();
         let around = Around::of(self.design.layer.view(), n, self.design.n_labels / 2, &[]);
+        // The parameters are in hands already.
+        let parameters = machine.buffers.most_bytes();
+        machine.buffers.follow();
         let codecs = |place: usize| activations.codec(place);
         let mut tape = Tape::new(&machine, &codecs, Address::new(0, Purpose::Layer, 0));
         if !back {
@@ -94,6 +112,51 @@ impl Small {
             // Nothing is broken: all that is kept is finite.
             drop(tape.backward([(made.rows, of_rows)]));
         }
-        (kept, [machine.buffers.most_bytes() - parameters, whole])
+        let course = machine.buffers.course();
+        Rehearsed {
+            kept,
+            whole,
+            course: course.iter().map(|b| b.saturating_sub(parameters)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer;
+
+    /// Where courses have as many moments for few entities as for many, the line of each moment
+    /// is that moment's.
+    #[test]
+    fn a_step_takes_arrays_in_the_same_order_whatever_the_number_of_entities() {
+        for layer in layer::ALL {
+            for (codec, reversible) in [("exact", false), ("int2", false), ("topk10", true)] {
+                let width = 64;
+                let n_labels = 5;
+                let design = Design {
+                    layer: *layer,
+                    n_layers: 3,
+                    table: Some([ROWS, width]),
+                    relations: layer.composes().then_some([n_labels, width]),
+                    n_labels,
+                    widths: [width, width, 7],
+                    dropout: 0.1,
+                    edge_dropout: 0.0,
+                    residual: !reversible,
+                    reversible,
+                };
+                let activations = Activations::parse(codec).unwrap();
+                let of = |n| design.small(n, false).rehearsed(&activations, n, true).course;
+                let [one, two, four] = [ROWS, 2 * ROWS, 4 * ROWS].map(of);
+                let lengths = [one.len(), two.len(), four.len()];
+                let name = layer.name();
+                assert!(lengths.iter().all(|n| *n == lengths[0]), "{name} {codec} {lengths:?}");
+                let found = most([&one, &two], 4 * ROWS);
+                let exact = four.into_iter().max().unwrap();
+                // An array that waits may be used for a smaller one.
+                assert!(found.abs_diff(exact) <= exact / 20, "{name} {codec}: {found} {exact}");
+            }
+        }
     }
 }
