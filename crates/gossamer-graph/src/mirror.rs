@@ -28,6 +28,11 @@ pub struct Mirror {
     pub share: f64,
 }
 
+/// What a pair of entities is chosen by, whichever comes first.
+pub fn pair_key(one: u32, other: u32) -> u64 {
+    u64::from(one.min(other)) << 32 | u64::from(one.max(other))
+}
+
 /// Every mirror with at least `least_share` and at least `least_count` pairs, by share.
 pub fn find_mirrors(parts: &[&Triples], least_share: f64, least_count: u64) -> Vec<Mirror> {
     let mut pairs = Pairs::new(Sampling::WHOLE);
@@ -51,12 +56,17 @@ impl Pairs {
     /// Takes a triple.
     pub fn push(&mut self, [head, relation, tail]: [u32; 3]) {
         let (low, high) = (head.min(tail), head.max(tail));
-        if self.sampling.has(u64::from(low) << 32 | u64::from(high)) {
+        if self.sampling.has(pair_key(head, tail)) {
             *self.totals.entry(relation).or_default() += 1;
             if head != tail {
                 self.pairs.push((low, high, relation, head > tail));
             }
         }
+    }
+
+    /// What a pair of entities is chosen by, whichever comes first.
+    pub fn pair_key(one: u32, other: u32) -> u64 {
+        u64::from(one.min(other)) << 32 | u64::from(one.max(other))
     }
 
     /// Every mirror with at least `least_share` and at least `least_count` pairs, by share; of a

@@ -18,6 +18,10 @@ const DIMS: [usize; 7] = [25, 50, 100, 200, 400, 800, 1600];
 const FORMS: [&[(&str, &str)]; 2] =
     [&[], &[("form", "negative-sampling"), ("loss", "softmax-cross-entropy"), ("batch", "1024")]];
 
+/// Rows that are offered: of floats, or where those do not fit, of whole numbers with one float of
+/// state each.
+const ROWS: [&[(&str, &str)]; 2] = [&[], &[("rows", "int8"), ("optimiser", "rowwise-adagrad")]];
+
 /// Settings, and what they would take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
@@ -39,8 +43,8 @@ impl Offer {
 }
 
 /// The offers that fit the machine's budget, and the place of the one to take: the largest rows
-/// that also fit the time, with all entities as candidates if they can be; without a time, rows no
-/// larger than the default.
+/// that also fit the time, as floats and with all entities as candidates if they can be; without a
+/// time, rows no larger than the default.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`] with the arithmetic of the smallest where none fits; those of the
@@ -57,22 +61,24 @@ pub fn offers(
     let mut smallest: Option<Error> = None;
     for form in FORMS {
         for dim in DIMS {
-            let own = [("model", model.to_string()), ("dim", dim.to_string())];
-            let form = form.iter().map(|(key, value)| (*key, (*value).to_string()));
-            let settings: Vec<(String, String)> =
-                own.into_iter().chain(form).map(|(key, value)| (key.into(), value)).collect();
-            let sizes = (shape.n_entities, shape.n_triples[0]);
-            let config = Config::from_settings(&settings, Some(sizes))?;
-            let plans = train_plan(&config, &shape, machine)
-                .and_then(|train| Ok([train, evaluate_plan(&config, graph, machine)?]));
-            match plans {
-                Ok(plans) => {
-                    fitting.push((settings, config, plans.map(|plan| plan.ledger.total())))
+            for rows in ROWS {
+                let dim = dim.to_string();
+                let own = [("model", model), ("dim", dim.as_str())];
+                let all = own.iter().chain(form).chain(rows);
+                let settings: Vec<(String, String)> =
+                    all.map(|(key, value)| ((*key).into(), (*value).into())).collect();
+                let sizes = (shape.n_entities, shape.n_triples[0]);
+                let config = Config::from_settings(&settings, Some(sizes))?;
+                match both_plans(&config, graph, &shape, machine) {
+                    Ok(bytes) => {
+                        fitting.push((settings, config, bytes));
+                        break;
+                    }
+                    Err(error @ Error::BudgetTooSmall { .. }) => {
+                        smallest = Some(least(smallest, error))
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error @ Error::BudgetTooSmall { .. }) => {
-                    smallest.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
             }
         }
     }
@@ -91,6 +97,36 @@ pub fn offers(
     Ok((offers, chosen))
 }
 
+/// The bytes of training and of evaluation; where they do not fit, the larger refusal.
+fn both_plans(
+    config: &Config,
+    graph: &Snapshot,
+    shape: &GraphShape,
+    machine: &Machine,
+) -> Result<[u64; 2], Error> {
+    match (train_plan(config, shape, machine), evaluate_plan(config, graph, machine)) {
+        (Ok(train), Ok(evaluate)) => Ok([train, evaluate].map(|plan| plan.ledger.total())),
+        (Err(one), Err(other)) if refused(&one) < refused(&other) => Err(other),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// The sum that was refused; with another error, more than any.
+fn refused(error: &Error) -> u64 {
+    match error {
+        Error::BudgetTooSmall { smallest, .. } => *smallest,
+        _ => u64::MAX,
+    }
+}
+
+/// Of two refusals the one with the smaller sum.
+fn least(one: Option<Error>, other: Error) -> Error {
+    match one {
+        Some(one) if refused(&one) <= refused(&other) => one,
+        _ => other,
+    }
+}
+
 /// The offer to take.
 fn choose(offers: &[Offer], seconds: Option<f64>, usual: usize) -> Option<usize> {
     let fits = |offer: &Offer| match seconds {
@@ -98,12 +134,13 @@ fn choose(offers: &[Offer], seconds: Option<f64>, usual: usize) -> Option<usize>
         None => offer.config.dim <= usual,
     };
     let size = |place: &usize| offers[*place].config.dim;
-    let exact = Config::default().form;
-    let among = |exactly: bool| {
+    let Config { form: exact, rows: floats, .. } = Config::default();
+    let among = |kind: [bool; 2]| {
+        let kind_of = |config: &Config| [config.rows == floats, config.form == exact];
         let places = (0..offers.len()).filter(|place| fits(&offers[*place]));
-        places.filter(|place| (offers[*place].config.form == exact) == exactly).max_by_key(size)
+        places.filter(|place| kind_of(&offers[*place].config) == kind).max_by_key(size)
     };
-    among(true).or_else(|| among(false))
+    [[true, true], [true, false], [false, true], [false, false]].into_iter().find_map(among)
 }
 
 #[cfg(test)]
@@ -130,5 +167,20 @@ mod tests {
         assert_eq!(choose(&offers, Some(10.0), 200), Some(3));
         assert_eq!(choose(&offers, Some(1.0), 200), None);
         assert_eq!(choose(&offers, None, 200), Some(1));
+        let mut coded = offer(800, &exact, 1.0);
+        coded.config.rows = "int8".into();
+        assert_eq!(choose(&[coded.clone(), offer(25, &exact, 2.0)], Some(60.0), 200), Some(1));
+        assert_eq!(choose(&[coded], Some(60.0), 200), Some(0));
+    }
+
+    #[test]
+    fn the_refusal_with_the_smallest_sum_is_told() {
+        let refusal = |smallest| {
+            let ledger = Box::new(gossamer_machine::Ledger::default());
+            Error::BudgetTooSmall { asked: 1, smallest, ledger }
+        };
+        assert_eq!(refused(&least(None, refusal(7))), 7);
+        assert_eq!(refused(&least(Some(refusal(7)), refusal(5))), 5);
+        assert_eq!(refused(&least(Some(refusal(5)), refusal(7))), 5);
     }
 }

@@ -74,7 +74,8 @@ fn line(offer: &Offer) -> Value {
 }
 
 fn in_words(offers: &[Offer], chosen: Option<usize>) -> String {
-    let headings = ["", "model", "dim", "form", "training", "evaluation", "an epoch", "a run"];
+    let headings =
+        ["", "model", "dim", "rows", "form", "training", "evaluation", "an epoch", "a run"];
     let mut rows = output::table(&headings);
     for (place, offer) in offers.iter().enumerate() {
         let config = &offer.config;
@@ -82,6 +83,7 @@ fn in_words(offers: &[Offer], chosen: Option<usize>) -> String {
             if chosen == Some(place) { "*".to_string() } else { String::new() },
             config.model.clone(),
             config.dim.to_string(),
+            config.rows.clone(),
             config.form.clone(),
             bytes_in_words(offer.bytes[0]),
             bytes_in_words(offer.bytes[1]),

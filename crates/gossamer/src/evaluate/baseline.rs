@@ -5,13 +5,19 @@
 //! - *inverse rule*: as surely as relations that mirror the one asked give it (share of mirrored
 //!   pairs in train).
 //!
+//! Where train has more than [`WHOLE_TRIPLES`], the last two rules learn from the triples of a sample
+//! of its pairs of entities.
+//!
 //! *Invariant:* learned from train alone.
+//!
+//! [`WHOLE_TRIPLES`]: gossamer_graph::sampling::WHOLE_TRIPLES
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gossamer_graph::inspect::train_degrees;
-use gossamer_graph::mirror::{Mirror, find_mirrors};
+use gossamer_graph::mirror::{Mirror, Pairs, pair_key};
+use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
@@ -73,13 +79,17 @@ pub fn scores(
 ) -> Vec<(&'static str, Scores)> {
     let degrees = train_degrees(n_entities, train);
     let mut mirrors: HashMap<u32, Vec<Mirror>> = HashMap::new();
-    for mirror in find_mirrors(&[train], LEAST_SHARE, 2) {
+    // Of a large graph, a sample tells which relations mirror each other, and who stands where.
+    let sampling = Sampling::of(train.len() as u64);
+    let mut pairs = Pairs::new(sampling);
+    train.iter().for_each(|triple| pairs.push(triple));
+    for mirror in pairs.mirrors(LEAST_SHARE, 2) {
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
     let rules = Rules {
         n_entities,
         degree: BaselineScores::new((0..).zip(degrees.iter().map(|d| *d as f32)).collect()),
-        frequencies: relation_frequencies(train),
+        frequencies: relation_frequencies(train, sampling),
         mirrors,
         none: BaselineScores::default(),
     };
@@ -188,17 +198,25 @@ impl Rules {
     }
 }
 
-fn relation_frequencies(train: &Triples) -> HashMap<(Side, u32), BaselineScores> {
-    let mut counts: HashMap<(Side, u32), HashMap<u32, f32>> = HashMap::new();
-    for [head, relation, tail] in train.iter() {
-        for (side, entity) in [(Side::Tail, tail), (Side::Head, head)] {
-            *counts.entry((side, relation)).or_default().entry(entity).or_default() += 1.0;
+/// How often entities stand on a side of a relation.
+fn relation_frequencies(
+    train: &Triples,
+    sampling: Sampling,
+) -> HashMap<(Side, u32), BaselineScores> {
+    let mut found = HashMap::new();
+    for side in Side::BOTH {
+        let some = train.iter().filter(|[head, _, tail]| sampling.has(pair_key(*head, *tail)));
+        let mut stands: Vec<[u32; 2]> = some
+            .map(|[head, relation, tail]| [relation, if side == Side::Tail { tail } else { head }])
+            .collect();
+        stands.sort_unstable();
+        for of_relation in stands.chunk_by(|a, b| a[0] == b[0]) {
+            let entities = of_relation.chunk_by(|a, b| a[1] == b[1]);
+            let counts = entities.map(|same| (same[0][1], same.len() as f32)).collect();
+            found.insert((side, of_relation[0][0]), BaselineScores::new(counts));
         }
     }
-    counts
-        .into_iter()
-        .map(|(key, counts)| (key, BaselineScores::new(counts.into_iter().collect())))
-        .collect()
+    found
 }
 
 #[cfg(test)]
