@@ -18,11 +18,10 @@ use crate::inspect::{Inspection, inspect};
 use crate::read::beside::Beside;
 use crate::read::labels::read_labels;
 use crate::read::source::{self, Source};
-use crate::read::{self, Attribute, ReadOptions, ReadReport, Row, TripleSink};
+use crate::read::{self, ReadOptions, ReadReport, TripleSink};
 use crate::relay::{Batch, Relay};
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
-use crate::synth::{Best, Synth};
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -109,49 +108,6 @@ pub fn import(
     let report = finish(builder, request, draft, BTreeMap::new(), observer)?;
     Ok(ImportReport { sources, ..report })
 }
-
-/// Writes a planted graph as a folder, with the best possible score in its notes.
-///
-/// # Errors
-/// Those of [`import`].
-pub fn import_synth(
-    synth: &Synth,
-    request: &ImportRequest,
-    target: &Path,
-    observer: &dyn Observer,
-) -> Result<(ImportReport, Best), GraphError> {
-    synth.check()?;
-    let draft = Draft::create(KIND, target, request.replace)?;
-    let mut builder = Builder::new(&draft, observer);
-    builder.begin(Split::Train, "drawing triples".into(), None);
-    for index in 0..synth.n_triples {
-        let [head, relation, tail] = synth.triple(index);
-        let (head, tail) = (synth.entity_name(head), synth.entity_name(tail));
-        let relation = synth.relation_name(relation);
-        let row = Row { head: &head, relation: &relation, tail: &tail, ..Row::default() };
-        builder.row(&row)?;
-    }
-    if synth.n_classes > 0 {
-        for entity in 0..synth.n_entities as u32 {
-            let (name, [class, told]) = (synth.entity_name(entity), synth.class(entity));
-            let (class, told) = (format!("class {class}"), format!("tells {told}"));
-            for (property, text) in [("class", class.as_str()), (told.as_str(), "1")] {
-                let (subject, property) = (name.as_str(), property);
-                let kind = "";
-                builder.attribute(&Attribute { subject, property, text, kind, is_label: false })?;
-            }
-        }
-    }
-    let best = synth.best(SAMPLED);
-    let notes = BTreeMap::from([
-        ("best_mrr".to_string(), format!("{:.4}", best.mrr)),
-        ("best_mrr_half_width".to_string(), format!("{:.4}", best.half_width)),
-    ]);
-    Ok((finish(builder, request, draft, notes, observer)?, best))
-}
-
-/// Triples on which the best possible score of a planted graph is estimated.
-const SAMPLED: usize = 5000;
 
 /// Labels, sorts, splits, writes and inspects.
 fn finish(

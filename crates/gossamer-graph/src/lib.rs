@@ -28,6 +28,7 @@ pub mod attributes;
 pub mod schema;
 pub mod builder;
 pub mod import;
+pub mod made_up;
 pub mod k_core;
 
 pub use adjacency::{Adjacency, Answers};

@@ -79,8 +79,13 @@ impl Synth {
 
     /// The name of an entity; popular ones do not come first.
     pub fn entity_name(&self, entity: u32) -> String {
+        format!("e{}", self.entity_number(entity))
+    }
+
+    /// The number in its name.
+    pub fn entity_number(&self, entity: u32) -> u32 {
         let order = Permutation::new(self.n_entities, self.address(0));
-        format!("e{}", order.get(u64::from(entity)))
+        order.get(u64::from(entity)) as u32
     }
 
     /// The name of a relation.

@@ -93,16 +93,17 @@ fn slice<'a>(bytes: &'a [u8], offsets: &[u64], id: u32) -> &'a [u8] {
 ///
 /// # Errors
 /// Those of writing.
-pub fn write_texts<'a>(
+pub fn write_texts(
     writer: &mut ColumnWriter,
     name: &str,
-    texts: impl Iterator<Item = &'a str>,
+    texts: impl Iterator<Item = impl AsRef<str>>,
 ) -> Result<(), FileError> {
     let offsets = writer.declare(&format!("{name}.offsets"), Kind::U64, 1);
     let bytes = writer.declare(&format!("{name}.bytes"), Kind::U8, 1);
     let mut end = 0u64;
     writer.push(offsets, &[end])?;
     for text in texts {
+        let text = text.as_ref();
         end += text.len() as u64;
         writer.push(offsets, &[end])?;
         writer.push(bytes, text.as_bytes())?;

@@ -311,7 +311,11 @@ impl<'a> Measuring<'a> {
         let machine = &self.context.machine;
         let form = form::of(config)?;
         let method = Method::new(config, KEPT_BYTES, machine.instruction_set)?;
-        let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
+        let model = Model::initial(
+            config,
+            [self.shape.n_entities, self.shape.n_relations],
+            &self.context.machine.workers,
+        )?;
         let mut learner = Learner::new(model, method.optimiser);
         let (triples, adjacency, side_weights) = (&self.triples, &self.adjacency, None);
         let examples = Examples {
@@ -346,7 +350,11 @@ impl<'a> Measuring<'a> {
 
     /// Filtered ranks a second.
     fn ranks(&self, config: &Config, peak: f64) -> Result<Figure, Failure> {
-        let model = Model::initial(config, self.shape.n_entities, self.shape.n_relations)?;
+        let model = Model::initial(
+            config,
+            [self.shape.n_entities, self.shape.n_relations],
+            &self.context.machine.workers,
+        )?;
         let asked: Vec<[u32; 3]> =
             (0..self.triples.len().min(1024)).map(|i| self.triples.get(i)).collect();
         let (parts, candidates) = ([&self.triples], &Candidates::All);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::{Error, ImportRequest, Observer, Progress, Snapshot};
-use gossamer_graph::import::import_synth;
+use gossamer_graph::made_up::import_synth;
 use gossamer_graph::split::Shares;
 use gossamer_graph::synth::Synth as Planted;
 

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_cross_entropy_equals_its_definition() {
         let config = Config { dim: 3, initial: 1.0, ..Config::for_model("distmult").unwrap() };
-        let model = Model::initial(&config, 700, 2).unwrap();
+        let model = Model::initial(&config, [700, 2], &Machine::new(1, None).workers).unwrap();
         let triples = Triples::from_rows(vec![[0, 0, 699], [0, 0, 3], [5, 1, 512], [6, 1, 0]]);
         let known = Adjacency::build(700, &[&triples]);
         let found = cross_entropy(&model, &known, 0..known.n_queries(), &Machine::new(1, None));

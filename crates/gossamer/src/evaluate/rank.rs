@@ -345,7 +345,7 @@ mod tests {
             let mut config = Config::for_model(model).unwrap();
             (config.dim, config.reciprocal) = (2, candidates == Candidates::All);
             let n_entities = 700;
-            let mut model = Model::initial(&config, n_entities, 3).unwrap();
+            let mut model = Model::initial(&config, [n_entities, 3], &machine.workers).unwrap();
             // Coarse values make ties.
             let address = Address::new(5, Purpose::Synthetic, 0);
             let coarse = |id: u32, row: &mut [f32]| {

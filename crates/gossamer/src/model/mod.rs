@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use gossamer_graph::{Side, Snapshot};
 use gossamer_machine::folder::Folder;
+use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, Buffer, FileError, Machine, Purpose};
 use gossamer_tensor::kernel::similarity::{Columns, Span};
 use gossamer_tensor::optim::on_sphere::to_unit;
@@ -81,7 +82,11 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Unknown`].
-    pub fn initial(config: &Config, n_entities: usize, n_relations: usize) -> Result<Self, Error> {
+    pub fn initial(
+        config: &Config,
+        [n_entities, n_relations]: [usize; 2],
+        workers: &Workers,
+    ) -> Result<Self, Error> {
         /// The number under which first values of entities are drawn.
         const ENTITIES: u64 = 0;
         let function = config.score_function()?;
@@ -93,14 +98,13 @@ impl Model {
         let code = config.row_code()?;
         let table = |n_rows, width, values, number| {
             let address = Address::new(config.seed, Purpose::Initial, number);
-            let mut table = Table::empty(code.filter(|_| number == ENTITIES), width);
-            table.grow(n_rows, &mut |id, row| {
+            let code = code.filter(|_| number == ENTITIES);
+            Table::made(code, [n_rows, width], workers, &|id, row| {
                 fill(values, address, id, row);
                 if unit && number == ENTITIES {
                     to_unit(row);
                 }
-            });
-            table
+            })
         };
         Ok(Self {
             function,

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, InstructionSet, Purpose};
 use gossamer_tensor::optim::Optimiser;
 use gossamer_tensor::row_code::RowCode;
@@ -97,6 +98,40 @@ impl Table {
         Self::filled(n_rows, width, |_, _| {})
     }
 
+    /// Rows filled by all threads, block by block; `fill` gets the id and the row, zeroed.
+    pub fn made(
+        code: Option<&'static dyn RowCode>,
+        [n_rows, width]: [usize; 2],
+        workers: &Workers,
+        fill: &(dyn Fn(u32, &mut [f32]) + Sync),
+    ) -> Self {
+        let mut table = Self::empty(code, width);
+        let range =
+            |block: usize| (block * BLOCK_ROWS, BLOCK_ROWS.min(n_rows - block * BLOCK_ROWS));
+        let n_blocks = n_rows.div_ceil(BLOCK_ROWS);
+        match &mut table.blocks {
+            Blocks::Floats(blocks) => {
+                *blocks = workers.map(n_blocks, |block| {
+                    let (first, n) = range(block);
+                    let mut rows = vec![0.0; n * width];
+                    fill_floats(first, &mut rows, width, &mut |id, row| fill(id, row));
+                    Arc::new(rows)
+                });
+            }
+            Blocks::Codes(coding, blocks) => {
+                let coding = *coding;
+                *blocks = workers.map(n_blocks, |block| {
+                    let (first, n) = range(block);
+                    let mut rows = vec![0; n * coding.code.row_bytes(width)];
+                    coding.fill(first, &mut rows, width, &mut |id, row| fill(id, row));
+                    Arc::new(rows)
+                });
+            }
+        }
+        table.n_rows = n_rows;
+        table
+    }
+
     /// Rows as [`stored`](Self::stored) gives them; `fill` gets the bytes of a block at a time.
     ///
     /// # Errors
@@ -129,28 +164,18 @@ impl Table {
     /// Appends rows.
     pub fn grow(&mut self, n_more: usize, fill: &mut dyn FnMut(u32, &mut [f32])) {
         let (target, width) = (self.n_rows + n_more, self.width);
-        // Of a step before all steps: first values are rounded as others are.
-        let rounding = Address::new(0, Purpose::Rounding, 0);
         self.sums.clear();
-        let mut floats = vec![0.0; width];
         while self.n_rows < target {
             let (first, within) = (self.n_rows, self.n_rows % BLOCK_ROWS);
             let more = (BLOCK_ROWS - within).min(target - first);
             match &mut self.blocks {
                 Blocks::Floats(blocks) => {
                     let rows = lengthened(blocks, within, more, width);
-                    for (id, row) in (first..).zip(rows.chunks_exact_mut(width.max(1))) {
-                        fill(id as u32, row);
-                    }
+                    fill_floats(first, rows, width, fill);
                 }
-                Blocks::Codes(Coding { code, isa }, blocks) => {
-                    let bytes = code.row_bytes(width);
-                    let rows = lengthened(blocks, within, more, bytes);
-                    for (id, row) in (first..).zip(rows.chunks_exact_mut(bytes.max(1))) {
-                        floats.fill(0.0);
-                        fill(id as u32, &mut floats);
-                        code.encode(*isa, rounding.bits(id as u32, 0)[0], &floats, row);
-                    }
+                Blocks::Codes(coding, blocks) => {
+                    let bytes = coding.code.row_bytes(width);
+                    coding.fill(first, lengthened(blocks, within, more, bytes), width, fill);
                 }
             }
             self.n_rows += more;
@@ -287,7 +312,37 @@ impl Table {
     }
 }
 
+/// Fills rows of floats, the first of which has the id `first`.
+fn fill_floats(
+    first: usize,
+    rows: &mut [f32],
+    width: usize,
+    fill: &mut dyn FnMut(u32, &mut [f32]),
+) {
+    for (id, row) in (first..).zip(rows.chunks_exact_mut(width.max(1))) {
+        fill(id as u32, row);
+    }
+}
+
 impl Coding {
+    /// Fills zeroed rows, the first of which has the id `first`.
+    fn fill(
+        self,
+        first: usize,
+        rows: &mut [u8],
+        width: usize,
+        fill: &mut dyn FnMut(u32, &mut [f32]),
+    ) {
+        // Of a step before all steps: first values are rounded as others are.
+        let rounding = Address::new(0, Purpose::Rounding, 0);
+        let mut floats = vec![0.0; width];
+        for (id, row) in (first..).zip(rows.chunks_exact_mut(self.code.row_bytes(width).max(1))) {
+            floats.fill(0.0);
+            fill(id as u32, &mut floats);
+            self.code.encode(self.isa, rounding.bits(id as u32, 0)[0], &floats, row);
+        }
+    }
+
     /// Decodes rows of a block from a place on, as many as `out` holds.
     fn decode(self, block: &[u8], within: usize, out: &mut [f32], width: usize) {
         let bytes = self.code.row_bytes(width).max(1);
@@ -370,6 +425,9 @@ mod tests {
     fn what_is_stored_makes_the_same_table_again() {
         for code in kinds() {
             let table = numbered(code, 5000, 5);
+            let fill = |id: u32, row: &mut [f32]| row.fill(of(id));
+            let made = Table::made(code, [5000, 5], &Workers::new(2), &fill);
+            assert!(made.stored().eq(table.stored()));
             let mut blocks = table.stored();
             let again = Table::of_stored(code, [5000, 5], |bytes| {
                 bytes.copy_from_slice(blocks.next().ok_or(())?);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use gossamer_machine::FileError;
 use gossamer_machine::folder::{Draft, Folder, remove_folder, share};
+use gossamer_machine::parallel::Workers;
 use gossamer_tensor::row_code::RowCode;
 
 use crate::config::Config;
@@ -155,7 +156,7 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
             .remove(name)
             .ok_or_else(|| FileError::corrupt(path, 0, format!("no tensor '{name}'")))
     };
-    let mut model = Model::initial(&config, 0, 0)?;
+    let mut model = Model::initial(&config, [0, 0], &Workers::new(1))?;
     (model.entities, model.relations) = (take("entity")?, take("relation")?);
     let mut core_state = model.core.clone();
     if model.core.n_rows() > 0 {

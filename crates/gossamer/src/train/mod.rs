@@ -104,7 +104,7 @@ pub fn train(
         write_whole(&request.out.join(NEIGHBOURHOODS), found.to_text().as_bytes())?;
     }
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
-    let mut model = Model::initial(config, n_entities, n_relations)?;
+    let mut model = Model::initial(config, [n_entities, n_relations], &machine.workers)?;
     for vectors in &request.vectors {
         vectors.put(graph, &mut model)?;
     }

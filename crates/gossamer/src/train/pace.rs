@@ -47,7 +47,7 @@ pub fn pace(
     let request = TrainRequest { out: PathBuf::new(), ..TrainRequest::default() };
     let session = Session::new(graph, config, &plan, &request, machine, observer)?;
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
-    let model = Model::initial(config, n_entities, n_relations)?;
+    let model = Model::initial(config, [n_entities, n_relations], &machine.workers)?;
     let mut learner = Learner::new(model, optim::find(&config.optimiser)?);
     learner.encoder = encoder(graph, config, &learner.model, machine)?;
     session.pace(&mut learner)

@@ -122,7 +122,8 @@ fn start(file: &Value, case: &Value) -> (Config, Model) {
     config.relation_prediction = case["relation_prediction"].as_f64().unwrap_or(0.0) as f32;
     config.shared_negatives = false;
     let widths = config.score_function().unwrap().widths(config.dim);
-    let mut model = Model::initial(&config, 1, 1).unwrap();
+    let mut model =
+        Model::initial(&config, [1, 1], &gossamer_machine::parallel::Workers::new(1)).unwrap();
     model.entities = table(&case["entity"], widths.entity);
     model.relations = table(&case["relation"], widths.relation);
     if model.core.n_rows() > 0 {

@@ -315,7 +315,7 @@ mod tests {
         let (side_weights, pools, alternatives) = (None, None, None);
         let (triples, adjacency, portions) = (&triples, &adjacency, portions.as_slice());
         let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
-        let model = Model::initial(&config, 5, 2).unwrap();
+        let model = Model::initial(&config, [5, 2], &machine.workers).unwrap();
         let sgd = optim::find("sgd").unwrap();
         let mut encoder = Encoder::new(&config, &model, &TRIPLES, sgd, &machine).unwrap().unwrap();
         assert_eq!(encoder.span.n_steps, 7);

@@ -193,7 +193,7 @@ mod tests {
         }
         let machine = Machine::new(2, None);
         let method = Method::new(&config, 0, machine.instruction_set).unwrap();
-        let model = crate::Model::initial(&config, N_ENTITIES, 2).unwrap();
+        let model = crate::Model::initial(&config, [N_ENTITIES, 2], &machine.workers).unwrap();
         let before = model.entities.clone();
         let mut learner = Learner::new(model, method.optimiser);
         let adjacency = Adjacency::build(N_ENTITIES, &[triples]);
@@ -240,7 +240,7 @@ mod tests {
         let triples = Triples::from_rows((0..6).flat_map(|i| [[i, 0, i + 1], [i, 1, 9]]).collect());
         let (machine, adjacency) = (Machine::new(2, None), Adjacency::build(10, &[&triples]));
         let method = Method::new(&config, 0, machine.instruction_set).unwrap();
-        let mut model = crate::Model::initial(&config, 10, 3).unwrap();
+        let mut model = crate::Model::initial(&config, [10, 3], &machine.workers).unwrap();
         let moved = [&mut model.entities, &mut model.relations][table].clone();
         let moved = crate::table::Table::filled(moved.n_rows(), moved.width(), |row, out| {
             moved.copy(row, out);
@@ -269,7 +269,9 @@ mod tests {
                 let before = {
                     let config =
                         Config { dim: 4, initial: 0.5, ..Config::for_model(model).unwrap() };
-                    let model = crate::Model::initial(&config, 10, 3).unwrap();
+                    let model =
+                        crate::Model::initial(&config, [10, 3], &Machine::new(1, None).workers)
+                            .unwrap();
                     [model.entities, model.relations][table].row(id, &mut Vec::new())[place]
                 };
                 let gradient = before

@@ -182,7 +182,10 @@ mod tests {
         config.set("negative_sampler", "near").unwrap();
         let machine = Machine::new(1, None);
         let method = Method::new(&config, 0, machine.instruction_set).unwrap();
-        let learner = Learner::new(Model::initial(&config, N, 1).unwrap(), method.optimiser);
+        let learner = Learner::new(
+            Model::initial(&config, [N, 1], &machine.workers).unwrap(),
+            method.optimiser,
+        );
         let triples = Triples::from_rows(vec![[500, 0, 3]]);
         let adjacency = Adjacency::build(N, &[&triples]);
         let of = (0..N as u32).map(|id| Some(u32::from(id >= 10))).collect();

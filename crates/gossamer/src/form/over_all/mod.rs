@@ -397,7 +397,7 @@ mod tests {
         config.loss = "softmax-cross-entropy".into();
         let machine = Machine::new(2, None);
         let method = Method::new(&config, kept, machine.instruction_set).unwrap();
-        let model = Model::initial(&config, n_entities as usize, 3).unwrap();
+        let model = Model::initial(&config, [n_entities as usize, 3], &machine.workers).unwrap();
         let mut learner = Learner::new(model, method.optimiser);
         let adjacency = Adjacency::build(n_entities as usize, &[&triples]);
         let portions = portions(&adjacency, 4);
