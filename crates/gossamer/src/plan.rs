@@ -279,8 +279,6 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
     let (mut ledger, _) = common(config, &shape, machine)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
-    add_answers(&mut ledger, "known answers", shape.n_entities, n, false);
-    ledger.add("sorting", count_in_words(n), "u32", 16 * n);
     add_ranking(config, &shape, &mut ledger, (machine.workers.n_threads() as u64, 0))?;
     within(machine, ledger)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use gossamer_graph::{Adjacency, Names, Side, Split};
+use gossamer_graph::{Names, Side, Split, Triples};
 use gossamer_machine::Machine;
 use gossamer_tensor::kernel::Similarity;
 use gossamer_tensor::kernel::vector::dot;
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::evaluate::Candidates;
 use crate::evaluate::calibration::{self, Curve};
 use crate::evaluate::classify::triple_scores;
+use crate::evaluate::known::{Known, Wanted};
 use crate::model::{Asked, Model, Run};
 
 pub mod allowed;
@@ -35,7 +36,8 @@ pub struct Answerer {
     /// The run.
     pub run: Run,
     model: Model,
-    known: Adjacency,
+    /// Train, valid and test.
+    facts: [Triples; 3],
     /// Relations that some triple has from an entity to itself.
     reflexive: BTreeSet<u32>,
     /// From scores to probabilities, where the run has a calibration.
@@ -51,12 +53,11 @@ impl Answerer {
         crate::plan::predict_plan(&run.config, &run.graph, machine)?;
         let model = run.model()?;
         let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
-        let known = Adjacency::build(run.graph.entities().len(), &[&train?, &valid?, &test?]);
+        let facts = [train?, valid?, test?];
         let curve = calibration::load(&run.path)?;
-        let tails = (0..known.n_queries()).map(|place| known.query(place));
-        let loops = tails.filter(|query| query.answers.binary_search(&query.known).is_ok());
-        let reflexive = loops.map(|query| query.relation).collect();
-        Ok(Self { run, model, known, reflexive, curve })
+        let loops = facts.iter().flat_map(Triples::iter).filter(|[head, _, tail]| head == tail);
+        let reflexive = loops.map(|[_, relation, _]| relation).collect();
+        Ok(Self { run, model, facts, reflexive, curve })
     }
 
     /// The id of an entity by name or label.
@@ -87,7 +88,7 @@ impl Answerer {
     ) -> Vec<Answer> {
         let mut query = vec![0.0; self.model.query_width()];
         self.model.fold(machine, &[asked], &mut query);
-        let known = self.known.side(asked.side).of(asked.known, asked.relation);
+        let known = self.known(asked, machine);
         let is_known = |entity: u32| known.binary_search(&entity).is_ok();
         let itself = self.reflexive.contains(&asked.relation);
         let allowed =
@@ -95,6 +96,14 @@ impl Answerer {
         let scored = self.score_all(&query, candidates, &allowed, k, machine);
         let answer = |(entity, score)| Answer { entity, score, known: is_known(entity) };
         scored.into_iter().map(answer).collect()
+    }
+
+    /// The answers that the graph holds, sorted. Cost: a pass over its triples.
+    fn known(&self, asked: Asked, machine: &Machine) -> Vec<u32> {
+        let mut wanted = Wanted::default();
+        wanted.push(asked);
+        let parts = self.facts.each_ref();
+        Known::new(&parts).answers(&wanted, machine).remove(0)
     }
 
     /// How probable each answer is, by the run's calibration; none where it has none.
