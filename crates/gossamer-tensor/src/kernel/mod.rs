@@ -53,11 +53,14 @@ macro_rules! for_each_instruction_set {
 /// Asks for the cache lines of a row that will soon be read.
 #[inline(always)]
 #[allow(unsafe_code)]
-fn prefetch(row: &[f32]) {
-    /// Floats of a cache line.
-    const LINE: usize = 16;
+pub fn prefetch<T>(row: &[T]) {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
     #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(LINE) {
+    // A row may begin in the midst of a line: its last part is asked for as well.
+    for line in
+        row.chunks((LINE / size_of::<T>()).max(1)).chain(row.last().map(std::slice::from_ref))
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch reads nothing and never faults; SSE is part of x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };

@@ -164,8 +164,10 @@ impl Model {
     }
 
     fn fold_with(&self, conditions: Option<&Conditions>, asked: &[Asked], out: &mut [f32]) {
-        let mut room = Rooms::default();
-        for (asked, query) in asked.iter().zip(out.chunks_exact_mut(self.query_width())) {
+        let (mut room, ahead) = (Rooms::default(), |place: usize| Some(asked.get(place)?.known));
+        let rows = asked.iter().zip(out.chunks_exact_mut(self.query_width()));
+        for (place, (asked, query)) in rows.enumerate() {
+            self.entities.prefetch_after(place, ahead);
             let (side, known, condition) = self.rows(*asked, conditions, &mut room);
             self.function.fold(side, known, condition, query);
         }

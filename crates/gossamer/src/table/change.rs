@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use gossamer_machine::{Address, Machine, Purpose};
+use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::kernel::verify::{bit_sum, byte_sum};
 use gossamer_tensor::optim::{Optimiser, Step};
 
@@ -262,6 +263,10 @@ fn work<'a, T: Clone>(
                     let n = rest.partition_point(|id| (*id as usize) < end);
                     let (here, after) = rest.split_at(n);
                     rest = after;
+                    for id in here.iter().filter(|_| state_width > 0) {
+                        let place = *id as usize % PANEL_ROWS;
+                        prefetch(&state[place * state_width..][..state_width]);
+                    }
                     Some(here)
                 }
             };

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, InstructionSet, Purpose};
+use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::optim::Optimiser;
 use gossamer_tensor::row_code::RowCode;
 
@@ -236,6 +237,27 @@ impl Table {
         }
     }
 
+    /// Asks for a row that will soon be read.
+    pub fn prefetch(&self, id: u32) {
+        let (block, within) = (id as usize / BLOCK_ROWS, id as usize % BLOCK_ROWS);
+        match &self.blocks {
+            Blocks::Floats(blocks) => prefetch(&blocks[block][within * self.width..][..self.width]),
+            Blocks::Codes(coding, blocks) => {
+                let bytes = coding.code.row_bytes(self.width);
+                prefetch(&blocks[block][within * bytes..][..bytes]);
+            }
+        }
+    }
+
+    /// Asks for the row that will be read some places after one of `ids`.
+    pub fn prefetch_after(&self, place: usize, id: impl Fn(usize) -> Option<u32>) {
+        /// Rows on their way: as many as a core waits for at a time.
+        const AHEAD: usize = 8;
+        if let Some(later) = id(place + AHEAD) {
+            self.prefetch(later);
+        }
+    }
+
     /// Copies a row into `out`.
     pub fn copy(&self, id: u32, out: &mut [f32]) {
         self.gather(&[id], out);
@@ -244,7 +266,8 @@ impl Table {
     /// Copies the rows of `ids` into `out` (ids × width).
     pub fn gather(&self, ids: &[u32], out: &mut [f32]) {
         let width = self.width.max(1);
-        for (id, out) in ids.iter().zip(out.chunks_exact_mut(width)) {
+        for (place, (id, out)) in ids.iter().zip(out.chunks_exact_mut(width)).enumerate() {
+            self.prefetch_after(place, |later| ids.get(later).copied());
             let (block, within) = (*id as usize / BLOCK_ROWS, *id as usize % BLOCK_ROWS);
             match &self.blocks {
                 Blocks::Floats(blocks) => {

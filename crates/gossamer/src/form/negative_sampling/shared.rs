@@ -67,6 +67,8 @@ impl Work<'_> {
         let queries = &self.queries[first * of_query..][..n * of_query];
         let (answers, negatives) = out.ids.split_at_mut(n);
         answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
+        // They are on their way while negatives are gathered.
+        answers.iter().for_each(|id| self.learner.model.entities.prefetch(*id));
         self.draw(block, negatives);
         let buffers = &self.machine.buffers;
         let mut rows = buffers.room(n_negatives * width);
