@@ -197,6 +197,8 @@ fn keep_best(mut scored: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
         scored.truncate(k);
     }
     scored.sort_by(order);
+    // One of many panels': what was left out must not stay in memory.
+    scored.shrink_to_fit();
     scored
 }
 
