@@ -91,7 +91,7 @@ impl Config {
             layer::find(&self.layer)?;
             if coded {
                 let what = "the rows a network makes are f32".into();
-                let hint = "take the network or the rows away".into();
+                let hint = "leave out --layer or --rows".into();
                 return Err(Error::Setting { key: "rows".into(), what, hint });
             }
         }
