@@ -1,6 +1,6 @@
 //! Known answers: for an entity, a relation and a side, the entities that complete a triple.
 //!
-//! Serves the grouping of equal queries in training, the filter of ranks, and `--novel`.
+//! Serves the grouping of equal queries in training over all entities.
 //!
 //! *Invariant:* queries are ordered by known entity, then relation; the answers of a query are
 //! sorted and free of duplicates.

@@ -39,6 +39,8 @@ fn allocations_stay_within_the_lines_of_the_plan() {
     for (place, (model, shared, prediction)) in [
         ("complex", true, 0.0),
         ("complex", true, 0.125),
+        ("complex in int8", true, 0.0),
+        ("rotate in int4", true, 0.0),
         ("distmult", true, 0.0),
         ("transe", true, 0.0),
         ("rotate", false, 0.0),
@@ -53,9 +55,10 @@ fn allocations_stay_within_the_lines_of_the_plan() {
     {
         // A machine of its own, so that none begins with the arrays of another.
         let machine = Machine::new(2, None);
-        let (function, layer) = model.split_once(" on ").unwrap_or((model, "none"));
+        let (rest, rows) = model.split_once(" in ").unwrap_or((model, "f32"));
+        let (function, layer) = rest.split_once(" on ").unwrap_or((rest, "none"));
         let mut config = Config::for_model(function).unwrap();
-        (config.layer, config.layers) = (layer.into(), 2);
+        (config.layer, config.layers, config.rows) = (layer.into(), 2, rows.into());
         (config.dim, config.epochs, config.validate_every) = (64, 4, 4);
         (config.shared_negatives, config.batch) = (shared, 256);
         if layer != "none" {

@@ -89,7 +89,7 @@ mod tests {
     }
 
     /// A walk of many small steps arrives, in the mean, where it would without rounding; its
-    /// variance is the grid's width times the way, a hundredth of what fresh noise would make it.
+    /// variance is at most the grid's width times the way, however many steps it takes.
     #[test]
     fn small_steps_are_not_lost_and_add_noise_as_far_as_they_move() {
         const ROWS: usize = 300;

@@ -1,8 +1,8 @@
 //! Whole numbers times a scale, which 32 floats share.
 //!
-//! *Paper:* Xu, Li, Xu, Zhu, Guo, "ALPT: adaptive low-precision training of embedding tables"
-//! (2022), for stochastic rounding of rows in place; its steps are learned, here they follow the
-//! largest float.
+//! *Paper:* Li, Guo, Hou et al., "Adaptive low-precision training for embeddings in click-through
+//! rate prediction" (2022), for stochastic rounding of rows in place; its steps are learned, here
+//! they follow the largest float.
 
 use gossamer_machine::InstructionSet;
 
@@ -54,7 +54,7 @@ impl RowCode for WholeNumbers {
         self.formula
     }
     fn paper(&self) -> &'static str {
-        "Xu et al.: ALPT, Adaptive Low-Precision Training of Embedding Tables (2022)"
+        "Li et al.: Adaptive Low-Precision Training for Embeddings in CTR Prediction (2022)"
     }
     fn row_bytes(&self, width: usize) -> usize {
         (self.row_bytes)(width)

@@ -29,7 +29,7 @@ pub struct Part<'a> {
     pub panel: usize,
     /// Their ids, ascending.
     pub ids: &'a [u32],
-    /// The present values of the rows from `first` on: of the whole panel, where it is at hand.
+    /// The present values of the whole panel's rows, or of those of `ids` alone.
     pub rows: &'a [f32],
     /// Whether they are those of `ids` alone.
     alone: bool,

@@ -1,8 +1,10 @@
 //! The pace of a run, from a few of its steps.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gossamer_graph::Snapshot;
+use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Machine, Observer};
 use gossamer_tensor::optim;
 
@@ -10,6 +12,8 @@ use super::session::Session;
 use super::{TrainRequest, encoder};
 use crate::config::Config;
 use crate::error::Error;
+use crate::evaluate::{Candidates, Judge, Known};
+use crate::form;
 use crate::form::step::Learner;
 use crate::model::Model;
 use crate::plan::{GraphShape, train_plan};
@@ -51,4 +55,54 @@ pub fn pace(
     let mut learner = Learner::new(model, optim::find(&config.optimiser)?);
     learner.encoder = encoder(graph, config, &learner.model, machine)?;
     session.pace(&mut learner)
+}
+
+impl Session<'_> {
+    /// Seconds of an epoch and of a validation, from some steps and some ranks; the learner is of
+    /// no use afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`], [`Error::Stopped`].
+    fn pace(&self, learner: &mut Learner) -> Result<Pace, Error> {
+        /// Time for steps, beside the first one, which makes the room that others use.
+        const LONG_ENOUGH: Duration = Duration::from_millis(500);
+        /// Steps and triples at most.
+        const MOST: usize = 64;
+        let n_items = self.form.n_items(self.examples());
+        let order = Permutation::new(n_items, Address::new(self.config.seed, Purpose::Order, 0));
+        let batch = (self.config.batch as u64).min(n_items);
+        let n_steps = n_items.div_ceil(batch.max(1));
+        let (mut begun, mut done) = (self.observer.now(), 0);
+        for step in 0..(n_steps as usize).min(MOST) as u64 {
+            let last = ((step + 1) * batch).min(n_items);
+            let items: Vec<u64> = (step * batch..last).map(|place| order.get(place)).collect();
+            let work = (self.examples(), items.as_slice());
+            form::learn(self.form, learner, work, &self.method, self.machine);
+            let now = self.observer.now();
+            if step == 0 && n_steps > 1 {
+                begun = now;
+                continue;
+            }
+            done += last - step * batch;
+            if now.saturating_sub(begun) > LONG_ENOUGH {
+                break;
+            }
+            if self.observer.cancelled() {
+                return Err(Error::Stopped);
+            }
+        }
+        let seconds = |since: Duration| self.observer.now().saturating_sub(since).as_secs_f64();
+        let epoch = seconds(begun) * n_items as f64 / done.max(1) as f64;
+        let Some((triples, valid)) = &self.valid else {
+            return Ok(Pace { epoch, validation: 0.0 });
+        };
+        let (candidates, begun) = (Candidates::All, self.observer.now());
+        let (parts, model) = ([&self.train, valid], &learner.model);
+        let known = Known::new(&parts);
+        let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
+        let some = &triples[..triples.len().min(MOST)];
+        judge.ranks(some, "validating", self.observer)?;
+        let validation = seconds(begun) * triples.len() as f64 / some.len() as f64;
+        Ok(Pace { epoch, validation })
+    }
 }

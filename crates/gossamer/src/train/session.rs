@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
 use gossamer_machine::folder::{seal, share};
@@ -14,7 +13,6 @@ use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{FileError, Machine, Observer, Progress};
 
 use super::checkpoint::{self, Standing};
-use super::pace::Pace;
 use super::{Outcome, TrainRequest};
 use crate::config::Config;
 use crate::error::Error;
@@ -34,20 +32,20 @@ pub const NEIGHBOURHOODS: &str = "neighbourhoods.txt";
 
 /// A run under way.
 pub struct Session<'a> {
-    config: &'a Config,
+    pub(super) config: &'a Config,
     request: &'a TrainRequest,
-    machine: &'a Machine,
-    observer: &'a dyn Observer,
-    method: Method<'a>,
-    form: &'static dyn TrainingForm,
-    train: Triples,
+    pub(super) machine: &'a Machine,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) method: Method<'a>,
+    pub(super) form: &'static dyn TrainingForm,
+    pub(super) train: Triples,
     adjacency: Adjacency,
     portions: Vec<Portion>,
     side_weights: Option<Vec<[f32; 2]>>,
     pools: Option<Pools>,
     alternatives: Option<Alternatives>,
-    /// Validation triples, those of them that are judged first in a list of their own.
-    valid: Option<(Vec<[u32; 3]>, Triples)>,
+    /// The validation triples that are judged, and all of them, which the filter knows.
+    pub(super) valid: Option<(Vec<[u32; 3]>, Triples)>,
 }
 
 impl<'a> Session<'a> {
@@ -108,7 +106,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn examples(&self) -> Examples<'_> {
+    pub(super) fn examples(&self) -> Examples<'_> {
         Examples {
             triples: &self.train,
             adjacency: &self.adjacency,
@@ -198,54 +196,6 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Seconds of an epoch and of a validation, from some steps and some ranks; the learner is of
-    /// no use afterwards.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`], [`Error::Stopped`].
-    pub fn pace(&self, learner: &mut Learner) -> Result<Pace, Error> {
-        /// Time for steps, beside the first one, which makes the room that others use.
-        const LONG_ENOUGH: Duration = Duration::from_millis(500);
-        /// Steps and triples at most.
-        const MOST: usize = 64;
-        let n_items = self.form.n_items(self.examples());
-        let order = Permutation::new(n_items, Address::new(self.config.seed, Purpose::Order, 0));
-        let batch = (self.config.batch as u64).min(n_items);
-        let n_steps = n_items.div_ceil(batch.max(1));
-        let (mut begun, mut done) = (self.observer.now(), 0);
-        for step in 0..(n_steps as usize).min(MOST) as u64 {
-            let last = ((step + 1) * batch).min(n_items);
-            let items: Vec<u64> = (step * batch..last).map(|place| order.get(place)).collect();
-            let work = (self.examples(), items.as_slice());
-            form::learn(self.form, learner, work, &self.method, self.machine);
-            let now = self.observer.now();
-            if step == 0 && n_steps > 1 {
-                begun = now;
-                continue;
-            }
-            done += last - step * batch;
-            if now.saturating_sub(begun) > LONG_ENOUGH {
-                break;
-            }
-            if self.observer.cancelled() {
-                return Err(Error::Stopped);
-            }
-        }
-        let seconds = |since: Duration| self.observer.now().saturating_sub(since).as_secs_f64();
-        let epoch = seconds(begun) * n_items as f64 / done.max(1) as f64;
-        let Some((triples, valid)) = &self.valid else {
-            return Ok(Pace { epoch, validation: 0.0 });
-        };
-        let (candidates, begun) = (Candidates::All, self.observer.now());
-        let (parts, model) = ([&self.train, valid], &learner.model);
-        let known = Known::new(&parts);
-        let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
-        let some = &triples[..triples.len().min(MOST)];
-        judge.ranks(some, "validating", self.observer)?;
-        let validation = seconds(begun) * triples.len() as f64 / some.len() as f64;
-        Ok(Pace { epoch, validation })
     }
 
     fn detail(&self, standing: &Standing) -> String {
