@@ -16,6 +16,7 @@ pub mod cardinality;
 pub mod mirror;
 pub mod likeness;
 pub mod snapshot;
+pub mod buckets;
 pub mod inspect;
 pub mod write;
 pub mod split;

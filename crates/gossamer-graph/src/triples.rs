@@ -2,6 +2,8 @@
 //!
 //! *Invariant:* sorted by head, relation, tail; no triple twice.
 
+use std::ops::Range;
+
 use gossamer_machine::FileError;
 use gossamer_machine::column::ColumnFile;
 
@@ -45,14 +47,32 @@ impl Triples {
         n_entities: usize,
         n_relations: usize,
     ) -> Result<Self, FileError> {
-        let heads = file.read_all::<u32>("head")?;
-        let relations = file.read_all::<u32>("relation")?;
-        let tails = file.read_all::<u32>("tail")?;
-        let weights = file.find("weight").map(|_| file.read_all::<f32>("weight")).transpose()?;
+        Self::window(file, 0..file.n_values("head"), n_entities, n_relations)
+    }
+
+    /// Those at some places of a column file.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn window(
+        file: &ColumnFile,
+        places: Range<u64>,
+        n_entities: usize,
+        n_relations: usize,
+    ) -> Result<Self, FileError> {
+        let read = |name: &str| {
+            let mut ids = Vec::new();
+            file.read::<u32>(name, places.clone(), &mut ids).map(|()| ids)
+        };
+        let (heads, relations, tails) = (read("head")?, read("relation")?, read("tail")?);
+        let weights = file.find("weight").map(|_| {
+            let mut weights = Vec::new();
+            file.read::<f32>("weight", places.clone(), &mut weights).map(|()| weights)
+        });
+        let weights = weights.transpose()?;
+        let lengths = ["relation", "tail"].map(|name| file.n_values(name));
         let named = |ids: &[u32], n: usize| ids.iter().all(|id| (*id as usize) < n);
-        let same = relations.len() == heads.len()
-            && tails.len() == heads.len()
-            && weights.as_ref().is_none_or(|weights| weights.len() == heads.len());
+        let same = lengths == [file.n_values("head"); 2];
         if !same
             || !named(&heads, n_entities)
             || !named(&tails, n_entities)

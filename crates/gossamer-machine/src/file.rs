@@ -41,6 +41,14 @@ pub enum FileError {
         /// The latest version that can be read.
         readable: u32,
     },
+    /// The disk has no room for what was to be written.
+    #[error("{}: the disk has no room for these {bytes} bytes\nhint: make room there; what was saved is whole", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: u64,
+    },
     /// A part that should be there is not.
     #[error("{}: {what}\nhint: {hint}", path.display())]
     Missing {
@@ -72,6 +80,16 @@ impl FileError {
     /// For `map_err`: the system refused `action` on `path`.
     pub fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io { path: path.to_path_buf(), action, source }
+    }
+
+    /// The same failure; where it is that of a full disk, with the file and its bytes.
+    pub fn full(error: Self, path: &Path, bytes: u64) -> Self {
+        match error {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Self::Full { path: path.to_path_buf(), bytes }
+            }
+            other => other,
+        }
     }
 
     /// Bytes at `offset` of `path` are not those that were written.

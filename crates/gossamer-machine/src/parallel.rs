@@ -99,6 +99,27 @@ pub fn pipeline<T: Send, R: Send, E>(
     })
 }
 
+/// Work that goes on beside its caller, such as reading and writing files.
+#[derive(Debug)]
+pub struct Aside<T>(std::thread::JoinHandle<T>);
+
+/// Begins work beside the caller.
+pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Aside<T> {
+    Aside(std::thread::spawn(work))
+}
+
+impl<T> Aside<T> {
+    /// True once the work is done.
+    pub fn is_done(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits for what it came to.
+    pub fn wait(self) -> T {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +140,15 @@ mod tests {
             |n| if n == 10 { Err("enough") } else { Ok(()) },
         );
         assert_eq!(failed, Err("enough"));
+    }
+
+    #[test]
+    fn work_aside_is_done_when_it_was_waited_for() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let work = aside(move || receiver.recv().unwrap_or(0) * 2);
+        assert!(!work.is_done());
+        sender.send(21).unwrap();
+        assert_eq!(work.wait(), 42);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Purpose {
     Alternative = 10,
     /// How rows are rounded when they are encoded.
     Rounding = 12,
+    /// Which partition or part a thing is put in.
+    Partition = 13,
 }
 
 /// Where random numbers are used.

@@ -21,6 +21,7 @@ pub mod layer;
 pub mod network;
 pub mod config;
 pub mod recipe;
+pub mod paging;
 pub mod model;
 pub mod form;
 pub mod plan;

@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* the size of blocks never changes a result, only its time.
 
+use gossamer_graph::buckets::Buckets;
 use gossamer_graph::sampling::WHOLE_TRIPLES;
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
 use gossamer_machine::ledger::count_in_words;
@@ -16,8 +17,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::form::alternatives::Alternatives;
 use crate::form::pools::Pools;
-use crate::form::{self, StepShape, encoder, relation_prediction};
+use crate::form::{self, StepShape, TrainingForm, encoder, relation_prediction};
 use crate::model::conditions;
+use crate::paging::order::Order;
 use crate::sample;
 use crate::sample::Source;
 use crate::score::Widths;
@@ -33,6 +35,8 @@ const KEPT_BYTES: u64 = 32 << 20;
 /// Buffers of reading and writing files.
 const FILE_BYTES: u64 = 2 << 20;
 
+/// Triples of a piece of a bucket, about.
+pub const PIECE_TRIPLES: u64 = 1 << 21;
 /// Queries whose scores a thread holds at a time while it ranks.
 pub const RANKED_QUERIES: usize = 64;
 /// Queries whose known answers are taken out in one pass over the triples.
@@ -47,6 +51,8 @@ pub struct Plan {
     pub kept_bytes: u64,
     /// What a network keeps between the ways, where there is one.
     pub kept: Option<Ledger>,
+    /// Partitions of the entity rows that are in memory at a time.
+    pub partitions_held: usize,
 }
 
 /// The sizes of a graph that a plan needs.
@@ -92,12 +98,13 @@ fn common(
     config: &Config,
     shape: &GraphShape,
     machine: &Machine,
+    rows: u64,
 ) -> Result<(Ledger, Widths), Error> {
     let mut ledger = Ledger::default();
     let n_threads = machine.workers.n_threads() as u64;
     add_program(&mut ledger, n_threads);
     let widths = config.score_function()?.widths(config.dim);
-    let (rows, relations) = (shape.n_entities, relation_rows(config, shape));
+    let relations = relation_rows(config, shape);
     let words = |rows: u64, width: usize| format!("{} × {width}", count_in_words(rows));
     let bytes = table::bytes_for(config.row_code()?, rows, widths.entity as u64);
     ledger.add("entity rows", words(rows, widths.entity), config.rows.clone(), bytes);
@@ -119,6 +126,42 @@ fn core(config: &Config) -> Result<Option<[u64; 2]>, Error> {
 
 fn relation_rows(config: &Config, shape: &GraphShape) -> u64 {
     if config.reciprocal { 2 * shape.n_relations } else { shape.n_relations }
+}
+
+/// The most entity rows that so many partitions have.
+fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
+    let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+    let panels = n_panels.div_ceil(config.partitions as u64) * held as u64;
+    (panels * PANEL_ROWS as u64).min(shape.n_entities)
+}
+
+/// Adds the triples that training has in memory: all, or a piece of a bucket.
+fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
+    let [n_train, n_valid, _] = shape.n_triples;
+    let valid = Triples::bytes_for(n_valid, false);
+    if config.partitions > 1 {
+        let n_buckets = Order::new(config.partitions, config.in_memory).len() as u64;
+        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, PIECE_TRIPLES);
+        let words = format!("{} at a time", count_in_words(n_train.min(PIECE_TRIPLES)));
+        ledger.add("triples", words, "u32", bytes);
+        let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+        ledger.add("places of panels", count_in_words(n_panels), "u64", 64 * n_panels);
+    } else {
+        let bytes = valid + Triples::bytes_for(n_train, shape.weighted);
+        ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
+    }
+}
+
+/// Adds the queries of a form that asks all entities; returns the bytes of sorting them.
+fn add_queries(form: &dyn TrainingForm, shape: &GraphShape, ledger: &mut Ledger) -> u64 {
+    let n = shape.n_triples[0];
+    if !form.over_all() {
+        return 0;
+    }
+    add_answers(ledger, "training queries", shape.n_entities, n, shape.weighted);
+    let portions = count_in_words(2 * n);
+    ledger.add("portions of answers", portions, "u32", 24 * n);
+    16 * n
 }
 
 /// Adds what negatives come from.
@@ -179,13 +222,32 @@ fn add_ranking(
 /// # Errors
 /// [`Error::BudgetTooSmall`].
 pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Result<Plan, Error> {
+    // All partitions in memory, or one beside those that are learned from, or these alone.
+    let (all, here) = (config.partitions, config.in_memory);
+    let mut fewer = [here + 1, here].into_iter().filter(|held| *held < all);
+    let mut plan = train_plan_holding(all, config, shape, machine);
+    while let Err(Error::BudgetTooSmall { .. }) = plan {
+        let Some(held) = fewer.next() else { break };
+        plan = train_plan_holding(held, config, shape, machine);
+    }
+    plan
+}
+
+/// The plan of a training run with so many partitions of the entity rows in memory.
+fn train_plan_holding(
+    held: usize,
+    config: &Config,
+    shape: &GraphShape,
+    machine: &Machine,
+) -> Result<Plan, Error> {
     let form = form::of(config)?;
-    let (mut ledger, widths) = common(config, shape, machine)?;
+    let rows_held = rows_held(held, config, shape);
+    let (mut ledger, widths) = common(config, shape, machine, rows_held)?;
     let optimiser = optim::find(&config.optimiser)?;
     let state =
         |rows: u64, width: usize| Table::bytes_for(rows, optimiser.state_width(width) as u64);
     let rows = relation_rows(config, shape);
-    let bytes = state(shape.n_entities, widths.entity) + state(rows, widths.relation);
+    let bytes = state(rows_held, widths.entity) + state(rows, widths.relation);
     ledger.add("optimiser state", config.optimiser.clone(), "f32", bytes);
     if let Some([floats, width]) = core(config)? {
         let bytes = Table::bytes_for(floats, optimiser.state_width(width as usize) as u64);
@@ -195,16 +257,9 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
         ledger.add("conditions", format!("{} × {width}", count_in_words(n)), "f32", bytes);
     }
     let [n_train, n_valid, _] = shape.n_triples;
-    let bytes = Triples::bytes_for(n_train, shape.weighted) + Triples::bytes_for(n_valid, false);
-    ledger.add("triples", count_in_words(n_train + n_valid), "u32", bytes);
+    add_triples(config, shape, &mut ledger);
     add_sources(config, shape, &mut ledger)?;
-    let mut sorting = 0;
-    if form.over_all() {
-        add_answers(&mut ledger, "training queries", shape.n_entities, n_train, shape.weighted);
-        let portions = count_in_words(2 * n_train);
-        ledger.add("portions of answers", portions, "u32", 24 * n_train);
-        sorting = 16 * n_train;
-    }
+    let sorting = add_queries(form, shape, &mut ledger);
     let sizes = [shape.n_entities, shape.n_relations, n_train];
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
@@ -231,7 +286,7 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
             stepping.add("validation", "beyond a step's".into(), "f32", more);
         }
         whole.lines.extend(stepping.lines);
-        Plan { ledger: whole, kept_bytes, kept: kept.clone() }
+        Plan { ledger: whole, kept_bytes, kept: kept.clone(), partitions_held: held }
     };
     let plan = with_kept(wanted);
     let Some(budget) = machine.budget_bytes else { return Ok(plan) };
@@ -256,7 +311,7 @@ fn too_small(asked: u64, ledger: Ledger) -> Error {
 /// [`Error::BudgetTooSmall`].
 pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, _) = common(config, &shape, machine)?;
+    let (mut ledger, _) = common(config, &shape, machine, shape.n_entities)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
     // Counts by entity; and of a sample of pairs these with their mirrors, then counts by relation,
@@ -276,7 +331,7 @@ pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Re
 /// [`Error::BudgetTooSmall`].
 pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, _) = common(config, &shape, machine)?;
+    let (mut ledger, _) = common(config, &shape, machine, shape.n_entities)?;
     let n: u64 = shape.n_triples.iter().sum();
     ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
     add_ranking(config, &shape, &mut ledger, (machine.workers.n_threads() as u64, 0))?;
@@ -286,6 +341,6 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
 fn within(machine: &Machine, ledger: Ledger) -> Result<Plan, Error> {
     match machine.budget_bytes {
         Some(budget) if budget < ledger.total() => Err(too_small(budget, ledger)),
-        _ => Ok(Plan { ledger, kept_bytes: 0, kept: None }),
+        _ => Ok(Plan { ledger, kept_bytes: 0, kept: None, partitions_held: 1 }),
     }
 }

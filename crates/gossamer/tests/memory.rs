@@ -41,6 +41,8 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("complex", true, 0.125),
         ("complex in int8", true, 0.0),
         ("rotate in int4", true, 0.0),
+        ("complex by 3", true, 0.0),
+        ("distmult in int8 by 6", true, 0.0),
         ("distmult", true, 0.0),
         ("transe", true, 0.0),
         ("rotate", false, 0.0),
@@ -55,18 +57,33 @@ fn allocations_stay_within_the_lines_of_the_plan() {
     {
         // A machine of its own, so that none begins with the arrays of another.
         let machine = Machine::new(2, None);
-        let (rest, rows) = model.split_once(" in ").unwrap_or((model, "f32"));
+        let (rest, partitions) = model.split_once(" by ").unwrap_or((model, "1"));
+        let (rest, rows) = rest.split_once(" in ").unwrap_or((rest, "f32"));
         let (function, layer) = rest.split_once(" on ").unwrap_or((rest, "none"));
         let mut config = Config::for_model(function).unwrap();
         (config.layer, config.layers, config.rows) = (layer.into(), 2, rows.into());
         (config.dim, config.epochs, config.validate_every) = (64, 4, 4);
         (config.shared_negatives, config.batch) = (shared, 256);
+        if partitions != "1" {
+            (config.form, config.loss) =
+                ("negative-sampling".into(), "softmax-cross-entropy".into());
+        }
         if layer != "none" {
             // A step of a network sees the whole graph: few of them say as much.
             config.epochs = 1;
         }
         config.relation_prediction = prediction;
-        let plan = train_plan(&config, &shape, &machine).unwrap();
+        config.partitions = partitions.parse().unwrap();
+        let mut plan = train_plan(&config, &shape, &machine).unwrap();
+        let mut machine = machine;
+        let least = |total| Machine::new(2, Some(total - 1));
+        while let (true, Ok(less)) =
+            (partitions != "1", train_plan(&config, &shape, &least(plan.ledger.total())))
+        {
+            // In as little memory as it goes.
+            machine = least(plan.ledger.total());
+            plan = less;
+        }
         let program = plan.ledger.lines.iter().find(|line| line.name == "program").unwrap().bytes;
         let planned = plan.ledger.total() - program;
         let out = root.path().join(format!("run{place}"));

@@ -324,6 +324,7 @@ impl<'a> Measuring<'a> {
             portions,
             side_weights,
             pools: None,
+            residents: None,
             alternatives: None,
         };
         let n_items = form.n_items(examples);

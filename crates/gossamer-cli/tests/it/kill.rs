@@ -53,39 +53,56 @@ fn tables(folder: &Path, run: &str) -> Vec<u8> {
 #[test]
 fn a_run_killed_at_random_moments_ends_with_the_same_bytes() {
     let kills = std::env::var("GOSSAMER_KILLS").ok().and_then(|n| n.parse().ok());
-    killed_and_resumed(TRAIN, kills.unwrap_or(30));
+    let (_root, folder) = numbers(150);
+    succeed(&folder, "gossamer import source -o graph");
+    killed_and_resumed(&folder, TRAIN, kills.unwrap_or(30));
 }
 
 #[test]
 fn so_does_one_whose_rows_move_by_themselves_between_passes_of_a_network() {
     let network = "--layer compgcn-sub --layer-every 3 --edge-dropout 0.2 --activations int2";
     let words: Vec<&str> = TRAIN.iter().copied().chain(network.split(' ')).collect();
-    killed_and_resumed(&words, 6);
-}
-
-fn killed_and_resumed(train: &[&str], kills: u32) {
     let (_root, folder) = numbers(150);
     succeed(&folder, "gossamer import source -o graph");
+    killed_and_resumed(&folder, &words, 6);
+}
+
+#[test]
+fn so_does_one_whose_partitions_are_on_disk() {
+    let words = "train graph -o run --dim 8 --epochs 6 --validate-every 2 --batch 2000 \
+                 --form negative-sampling --loss softmax-cross-entropy --negatives 16 \
+                 --partitions 4 --save-every 0 --force";
+    let mut words: Vec<&str> = words.split_whitespace().collect();
+    let (_root, folder) = numbers(1600);
+    succeed(&folder, "gossamer import source -o graph");
+    let little = gossamer(&folder, &[&words[..], &["--budget", "1MiB"]].concat()).output().unwrap();
+    let refusal = said(&little).1;
+    let (_, least) = refusal.split_once("hint: --budget ").unwrap();
+    words.extend(["--budget", least.split(' ').next().unwrap()]);
+    killed_and_resumed(&folder, &words, 12);
+}
+
+fn killed_and_resumed(folder: &Path, train: &[&str], kills: u32) {
     let started = Instant::now();
     let whole: Vec<&str> = train.iter().map(|w| if *w == "run" { "whole" } else { *w }).collect();
-    let output = gossamer(&folder, &whole).output().unwrap();
+    let output = gossamer(folder, &whole).output().unwrap();
     assert!(output.status.success(), "{}", said(&output).1);
     let length = started.elapsed();
-    let expected = tables(&folder, "whole");
+    let expected = tables(folder, "whole");
     let address = Address::new(9, Purpose::Synthetic, 0);
     let (mut done, mut run) = (0, 0);
     while done < kills {
         run += 1;
         // Each kill falls anywhere in what is left, a little beyond included.
         let moment = |kill: u32| length.mul_f64(1.1 * address.unit(run, kill));
-        let mut finished = killed_after(&folder, train, moment(0));
+        let mut finished = killed_after(folder, train, moment(0));
         done += u32::from(!finished);
         while !finished {
             let run = folder.join("run");
             let begun = gossamer_checkpoints(&run) || run.join("manifest").is_file();
             if !begun {
                 // Killed before the first checkpoint was whole: nothing was promised yet.
-                finished = killed_after(&folder, train, Duration::from_secs(60));
+                finished = killed_after(folder, train, Duration::from_secs(60));
                 assert!(finished);
                 continue;
             }
@@ -93,11 +110,11 @@ fn killed_and_resumed(train: &[&str], kills: u32) {
                 break;
             }
             let words = ["resume", "run", "--save-every", "0"];
-            finished = killed_after(&folder, &words, moment(done + 1));
+            finished = killed_after(folder, &words, moment(done + 1));
             done += u32::from(!finished);
         }
-        assert_eq!(tables(&folder, "run"), expected, "run {run} after {done} kills");
-        succeed(&folder, "gossamer check run");
+        assert_eq!(tables(folder, "run"), expected, "run {run} after {done} kills");
+        succeed(folder, "gossamer check run");
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Folder, MANIFEST, seal};
+use super::{Folder, MANIFEST, Sums, seal_with};
 use crate::file::{FileError, partial_path, sync_parent};
 
 /// A folder being written, beside its target.
@@ -51,7 +51,19 @@ impl Draft {
     /// # Errors
     /// [`FileError`]; then nothing stands under the target, or what stood there before.
     pub fn finish(self, notes: &BTreeMap<String, String>) -> Result<Folder, FileError> {
-        seal(self.kind, &self.folder, notes)?;
+        self.finish_summed(notes, &BTreeMap::new())
+    }
+
+    /// The same, with the checksums of some of its files, which are not read again.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Self::finish).
+    pub fn finish_summed(
+        self,
+        notes: &BTreeMap<String, String>,
+        sums: &BTreeMap<String, Sums>,
+    ) -> Result<Folder, FileError> {
+        seal_with(self.kind, &self.folder, notes, sums)?;
         let old = set_aside(&self.target)?;
         fs::rename(&self.folder, &self.target).map_err(FileError::io("rename", &self.target))?;
         old.as_deref().map_or(Ok(()), remove_folder)?;

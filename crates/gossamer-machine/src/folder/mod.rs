@@ -9,6 +9,7 @@
 //! checksum.
 
 mod draft;
+mod summed;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +19,7 @@ use crate::column::ColumnFile;
 use crate::file::{FileError, checksum, read_at, read_whole, write_whole};
 
 pub use draft::{Draft, remove_folder, set_aside, share};
+pub use summed::{SummedFile, Sums};
 
 const MANIFEST: &str = "manifest";
 const VERSION: u32 = 1;
@@ -33,6 +35,16 @@ pub fn seal(
     folder: &Path,
     notes: &BTreeMap<String, String>,
 ) -> Result<(), FileError> {
+    seal_with(kind, folder, notes, &BTreeMap::new())
+}
+
+/// Seals a folder some of whose files were summed while they were written.
+fn seal_with(
+    kind: &'static str,
+    folder: &Path,
+    notes: &BTreeMap<String, String>,
+    known: &BTreeMap<String, Sums>,
+) -> Result<(), FileError> {
     let entries = fs::read_dir(folder).map_err(FileError::io("list", folder))?;
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)
@@ -46,10 +58,12 @@ pub fn seal(
         let path = folder.join(&name);
         File::open(&path).and_then(|f| f.sync_all()).map_err(FileError::io("sync", &path))?;
         let bytes = fs::metadata(&path).map_err(FileError::io("read", &path))?.len();
-        let (form, sums) = if name.ends_with(".gcol") {
-            ("columns", vec![ColumnFile::open(&path)?.fingerprint()])
-        } else {
-            ("bytes", block_sums(&path, bytes)?)
+        let (form, sums) = match known.get(&name) {
+            Some(Sums(sums)) => ("bytes", sums.clone()),
+            None if name.ends_with(".gcol") => {
+                ("columns", vec![ColumnFile::open(&path)?.fingerprint()])
+            }
+            None => ("bytes", block_sums(&path, bytes)?),
         };
         let sums: Vec<String> = sums.iter().map(|sum| format!("{sum:016x}")).collect();
         body += &format!("file {name} {bytes} {form} {}\n", sums.join(" "));
@@ -182,6 +196,11 @@ impl Folder {
     /// A note as a number, where it is one.
     pub fn number(&self, key: &str) -> Option<u64> {
         self.notes.get(key)?.parse().ok()
+    }
+
+    /// The checksums of a file of form `bytes`, for one who shares it.
+    pub fn sums(&self, name: &str) -> Option<Sums> {
+        self.files.get(name).map(|listed| Sums(listed.sums.clone()))
     }
 
     fn listed(&self, name: &str) -> Result<(&Listed, PathBuf), FileError> {

@@ -49,6 +49,7 @@ impl Config {
                 ));
             }
         }
+        self.check_partitions()?;
         if self.learning_rate <= 0.0 {
             let what = format!("{} is no step size", self.learning_rate);
             return Err(wrong("learning_rate", what, "0.1 suits adagrad, 0.001 adam"));
@@ -74,6 +75,36 @@ impl Config {
             if value < 0.0 {
                 return Err(wrong(key, "must not be negative".into(), "0 turns it off"));
             }
+        }
+        Ok(())
+    }
+
+    /// Partitions need a form that takes triples as they come, and negatives from anywhere.
+    fn check_partitions(&self) -> Result<(), Error> {
+        /// More are a typing error: each is a file.
+        const MOST: usize = 1024;
+        let wrong = |key: &str, what: String, hint: &str| {
+            Err(Error::Setting { key: key.into(), what, hint: hint.into() })
+        };
+        let (n, here) = (self.partitions, self.in_memory);
+        if n == 0 || n > MOST {
+            return wrong("partitions", format!("{n} is not from 1 to {MOST}"), "1: all in one");
+        }
+        if n == 1 {
+            return Ok(());
+        }
+        if here < 2 || here > n {
+            let what = format!("{here} is not from 2 to {n}, the number of partitions");
+            return wrong("in_memory", what, "a triple's two ends may be in two of them");
+        }
+        let sampler = sample::find(&self.negative_sampler)?;
+        if sampler.own() || sampler.weighs_sides() {
+            let what = format!("{} looks at the whole graph", sampler.name());
+            return wrong("partitions", what, "add --negative-sampler uniform");
+        }
+        if self.layer != NO_LAYER {
+            let what = format!("layer {} makes all rows at once", self.layer);
+            return wrong("partitions", what, "leave the layer or the partitions out");
         }
         Ok(())
     }

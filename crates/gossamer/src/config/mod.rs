@@ -74,6 +74,8 @@ settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
     rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: int8 and int4 take a quarter and an eighth";
+    partitions: usize, "partitions", "parts that entity rows are cut into, of which a few are learned from at a time; where memory is short the others are on disk";
+    in_memory: usize, "partitions", "how many partitions are learned from at a time";
     blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
     layer: String, "name", "layer of the network that makes the rows; none: rows are their own";
     layers: usize, "layers", "how many layers a network has";
@@ -170,6 +172,8 @@ impl Config {
             model: function.name().to_string(),
             dim,
             rows: ROWS.into(),
+            partitions: 1,
+            in_memory: 2,
             blocks: score::autosf::DEFAULT.into(),
             layer: NO_LAYER.into(),
             layers: 1,

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use gossamer_graph::snapshot::StoredTriples;
 use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
@@ -20,6 +21,7 @@ const TASK: usize = 1 << 16;
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     parts: &'a [&'a Triples],
+    stored: Option<&'a StoredTriples>,
 }
 
 /// Queries whose known answers are wanted, each once.
@@ -64,7 +66,13 @@ impl Wanted {
 impl<'a> Known<'a> {
     /// Of some parts.
     pub fn new(parts: &'a [&'a Triples]) -> Self {
-        Self { parts }
+        Self { parts, stored: None }
+    }
+
+    /// The same and others that stay on disk, whose
+    /// [`failure`](StoredTriples::failure) the caller asks for.
+    pub fn with(self, stored: Option<&'a StoredTriples>) -> Self {
+        Self { stored, ..self }
     }
 
     /// Calls `visit` with each answer of each wanted query, by the query's place, and a task's own
@@ -76,20 +84,28 @@ impl<'a> Known<'a> {
         visit: impl Fn(&mut S, usize, u32) + Sync,
     ) -> Vec<S> {
         let mut tasks = Vec::new();
+        let stored = self.stored.map_or(0, StoredTriples::len);
+        tasks.extend((0..stored).step_by(TASK).map(|first| (None, first)));
         for (part, triples) in self.parts.iter().enumerate() {
-            tasks.extend((0..triples.len()).step_by(TASK).map(|first| (part, first)));
+            tasks.extend((0..triples.len()).step_by(TASK).map(|first| (Some(part), first)));
         }
         machine.workers.map(tasks.len(), |task| {
             let (part, first) = tasks[task];
-            let triples = self.parts[part];
+            let read = self.stored.filter(|_| part.is_none());
+            let window = read.map(|all| all.window(first..(first + TASK).min(stored)));
+            let (triples, first) = match (part, &window) {
+                (Some(part), _) => (self.parts[part], first),
+                (None, Some(window)) => (window, 0),
+                (None, None) => return S::default(),
+            };
+            let later = &self.parts[part.map_or(0, |part| part + 1)..];
             let mut found = S::default();
             for place in first..(first + TASK).min(triples.len()) {
                 let [head, relation, tail] = triples.get(place);
                 let sides = [(Side::Tail, head, tail), (Side::Head, tail, head)];
                 for (side, known, answer) in sides {
                     let Some(query) = wanted.place(side, known, relation) else { continue };
-                    let earlier = &self.parts[..part];
-                    if !earlier.iter().any(|part| part.contains([head, relation, tail])) {
+                    if !later.iter().any(|part| part.contains([head, relation, tail])) {
                         visit(&mut found, query, answer);
                     }
                 }

@@ -8,6 +8,7 @@ use gossamer_graph::{Adjacency, Side, Triples};
 use super::alternatives::Alternatives;
 use super::pools::Pools;
 use crate::model::Asked;
+use crate::paging::negatives::Residents;
 
 /// What is learned from.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Examples<'a> {
     pub side_weights: Option<&'a [[f32; 2]]>,
     /// What negatives are drawn from; none: all entities.
     pub pools: Option<&'a Pools>,
+    /// The entities in memory, where only some are; negatives come from them.
+    pub residents: Option<&'a Residents>,
     /// The relations that stand against each positive's own; none: none do.
     pub alternatives: Option<&'a Alternatives>,
 }
@@ -238,6 +241,7 @@ mod tests {
             portions,
             side_weights: None,
             pools: None,
+            residents: None,
             alternatives: None,
         }
     }

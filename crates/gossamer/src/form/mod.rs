@@ -103,6 +103,13 @@ pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
             hint: "use softmax-cross-entropy, or form negative-sampling".into(),
         });
     }
+    if form.over_all() && config.partitions > 1 {
+        return Err(Error::Setting {
+            key: "partitions".into(),
+            what: format!("{} asks all entities at once", form.name()),
+            hint: "add --form negative-sampling --loss softmax-cross-entropy".into(),
+        });
+    }
     let own = sample::find(&config.negative_sampler)?.own();
     if !form.over_all() && own && config.shared_negatives {
         return Err(Error::Setting {

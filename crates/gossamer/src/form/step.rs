@@ -6,7 +6,7 @@
 //!
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
-use gossamer_machine::{Address, Buffer, InstructionSet, Machine, Purpose};
+use gossamer_machine::{Address, Buffer, FileError, InstructionSet, Machine, Purpose};
 use gossamer_tensor::optim::on_sphere::OnSphere;
 use gossamer_tensor::optim::{self, Optimiser, Step};
 use gossamer_tensor::schedule::{self, Schedule};
@@ -17,6 +17,7 @@ use crate::loss::{self, Loss, Shape};
 use crate::model::Model;
 use crate::model::conditions::Conditions;
 use crate::model::dropout::Dropout;
+use crate::paging::Pages;
 use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
 use crate::score::Coordinates;
@@ -136,6 +137,8 @@ pub struct Learner {
     pub core_state: Table,
     /// The network that makes the model's rows, if one does.
     pub encoder: Option<Encoder>,
+    /// Where partitions of the entities are, if there are several.
+    pub pages: Option<Pages>,
     /// Steps done.
     pub steps: u64,
     /// What a step keeps between its passes; room that is used again and again.
@@ -148,8 +151,18 @@ impl Learner {
         let entity_state = model.entities.state(optimiser);
         let relation_state = model.relations.state(optimiser);
         let core_state = model.core.state(optimiser);
-        let (encoder, steps, kept) = (None, 0, Vec::new());
-        Self { model, entity_state, relation_state, core_state, encoder, steps, kept }
+        let (encoder, pages, steps, kept) = (None, None, 0, Vec::new());
+        Self { model, entity_state, relation_state, core_state, encoder, pages, steps, kept }
+    }
+
+    /// Lets every row be read, from memory or from files.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn reach_all(&mut self) -> Result<(), FileError> {
+        let Self { model, entity_state, pages, .. } = self;
+        let tables = [&mut model.entities, entity_state];
+        pages.as_mut().map_or(Ok(()), |pages| pages.settle(tables))
     }
 
     /// Makes the model's rows what its network makes of them without dropout.

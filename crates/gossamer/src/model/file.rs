@@ -56,14 +56,11 @@ pub fn write(
     header.resize(header.len().next_multiple_of(8), b' ');
     let file = File::create(path).map_err(FileError::io("create", path))?;
     let mut file = BufWriter::new(file);
-    let mut result = file.write_all(&(header.len() as u64).to_le_bytes());
-    result = result.and_then(|()| file.write_all(&header));
-    for (_, table) in tables {
-        for block in table.stored() {
-            result = result.and_then(|()| file.write_all(block));
-        }
-    }
-    result.and_then(|()| file.flush()).map_err(FileError::io("write", path))
+    let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(FileError::io("write", path));
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
+    tables.iter().try_for_each(|(_, table)| table.for_each_stored(&mut write))?;
+    file.flush().map_err(FileError::io("write", path))
 }
 
 /// The tables in a file of a sealed folder, by name.

@@ -87,31 +87,27 @@ impl Model {
         [n_entities, n_relations]: [usize; 2],
         workers: &Workers,
     ) -> Result<Self, Error> {
-        /// The number under which first values of entities are drawn.
-        const ENTITIES: u64 = 0;
         let function = config.score_function()?;
         let widths = function.widths(config.dim);
-        let (entity, relation) = config.initial_values()?;
+        let relation = config.initial_values()?.1;
         let rows = if config.reciprocal { 2 * n_relations } else { n_relations };
         let width = function.condition_width(config.dim);
-        let unit = function.unit_entities();
-        let code = config.row_code()?;
+        let entity = first_values(config)?;
         let table = |n_rows, width, values, number| {
             let address = Address::new(config.seed, Purpose::Initial, number);
-            let code = code.filter(|_| number == ENTITIES);
-            Table::made(code, [n_rows, width], workers, &|id, row| {
-                fill(values, address, id, row);
-                if unit && number == ENTITIES {
-                    to_unit(row);
-                }
-            })
+            Table::made(None, [n_rows, width], workers, &|id, row| fill(values, address, id, row))
         };
         Ok(Self {
             function,
             dim: config.dim,
             reciprocal: config.reciprocal,
             n_relations,
-            entities: table(n_entities, widths.entity, entity, ENTITIES),
+            entities: Table::made(
+                config.row_code()?,
+                [n_entities, widths.entity],
+                workers,
+                &entity,
+            ),
             relations: table(rows, widths.relation, relation, 1 + ENTITIES),
             core: table(
                 core_rows(function, config.dim),
@@ -248,6 +244,24 @@ impl Model {
 struct Rooms {
     known: Vec<f32>,
     condition: Vec<f32>,
+}
+
+/// The number under which first values of entities are drawn.
+const ENTITIES: u64 = 0;
+
+/// The first values of an entity row, before any training.
+///
+/// # Errors
+/// [`Error::Unknown`].
+pub fn first_values(config: &Config) -> Result<impl Fn(u32, &mut [f32]) + Sync + use<>, Error> {
+    let (values, unit) = (config.initial_values()?.0, config.score_function()?.unit_entities());
+    let address = Address::new(config.seed, Purpose::Initial, ENTITIES);
+    Ok(move |id: u32, row: &mut [f32]| {
+        fill(values, address, id, row);
+        if unit {
+            to_unit(row);
+        }
+    })
 }
 
 /// Rows of a core: none where a relation's row is its own condition.

@@ -11,7 +11,7 @@ use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::kernel::verify::{bit_sum, byte_sum};
 use gossamer_tensor::optim::{Optimiser, Step};
 
-use super::{BLOCK_ROWS, Blocks, Coding, PANEL_ROWS, Table};
+use super::{Coding, PANEL_ROWS, Panels, Table};
 
 /// Which rows a step changes.
 #[derive(Debug, Clone, Copy)]
@@ -153,13 +153,13 @@ impl Table {
         gradient: &GradientOf<'_, S>,
     ) {
         let (width, state_width) = (self.width, state.width);
-        let Blocks::Floats(state) = &mut state.blocks else { return };
+        let Panels::Floats(state) = &mut state.panels else { return };
         let change = Change { optimiser, step, gradient, width, state_width };
         let sums = Sums { of: Mutex::new(self.sums(machine)), machine };
         let buffers = || Room::new(scratch());
-        match &mut self.blocks {
-            Blocks::Floats(blocks) => {
-                let work = work(blocks, width, (state, state_width), touched);
+        match &mut self.panels {
+            Panels::Floats(panels) => {
+                let work = work(panels, (state, state_width), touched);
                 machine.workers.each_with(work, buffers, |room, mut work| {
                     let rows = work.rows.len() / width;
                     sums.look(work.panel, rows, || bit_sum(work.rows));
@@ -167,9 +167,9 @@ impl Table {
                     sums.note(work.panel, || bit_sum(work.rows));
                 });
             }
-            Blocks::Codes(coding, blocks) => {
+            Panels::Codes(coding, panels) => {
                 let bytes = coding.code.row_bytes(width);
-                let work = work(blocks, bytes, (state, state_width), touched);
+                let work = work(panels, (state, state_width), touched);
                 machine.workers.each_with(work, buffers, |room, mut work| {
                     let rows = work.rows.len() / bytes;
                     sums.look(work.panel, rows, || byte_sum(work.rows));
@@ -184,17 +184,18 @@ impl Table {
     /// The sum of each panel's bits; none where nobody verifies.
     fn sums(&mut self, machine: &Machine) -> Vec<u64> {
         let known = std::mem::take(&mut self.sums);
-        match (machine.faults.looks(), &self.blocks) {
-            (false, _) => Vec::new(),
-            (true, _) if !known.is_empty() => known,
-            (true, Blocks::Floats(blocks)) => {
-                let panels = blocks.iter().flat_map(|block| block.chunks(PANEL_ROWS * self.width));
-                panels.map(bit_sum).collect()
-            }
-            (true, Blocks::Codes(coding, blocks)) => {
-                let bytes = PANEL_ROWS * coding.code.row_bytes(self.width);
-                blocks.iter().flat_map(|block| block.chunks(bytes)).map(byte_sum).collect()
-            }
+        match machine.faults.looks() {
+            false => Vec::new(),
+            true if !known.is_empty() => known,
+            true => (0..self.n_panels()).map(|panel| self.sum(panel)).collect(),
+        }
+    }
+
+    /// The sum of a panel's bits, as far as they are here.
+    pub(super) fn sum(&self, panel: usize) -> u64 {
+        match &self.panels {
+            Panels::Floats(panels) => bit_sum(&panels[panel]),
+            Panels::Codes(_, panels) => byte_sum(&panels[panel]),
         }
     }
 }
@@ -227,16 +228,14 @@ impl Sums<'_> {
     }
 }
 
-/// Cuts the touched rows, of `n` parts each, into panels; blocks without touched rows are passed
-/// over.
+/// Cuts the touched rows by panels; panels without touched rows are passed over.
 fn work<'a, T: Clone>(
-    blocks: &'a mut [Arc<Vec<T>>],
-    n: usize,
-    (state, state_width): (&'a mut [Arc<Vec<f32>>], usize),
+    panels: &'a mut [Arc<[T]>],
+    (state, state_width): (&'a mut [Arc<[f32]>], usize),
     touched: Touched<'a>,
 ) -> Vec<Work<'a, T>> {
     let mut work = Vec::new();
-    let mut blocks = blocks.iter_mut().zip(state.iter_mut()).enumerate();
+    let mut both = panels.iter_mut().zip(state.iter_mut()).enumerate();
     let mut rest = match touched {
         Touched::All => &[][..],
         Touched::Some(ids) => ids,
@@ -244,35 +243,25 @@ fn work<'a, T: Clone>(
     let mut passed = 0;
     loop {
         let next = match (touched, rest.first()) {
-            (Touched::All, _) => blocks.next(),
+            (Touched::All, _) => both.next(),
             (Touched::Some(_), None) => None,
-            (Touched::Some(_), Some(id)) => blocks.nth(*id as usize / BLOCK_ROWS - passed),
+            (Touched::Some(_), Some(id)) => both.nth(*id as usize / PANEL_ROWS - passed),
         };
-        let Some((block, (rows, state))) = next else { return work };
-        passed = block + 1;
-        let rows = Arc::make_mut(rows).chunks_mut(PANEL_ROWS * n);
-        // An optimiser without state has a table of empty rows.
-        let mut state = Arc::make_mut(state).chunks_mut((PANEL_ROWS * state_width).max(1));
-        for (within, rows) in rows.enumerate() {
-            let state = state.next().unwrap_or_default();
-            let panel = block * (BLOCK_ROWS / PANEL_ROWS) + within;
-            let ids = match touched {
-                Touched::All => None,
-                Touched::Some(_) => {
-                    let end = (panel + 1) * PANEL_ROWS;
-                    let n = rest.partition_point(|id| (*id as usize) < end);
-                    let (here, after) = rest.split_at(n);
-                    rest = after;
-                    for id in here.iter().filter(|_| state_width > 0) {
-                        let place = *id as usize % PANEL_ROWS;
-                        prefetch(&state[place * state_width..][..state_width]);
-                    }
-                    Some(here)
+        let Some((panel, (rows, state))) = next else { return work };
+        passed = panel + 1;
+        let ids = match touched {
+            Touched::All => None,
+            Touched::Some(_) => {
+                let here = rest.partition_point(|id| (*id as usize) < passed * PANEL_ROWS);
+                let (here, after) = rest.split_at(here);
+                rest = after;
+                for id in here.iter().filter(|_| state_width > 0) {
+                    prefetch(&state[*id as usize % PANEL_ROWS * state_width..][..state_width]);
                 }
-            };
-            if ids.is_none_or(|ids| !ids.is_empty()) {
-                work.push(Work { panel, ids, rows, state });
+                Some(here)
             }
-        }
+        };
+        let (rows, state) = (Arc::make_mut(rows), Arc::make_mut(state));
+        work.push(Work { panel, ids, rows, state });
     }
 }

@@ -9,7 +9,7 @@ use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, InstructionSet, Purpose};
 use gossamer_tensor::row_code::RowCode;
 
-use super::{BLOCK_ROWS, Blocks, Coding, Table};
+use super::{Coding, PANEL_ROWS, Panels, Table};
 
 impl Table {
     /// Rows of floats filled one by one; `fill` gets the id and the row, zeroed.
@@ -22,9 +22,9 @@ impl Table {
     /// No rows yet: of floats, or in a row code.
     pub fn empty(code: Option<&'static dyn RowCode>, width: usize) -> Self {
         let coding = code.map(|code| Coding { code, isa: InstructionSet::detect() });
-        let blocks = coding
-            .map_or_else(|| Blocks::Floats(Vec::new()), |coding| Blocks::Codes(coding, Vec::new()));
-        Self { width, n_rows: 0, blocks, sums: Vec::new() }
+        let panels = coding
+            .map_or_else(|| Panels::Floats(Vec::new()), |coding| Panels::Codes(coding, Vec::new()));
+        Self { width, n_rows: 0, panels, sums: Vec::new(), shelf: None }
     }
 
     /// Rows of zeros.
@@ -32,41 +32,51 @@ impl Table {
         Self::filled(n_rows, width, |_, _| {})
     }
 
-    /// Rows filled by all threads, block by block; `fill` gets the id and the row, zeroed.
+    /// Rows filled by all threads, panel by panel; `fill` gets the id and the row, zeroed.
     pub fn made(
         code: Option<&'static dyn RowCode>,
         [n_rows, width]: [usize; 2],
         workers: &Workers,
         fill: &(dyn Fn(u32, &mut [f32]) + Sync),
     ) -> Self {
-        let mut table = Self::empty(code, width);
-        let range =
-            |block: usize| (block * BLOCK_ROWS, BLOCK_ROWS.min(n_rows - block * BLOCK_ROWS));
-        let n_blocks = n_rows.div_ceil(BLOCK_ROWS);
-        match &mut table.blocks {
-            Blocks::Floats(blocks) => {
-                *blocks = workers.map(n_blocks, |block| {
-                    let (first, n) = range(block);
-                    let mut rows = vec![0.0; n * width];
-                    fill_floats(first, &mut rows, width, &mut |id, row| fill(id, row));
-                    Arc::new(rows)
-                });
-            }
-            Blocks::Codes(coding, blocks) => {
-                let coding = *coding;
-                *blocks = workers.map(n_blocks, |block| {
-                    let (first, n) = range(block);
-                    let mut rows = vec![0; n * coding.code.row_bytes(width)];
-                    coding.fill(first, &mut rows, width, &mut |id, row| fill(id, row));
-                    Arc::new(rows)
-                });
-            }
-        }
-        table.n_rows = n_rows;
+        let mut table = Self { n_rows, ..Self::empty(code, width) };
+        let all: Vec<u32> = (0..table.n_panels() as u32).collect();
+        table.panels = table.new_panels(&all, workers, fill);
         table
     }
 
-    /// Rows as [`stored`](Self::stored) gives them; `fill` gets the bytes of a block at a time.
+    /// Panels filled by all threads.
+    pub(super) fn new_panels(
+        &self,
+        panels: &[u32],
+        workers: &Workers,
+        fill: &(dyn Fn(u32, &mut [f32]) + Sync),
+    ) -> Panels {
+        let width = self.width;
+        let range = |place: usize| {
+            let panel = panels[place] as usize;
+            (panel * PANEL_ROWS, self.panel_rows(panel))
+        };
+        match &self.panels {
+            Panels::Floats(_) => Panels::Floats(workers.map(panels.len(), |place| {
+                let (first, n) = range(place);
+                let mut rows = vec![0.0; n * width];
+                fill_floats(first, &mut rows, width, &mut |id, row| fill(id, row));
+                rows.into()
+            })),
+            Panels::Codes(coding, _) => {
+                let panels = workers.map(panels.len(), |place| {
+                    let (first, n) = range(place);
+                    let mut rows = vec![0; n * coding.code.row_bytes(width)];
+                    coding.fill(first, &mut rows, width, &mut |id, row| fill(id, row));
+                    rows.into()
+                });
+                Panels::Codes(*coding, panels)
+            }
+        }
+    }
+
+    /// Rows as they are stored; `fill` gets the bytes of a panel at a time.
     ///
     /// # Errors
     /// Those of `fill`.
@@ -75,22 +85,21 @@ impl Table {
         [n_rows, width]: [usize; 2],
         mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut table = Self::empty(code, width);
-        for first in (0..n_rows).step_by(BLOCK_ROWS) {
-            let n = BLOCK_ROWS.min(n_rows - first);
-            match &mut table.blocks {
-                Blocks::Floats(blocks) => {
-                    let mut block = vec![0.0f32; n * width];
-                    fill(bytemuck::cast_slice_mut(&mut block))?;
-                    blocks.push(Arc::new(block));
+        let mut table = Self { n_rows, ..Self::empty(code, width) };
+        for panel in 0..table.n_panels() {
+            let n = table.panel_rows(panel);
+            match &mut table.panels {
+                Panels::Floats(panels) => {
+                    let mut rows = vec![0.0f32; n * width];
+                    fill(bytemuck::cast_slice_mut(&mut rows))?;
+                    panels.push(rows.into());
                 }
-                Blocks::Codes(coding, blocks) => {
-                    let mut block = vec![0; n * coding.code.row_bytes(width)];
-                    fill(&mut block)?;
-                    blocks.push(Arc::new(block));
+                Panels::Codes(coding, panels) => {
+                    let mut rows = vec![0; n * coding.code.row_bytes(width)];
+                    fill(&mut rows)?;
+                    panels.push(rows.into());
                 }
             }
-            table.n_rows += n;
         }
         Ok(table)
     }
@@ -100,16 +109,17 @@ impl Table {
         let (target, width) = (self.n_rows + n_more, self.width);
         self.sums.clear();
         while self.n_rows < target {
-            let (first, within) = (self.n_rows, self.n_rows % BLOCK_ROWS);
-            let more = (BLOCK_ROWS - within).min(target - first);
-            match &mut self.blocks {
-                Blocks::Floats(blocks) => {
-                    let rows = lengthened(blocks, within, more, width);
+            let (first, within) = (self.n_rows, self.n_rows % PANEL_ROWS);
+            let more = (PANEL_ROWS - within).min(target - first);
+            match &mut self.panels {
+                Panels::Floats(panels) => lengthen(panels, within, more * width, |rows| {
                     fill_floats(first, rows, width, fill);
-                }
-                Blocks::Codes(coding, blocks) => {
+                }),
+                Panels::Codes(coding, panels) => {
                     let bytes = coding.code.row_bytes(width);
-                    coding.fill(first, lengthened(blocks, within, more, bytes), width, fill);
+                    lengthen(panels, within, more * bytes, |rows| {
+                        coding.fill(first, rows, width, fill);
+                    });
                 }
             }
             self.n_rows += more;
@@ -149,17 +159,18 @@ impl Coding {
     }
 }
 
-/// Makes room for `more` zeroed rows of `n` parts each, `within` of the block being there.
-fn lengthened<T: Clone + Default>(
-    blocks: &mut Vec<Arc<Vec<T>>>,
+/// Adds `more` parts to the last panel, of which `within` rows are there, or to a new one; `fill`
+/// gets them, zeroed.
+fn lengthen<T: Copy + Default>(
+    panels: &mut Vec<Arc<[T]>>,
     within: usize,
     more: usize,
-    n: usize,
-) -> &mut [T] {
-    if within == 0 {
-        blocks.push(Arc::new(Vec::with_capacity(more * n)));
-    }
-    let Some(block) = blocks.last_mut().map(Arc::make_mut) else { return &mut [] };
-    block.resize((within + more) * n, T::default());
-    &mut block[within * n..]
+    fill: impl FnOnce(&mut [T]),
+) {
+    let last = if within > 0 { panels.pop() } else { None };
+    let mut rows = last.map_or_else(Vec::new, |panel| panel.to_vec());
+    let before = rows.len();
+    rows.resize(before + more, T::default());
+    fill(&mut rows[before..]);
+    panels.push(rows.into());
 }

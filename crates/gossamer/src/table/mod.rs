@@ -1,8 +1,9 @@
-//! Tables: all rows of a kind, reached block by block.
+//! Tables: all rows of a kind, reached panel by panel.
 //!
-//! A table is a list of blocks of 4,096 rows, shared and copied when written, so that a snapshot
+//! A table is a list of panels of 512 rows, shared and copied when written, so that a snapshot
 //! that someone reads costs nothing until its rows change. Rows are floats, or stand encoded in a
-//! [`RowCode`] and are decoded where they are read.
+//! [`RowCode`] and are decoded where they are read. Panels may stand in files instead of in memory
+//! ([`shelf`]): reading reaches them there, changing needs them here.
 //!
 //! *Invariant:* nothing outside this module sees a table as one slice. Rows are read by
 //! [`Table::row`], scanned panel by panel ([`Table::panel`]), changed by [`Table::apply`], appended
@@ -11,7 +12,7 @@
 
 use std::sync::Arc;
 
-use gossamer_machine::InstructionSet;
+use gossamer_machine::{FileError, InstructionSet};
 use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::optim::Optimiser;
 use gossamer_tensor::row_code::RowCode;
@@ -19,14 +20,14 @@ use gossamer_tensor::row_code::RowCode;
 mod change;
 mod make;
 pub mod rows;
+pub mod shelf;
 
 pub use change::{GradientOf, Part, Touched};
 pub use rows::SparseRows;
+use shelf::Shelf;
 
-/// Rows of a block.
-pub const BLOCK_ROWS: usize = 4096;
-/// Rows of a panel, the unit in which rows are scored and changed: its scores against a batch of
-/// queries stay in the second-level cache. Divides [`BLOCK_ROWS`].
+/// Rows of a panel, the unit in which rows are shared, scored and changed: its scores against a
+/// batch of queries stay in the second-level cache.
 pub const PANEL_ROWS: usize = 512;
 
 /// Rows of one width.
@@ -34,16 +35,18 @@ pub const PANEL_ROWS: usize = 512;
 pub struct Table {
     width: usize,
     n_rows: usize,
-    blocks: Blocks,
+    panels: Panels,
     /// The sum of each panel's bits after its last change, where someone verifies; else none.
     sums: Vec<u64>,
+    /// Where the panels that are not here stand.
+    shelf: Option<Arc<Shelf>>,
 }
 
-/// How rows stand in memory.
+/// Panels in memory, in order; an empty one stands elsewhere.
 #[derive(Debug, Clone)]
-enum Blocks {
-    Floats(Vec<Arc<Vec<f32>>>),
-    Codes(Coding, Vec<Arc<Vec<u8>>>),
+enum Panels {
+    Floats(Vec<Arc<[f32]>>),
+    Codes(Coding, Vec<Arc<[u8]>>),
 }
 
 /// A row code and what it is computed with.
@@ -73,6 +76,11 @@ pub fn bytes_for(code: Option<&dyn RowCode>, n_rows: u64, width: u64) -> u64 {
     n_rows * code.map_or(4 * width, |code| code.row_bytes(width as usize) as u64)
 }
 
+/// The panel of a row, and its place there.
+fn place(id: u32) -> (usize, usize) {
+    (id as usize / PANEL_ROWS, id as usize % PANEL_ROWS)
+}
+
 impl Table {
     /// Bytes of a table of `f32`.
     pub fn bytes_for(n_rows: u64, width: u64) -> u64 {
@@ -91,9 +99,9 @@ impl Table {
 
     /// What its rows are encoded in; none where they are floats.
     pub fn code(&self) -> Option<&'static dyn RowCode> {
-        match &self.blocks {
-            Blocks::Floats(_) => None,
-            Blocks::Codes(coding, _) => Some(coding.code),
+        match &self.panels {
+            Panels::Floats(_) => None,
+            Panels::Codes(coding, _) => Some(coding.code),
         }
     }
 
@@ -102,30 +110,30 @@ impl Table {
         bytes_for(self.code(), self.n_rows as u64, self.width as u64)
     }
 
-    /// One row; `room` is where an encoded one is decoded.
+    /// One row; `room` is where it is decoded, or read from a file.
     pub fn row<'a>(&'a self, id: u32, room: &'a mut Vec<f32>) -> &'a [f32] {
-        let (block, within) = (id as usize / BLOCK_ROWS, id as usize % BLOCK_ROWS);
-        match &self.blocks {
-            Blocks::Floats(blocks) => &blocks[block][within * self.width..][..self.width],
-            Blocks::Codes(coding, blocks) => {
-                room.resize(self.width, 0.0);
-                coding.decode(&blocks[block], within, room, self.width);
-                room
+        if let Panels::Floats(panels) = &self.panels {
+            let (panel, within) = place(id);
+            if let Some(row) = panels[panel].get(within * self.width..(within + 1) * self.width) {
+                return row;
             }
         }
+        room.resize(self.width, 0.0);
+        self.read(id, room);
+        room
     }
 
-    /// Some rows, in the order of their ids; `room` is where encoded ones are decoded.
+    /// Some rows, in the order of their ids; `room` is where they are decoded, or read from a file.
     pub fn rows<'a>(&'a self, ids: &[u32], room: &'a mut Vec<f32>) -> Vec<&'a [f32]> {
-        match &self.blocks {
-            Blocks::Floats(blocks) => {
+        match &self.panels {
+            Panels::Floats(panels) if self.shelf.is_none() => {
                 let row = |id: &u32| {
-                    let (block, within) = (*id as usize / BLOCK_ROWS, *id as usize % BLOCK_ROWS);
-                    &blocks[block][within * self.width..][..self.width]
+                    let (panel, within) = place(*id);
+                    &panels[panel][within * self.width..][..self.width]
                 };
                 ids.iter().map(row).collect()
             }
-            Blocks::Codes(..) => {
+            _ => {
                 room.resize(ids.len() * self.width, 0.0);
                 self.gather(ids, room);
                 room.chunks_exact(self.width.max(1)).collect()
@@ -135,12 +143,16 @@ impl Table {
 
     /// Asks for a row that will soon be read.
     pub fn prefetch(&self, id: u32) {
-        let (block, within) = (id as usize / BLOCK_ROWS, id as usize % BLOCK_ROWS);
-        match &self.blocks {
-            Blocks::Floats(blocks) => prefetch(&blocks[block][within * self.width..][..self.width]),
-            Blocks::Codes(coding, blocks) => {
+        let (panel, within) = place(id);
+        match &self.panels {
+            Panels::Floats(panels) => {
+                let row = panels[panel].get(within * self.width..(within + 1) * self.width);
+                row.into_iter().for_each(prefetch);
+            }
+            Panels::Codes(coding, panels) => {
                 let bytes = coding.code.row_bytes(self.width);
-                prefetch(&blocks[block][within * bytes..][..bytes]);
+                let row = panels[panel].get(within * bytes..(within + 1) * bytes);
+                row.into_iter().for_each(prefetch);
             }
         }
     }
@@ -164,15 +176,7 @@ impl Table {
         let width = self.width.max(1);
         for (place, (id, out)) in ids.iter().zip(out.chunks_exact_mut(width)).enumerate() {
             self.prefetch_after(place, |later| ids.get(later).copied());
-            let (block, within) = (*id as usize / BLOCK_ROWS, *id as usize % BLOCK_ROWS);
-            match &self.blocks {
-                Blocks::Floats(blocks) => {
-                    out.copy_from_slice(&blocks[block][within * width..][..width]);
-                }
-                Blocks::Codes(coding, blocks) => {
-                    coding.decode(&blocks[block], within, out, width);
-                }
-            }
+            self.read(*id, out);
         }
     }
 
@@ -186,20 +190,18 @@ impl Table {
         PANEL_ROWS.min(self.n_rows - index * PANEL_ROWS)
     }
 
-    /// The panel at a place below [`n_panels`](Self::n_panels); `room` is where an encoded one is
-    /// decoded.
+    /// The panel at a place below [`n_panels`](Self::n_panels); `room` is where it is decoded, or
+    /// read from a file.
     pub fn panel<'a>(&'a self, index: usize, room: &'a mut Vec<f32>) -> Panel<'a> {
-        let (first, n) = (index * PANEL_ROWS, self.panel_rows(index));
-        let (block, within) = (first / BLOCK_ROWS, first % BLOCK_ROWS);
-        let rows = match &self.blocks {
-            Blocks::Floats(blocks) => &blocks[block][within * self.width..][..n * self.width],
-            Blocks::Codes(coding, blocks) => {
-                room.resize(n * self.width, 0.0);
-                coding.decode(&blocks[block], within, room, self.width);
-                room
-            }
-        };
-        Panel { first: first as u32, rows }
+        let (first, n) = ((index * PANEL_ROWS) as u32, self.panel_rows(index));
+        if let Panels::Floats(panels) = &self.panels
+            && panels[index].len() == n * self.width
+        {
+            return Panel { first, rows: &panels[index] };
+        }
+        room.resize(n * self.width, 0.0);
+        self.read(first, room);
+        Panel { first, rows: room }
     }
 
     /// Calls `visit` with every panel in order.
@@ -208,14 +210,60 @@ impl Table {
         (0..self.n_panels()).for_each(|index| visit(self.panel(index, &mut room)));
     }
 
-    /// The bytes of its blocks in order, as they stand: little-endian floats, or codes.
-    pub fn stored(&self) -> impl Iterator<Item = &[u8]> {
-        let (floats, codes) = match &self.blocks {
-            Blocks::Floats(blocks) => (&blocks[..], &[][..]),
-            Blocks::Codes(_, blocks) => (&[][..], &blocks[..]),
-        };
-        let floats = floats.iter().map(|block| bytemuck::cast_slice(block));
-        floats.chain(codes.iter().map(|block| &block[..]))
+    /// Copies rows that stand in one panel, from `first` on and as many as `out` holds.
+    fn read(&self, first: u32, out: &mut [f32]) {
+        let (panel, within) = place(first);
+        match &self.panels {
+            Panels::Floats(panels) => {
+                match panels[panel].get(within * self.width..within * self.width + out.len()) {
+                    Some(rows) => out.copy_from_slice(rows),
+                    None => {
+                        self.fetch(panel, 4 * within * self.width, bytemuck::cast_slice_mut(out))
+                    }
+                }
+            }
+            Panels::Codes(coding, panels) if !panels[panel].is_empty() => {
+                coding.decode(&panels[panel], within, out, self.width);
+            }
+            Panels::Codes(coding, _) => {
+                let bytes = coding.code.row_bytes(self.width);
+                let mut rows = vec![0; out.len() / self.width.max(1) * bytes];
+                self.fetch(panel, within * bytes, &mut rows);
+                coding.decode(&rows, 0, out, self.width);
+            }
+        }
+    }
+
+    /// Calls `visit` with the bytes of its panels in order, as they stand: little-endian floats, or
+    /// codes.
+    ///
+    /// # Errors
+    /// Those of `visit`, and those of reading panels that stand in files.
+    pub fn for_each_stored<E: From<FileError>>(
+        &self,
+        mut visit: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut room = Vec::new();
+        for panel in 0..self.n_panels() {
+            let here: &[u8] = match &self.panels {
+                Panels::Floats(panels) => bytemuck::cast_slice(&panels[panel]),
+                Panels::Codes(_, panels) => &panels[panel],
+            };
+            if !here.is_empty() {
+                visit(here)?;
+                continue;
+            }
+            room.resize(self.panel_rows(panel) * self.row_bytes(), 0);
+            self.fetch(panel, 0, &mut room);
+            self.failure()?;
+            visit(&room)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of a row as it stands.
+    fn row_bytes(&self) -> usize {
+        self.code().map_or(4 * self.width, |code| code.row_bytes(self.width))
     }
 
     /// True if every float is finite.
@@ -232,10 +280,10 @@ impl Table {
 }
 
 impl Coding {
-    /// Decodes rows of a block from a place on, as many as `out` holds.
-    fn decode(self, block: &[u8], within: usize, out: &mut [f32], width: usize) {
+    /// Decodes rows of a panel from a place on, as many as `out` holds.
+    fn decode(self, panel: &[u8], within: usize, out: &mut [f32], width: usize) {
         let bytes = self.code.row_bytes(width).max(1);
-        let rows = block[within * bytes..].chunks_exact(bytes);
+        let rows = panel[within * bytes..].chunks_exact(bytes);
         for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
             self.code.decode(self.isa, row, out);
         }
@@ -260,6 +308,16 @@ mod tests {
         table
     }
 
+    fn stored(table: &Table) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let visit = |panel: &[u8]| {
+            bytes.extend_from_slice(panel);
+            Ok::<(), FileError>(())
+        };
+        table.for_each_stored(visit).unwrap();
+        bytes
+    }
+
     fn of(id: u32) -> f32 {
         let size = (1u32 << (id % 13)) as f32;
         if id.is_multiple_of(2) { size } else { -size }
@@ -271,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_found_wherever_their_block_is() {
+    fn rows_are_found_wherever_their_panel_is() {
         for code in kinds() {
             let mut table = numbered(code, 5000, 3);
             table.grow(4000, &mut |id, row| row.fill(of(id) * 3.0));
@@ -292,7 +350,7 @@ mod tests {
             let mut seen = 0;
             table.for_each_panel(|panel| seen += panel.rows.len());
             assert_eq!(seen, 9000 * 3);
-            assert_eq!(table.stored().map(<[u8]>::len).sum::<usize>() as u64, table.bytes());
+            assert_eq!(stored(&table).len() as u64, table.bytes());
         }
     }
 
@@ -302,10 +360,13 @@ mod tests {
             let table = numbered(code, 5000, 5);
             let fill = |id: u32, row: &mut [f32]| row.fill(of(id));
             let made = Table::made(code, [5000, 5], &Workers::new(2), &fill);
-            assert!(made.stored().eq(table.stored()));
-            let mut blocks = table.stored();
+            let bytes = stored(&table);
+            assert!(stored(&made) == bytes);
+            let mut rest = &bytes[..];
             let again = Table::of_stored(code, [5000, 5], |bytes| {
-                bytes.copy_from_slice(blocks.next().ok_or(())?);
+                let (now, later) = rest.split_at(bytes.len());
+                bytes.copy_from_slice(now);
+                rest = later;
                 Ok::<(), ()>(())
             });
             let (mut one, mut other) = (Vec::new(), Vec::new());
@@ -373,13 +434,13 @@ mod tests {
                 machine.faults.take()
             };
             assert_eq!([change(&mut table), change(&mut table)], [None, None]);
-            match &mut table.blocks {
-                Blocks::Floats(blocks) => {
-                    let block = Arc::make_mut(&mut blocks[0]);
-                    block[3 * 601] = f32::from_bits(block[3 * 601].to_bits() ^ 1 << 20);
+            match &mut table.panels {
+                Panels::Floats(panels) => {
+                    let panel = Arc::make_mut(&mut panels[1]);
+                    panel[3 * 89] = f32::from_bits(panel[3 * 89].to_bits() ^ 1 << 20);
                 }
-                Blocks::Codes(coding, blocks) => {
-                    Arc::make_mut(&mut blocks[0])[coding.code.row_bytes(3) * 601 + 2] ^= 1 << 3;
+                Panels::Codes(coding, panels) => {
+                    Arc::make_mut(&mut panels[1])[coding.code.row_bytes(3) * 89 + 2] ^= 1 << 3;
                 }
             }
             let said = change(&mut table).unwrap();

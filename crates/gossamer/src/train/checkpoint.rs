@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use gossamer_machine::FileError;
 use gossamer_machine::folder::{Draft, Folder, remove_folder, share};
 use gossamer_machine::parallel::Workers;
+use gossamer_tensor::optim;
 use gossamer_tensor::row_code::RowCode;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::model::{Model, file};
+use crate::paging::{self, Pages};
 
 use crate::form::encoder::Encoder;
 use crate::form::step::Learner;
@@ -76,7 +78,7 @@ fn numbered(run: &Path) -> Vec<(u64, PathBuf)> {
 pub fn save(
     run: &Path,
     config: &Config,
-    learner: &Learner,
+    learner: &mut Learner,
     standing: &Standing,
     best: Option<&Path>,
 ) -> Result<(), FileError> {
@@ -84,9 +86,16 @@ pub fn save(
     let number = before.last().map_or(1, |(number, _)| number + 1);
     let target = run.join(format!("{PREFIX}{number}"));
     let draft = Draft::create(KIND, &target, true)?;
+    let mut sums = BTreeMap::new();
+    if let Some(pages) = &mut learner.pages {
+        let tables = [&mut learner.model.entities, &mut learner.entity_state];
+        sums = pages.save(tables, &draft)?;
+    }
     let model = &learner.model;
     let mut tables = model.tables();
     tables.push(("entity.state", &learner.entity_state));
+    // Partitions stand in files of their own.
+    tables.retain(|(name, _)| learner.pages.is_none() || !name.starts_with("entity"));
     tables.push(("relation.state", &learner.relation_state));
     if model.core.n_rows() > 0 {
         tables.push(("core.state", &learner.core_state));
@@ -116,7 +125,8 @@ pub fn save(
         ("done", u8::from(standing.done).to_string()),
         ("seconds", float(standing.seconds)),
     ];
-    draft.finish(&notes.into_iter().map(|(key, value)| (key.to_string(), value)).collect())?;
+    let notes = notes.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    draft.finish_summed(&notes, &sums)?;
     for (_, old) in before {
         remove_folder(&old)?;
     }
@@ -142,7 +152,11 @@ pub struct Resumed {
 ///
 /// # Errors
 /// [`Error::File`].
-pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resumed, Error> {
+pub fn load(
+    run: &Path,
+    path: &Path,
+    [n_entities, n_relations]: [usize; 2],
+) -> Result<Resumed, Error> {
     let folder = Folder::open(KIND, path)?;
     folder.check()?;
     let text = |name: &str| -> Result<String, Error> {
@@ -157,7 +171,21 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
             .ok_or_else(|| FileError::corrupt(path, 0, format!("no tensor '{name}'")))
     };
     let mut model = Model::initial(&config, [0, 0], &Workers::new(1))?;
-    (model.entities, model.relations) = (take("entity")?, take("relation")?);
+    let optimiser = optim::find(&config.optimiser)?;
+    let mut entity_state = model.entities.state(optimiser);
+    let mut pages = None;
+    if config.partitions > 1 {
+        let none = || FileError::corrupt(path, 0, "a partition is missing");
+        let names = (0..config.partitions).map(paging::name);
+        let sums: Option<Vec<_>> = names.map(|name| folder.sums(&name)).collect();
+        let tables = [&mut model.entities, &mut entity_state];
+        let from = (path, sums.ok_or_else(none)?);
+        pages =
+            Some(Pages::resume(run, tables, (Pages::cut(&config, n_entities), n_entities), from)?);
+    } else {
+        (model.entities, entity_state) = (take("entity")?, take("entity.state")?);
+    }
+    model.relations = take("relation")?;
     let mut core_state = model.core.clone();
     if model.core.n_rows() > 0 {
         (model.core, core_state) = (take("core")?, take("core.state")?);
@@ -174,10 +202,11 @@ pub fn load(path: &Path, n_entities: usize, n_relations: usize) -> Result<Resume
         let bits = folder.notes.get(key).and_then(|text| u64::from_str_radix(text, 16).ok());
         f64::from_bits(bits.unwrap_or(0))
     };
-    let (entity_state, relation_state) = (take("entity.state")?, take("relation.state")?);
+    let relation_state = take("relation.state")?;
     let steps = number("steps");
     let (encoder, kept) = (None, Vec::new());
-    let learner = Learner { model, entity_state, relation_state, core_state, encoder, steps, kept };
+    let learner =
+        Learner { model, entity_state, relation_state, core_state, encoder, pages, steps, kept };
     let standing = Standing {
         epoch: number("epoch"),
         step: number("step"),

@@ -20,12 +20,14 @@ use crate::error::Error;
 use crate::form::encoder::Encoder;
 use crate::form::neighbourhoods::Neighbourhoods;
 use crate::form::step::Learner;
-use crate::model::Model;
+use crate::model::{Model, first_values};
+use crate::paging::Pages;
 use crate::plan::{GraphShape, train_plan};
 use crate::sample::{self, Source};
 
 pub mod checkpoint;
 pub mod vectors;
+pub mod stretch;
 pub mod session;
 pub mod pace;
 
@@ -98,20 +100,36 @@ pub fn train(
         });
     }
     let plan = train_plan(config, &shape, machine)?;
+    if config.partitions > 1 && request.vectors.iter().any(|vectors| !vectors.relations) {
+        return Err(Error::Request {
+            what: "rows to start from cannot be put into partitions".into(),
+            hint: "leave out --init or --partitions".into(),
+        });
+    }
     let neighbourhoods = find_neighbourhoods(graph, request, machine)?;
     begin_folder(graph, request)?;
     if let Some(found) = neighbourhoods {
         write_whole(&request.out.join(NEIGHBOURHOODS), found.to_text().as_bytes())?;
     }
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
-    let mut model = Model::initial(config, [n_entities, n_relations], &machine.workers)?;
+    let optimiser = optim::find(&config.optimiser)?;
+    let paged = config.partitions > 1;
+    let here = if paged { 0 } else { n_entities };
+    let mut model = Model::initial(config, [here, n_relations], &machine.workers)?;
     for vectors in &request.vectors {
         vectors.put(graph, &mut model)?;
     }
-    let mut learner = Learner::new(model, optim::find(&config.optimiser)?);
+    let mut learner = Learner::new(model, optimiser);
+    if paged {
+        let tables = [&mut learner.model.entities, &mut learner.entity_state];
+        let (cut, fill) = (Pages::cut(config, n_entities), first_values(config)?);
+        let with = (&machine.workers, observer);
+        let pages = Pages::begin(&request.out, tables, (cut, n_entities), &fill, with)?;
+        learner.pages = Some(pages);
+    }
     learner.encoder = encoder(graph, config, &learner.model, machine)?;
     let standing = Standing { best_mrr: -1.0, ..Standing::default() };
-    checkpoint::save(&request.out, config, &learner, &standing, None)?;
+    checkpoint::save(&request.out, config, &mut learner, &standing, None)?;
     let session = Session::new(graph, config, &plan, request, machine, observer)?;
     session.go_on(learner, standing, None)
 }
@@ -141,7 +159,7 @@ pub fn resume(
     };
     let graph = Snapshot::open(&run.join("graph"))?;
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
-    let resumed = checkpoint::load(&path, n_entities, n_relations)?;
+    let resumed = checkpoint::load(run, &path, [n_entities, n_relations])?;
     let config = resumed.config;
     let plan = train_plan(&config, &GraphShape::of(&graph)?, machine)?;
     let request = TrainRequest {

@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use gossamer_graph::snapshot::StoredTriples;
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
 use gossamer_machine::folder::{seal, share};
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{FileError, Machine, Observer, Progress};
 
 use super::checkpoint::{self, Standing};
+use super::stretch::Paged;
 use super::{Outcome, TrainRequest};
 use crate::config::Config;
 use crate::error::Error;
@@ -24,6 +27,7 @@ use crate::form::pools::Pools;
 use crate::form::step::{Learner, Method};
 use crate::form::{self, TrainingForm};
 use crate::model::{Model, RUN, file};
+use crate::paging::Pages;
 use crate::plan::Plan;
 use crate::sample::Source;
 
@@ -44,6 +48,10 @@ pub struct Session<'a> {
     side_weights: Option<Vec<[f32; 2]>>,
     pools: Option<Pools>,
     alternatives: Option<Alternatives>,
+    /// The training triples by bucket, where entity rows are cut into partitions.
+    pub(super) paged: Option<Paged>,
+    /// How many partitions there is memory for.
+    partitions_held: usize,
     /// The validation triples that are judged, and all of them, which the filter knows.
     pub(super) valid: Option<(Vec<[u32; 3]>, Triples)>,
 }
@@ -62,8 +70,15 @@ impl<'a> Session<'a> {
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
         let n_entities = graph.entities().len();
-        let train = graph.triples(Split::Train)?;
         let form = form::of(config)?;
+        let paged = match config.partitions {
+            1 => None,
+            _ => Some(Paged::new(graph, config, &request.out, observer)?),
+        };
+        let train = match paged {
+            None => graph.triples(Split::Train)?,
+            Some(_) => Triples::default(),
+        };
         // What is not asked over all entities is asked triple by triple.
         let adjacency = match form.over_all() {
             true => Adjacency::build(n_entities, &[&train]),
@@ -100,6 +115,8 @@ impl<'a> Session<'a> {
             pools,
             alternatives: (sampler.n_relations() > 0).then(alike),
             train,
+            paged,
+            partitions_held: plan.partitions_held,
             portions: portions(&adjacency, config.answers),
             adjacency,
             valid,
@@ -113,6 +130,7 @@ impl<'a> Session<'a> {
             portions: &self.portions,
             side_weights: self.side_weights.as_deref(),
             pools: self.pools.as_ref(),
+            residents: None,
             alternatives: self.alternatives.as_ref(),
         }
     }
@@ -130,13 +148,16 @@ impl<'a> Session<'a> {
         let started = self.observer.now();
         let before = standing.seconds;
         let seconds = || before + self.observer.now().saturating_sub(started).as_secs_f64();
+        if let Some(pages) = &mut learner.pages {
+            pages.hold(self.partitions_held);
+        }
         while standing.epoch < self.config.epochs as u64 && !standing.done {
             self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
             self.close_epoch(&mut learner, &mut standing, &mut best, &seconds)?;
         }
         standing.done = true;
         standing.seconds = seconds();
-        self.finish(&learner, &standing, best.as_deref())?;
+        self.finish(&mut learner, &standing, best.as_deref())?;
         Ok(Outcome {
             epochs: standing.epoch,
             best_mrr: self.valid.is_some().then_some(standing.best_mrr.max(0.0)),
@@ -153,48 +174,73 @@ impl<'a> Session<'a> {
         best: &mut Option<PathBuf>,
         seconds: &dyn Fn() -> f64,
     ) -> Result<(), Error> {
-        let n_items = self.form.n_items(self.examples());
-        let address = Address::new(self.config.seed, Purpose::Order, standing.epoch);
-        let order = Permutation::new(n_items, address);
+        let stretches = self.stretches(standing.epoch);
+        let total = stretches.iter().map(|stretch| stretch.n_items).sum();
         let batch = self.config.batch as u64;
-        let stage = format!("epoch {}/{}", standing.epoch + 1, self.config.epochs);
-        let mut saved = self.observer.now();
-        while standing.step * batch < n_items {
-            let first = standing.step * batch;
-            let last = (first + batch).min(n_items);
-            let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
-            let examples = self.examples();
-            let epochs_done = standing.epoch as f64 + first as f64 / n_items as f64;
-            let method = self.method.at((epochs_done / self.config.epochs as f64) as f32);
-            let work = (examples, items.as_slice());
-            let loss = form::learn(self.form, learner, work, &method, self.machine);
-            standing.loss += loss.sum;
-            standing.weight += loss.weight;
-            standing.step += 1;
-            if let Some(said) = learner.encoder.as_mut().and_then(|encoder| encoder.said.take()) {
-                self.observer.log(&said);
+        let (mut saved, mut waited) = (self.observer.now(), Duration::ZERO);
+        for stretch in stretches {
+            let n_steps = stretch.n_items.div_ceil(batch);
+            if standing.step >= stretch.steps_before + n_steps {
+                continue;
             }
-            if let Some(what) = self.machine.faults.take() {
-                return Err(Error::Fault { what });
-            }
-            if !loss.sum.is_finite() {
-                return Err(Error::Diverged { loss: loss.sum, epoch: standing.epoch + 1 });
-            }
-            let detail = self.detail(standing);
-            let (stage, detail) = (stage.as_str(), detail.as_str());
-            let progress = Progress { stage, done: last, total: n_items, unit: "queries", detail };
-            self.observer.progress(&progress);
-            let stop = self.observer.cancelled();
-            let now = self.observer.now();
-            if stop || now.saturating_sub(saved) >= self.request.save_every {
-                standing.seconds = seconds();
-                self.save(learner, standing, best)?;
-                saved = now;
-            }
-            if stop {
-                return Err(Error::Stopped);
+            let begun = self.observer.now();
+            let held = self.enter(learner, &stretch)?;
+            waited += self.observer.now().saturating_sub(begun);
+            let examples = self.within(held.as_ref());
+            let order = Address::new(self.config.seed, Purpose::Order, stretch.number);
+            let order = Permutation::new(stretch.n_items, order);
+            for step in standing.step - stretch.steps_before..n_steps {
+                let (first, last) = (step * batch, ((step + 1) * batch).min(stretch.n_items));
+                let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
+                let done = [first, last].map(|place| stretch.items_before + place);
+                self.learn(learner, standing, (examples, &items), (done, total))?;
+                let stop = self.observer.cancelled();
+                let now = self.observer.now();
+                if stop || now.saturating_sub(saved) >= self.request.save_every {
+                    standing.seconds = seconds();
+                    self.save(learner, standing, best)?;
+                    saved = now;
+                }
+                if stop {
+                    return Err(Error::Stopped);
+                }
             }
         }
+        if self.paged.is_some() {
+            let waited = waited.as_secs_f64();
+            let epoch = standing.epoch + 1;
+            self.observer.log(&format!("epoch {epoch}  waited {waited:.1} s for partitions"));
+        }
+        Ok(())
+    }
+
+    /// One step; `done` are the items of the epoch before and after it.
+    fn learn(
+        &self,
+        learner: &mut Learner,
+        standing: &mut Standing,
+        work: (Examples<'_>, &[u64]),
+        ([before, done], total): ([u64; 2], u64),
+    ) -> Result<(), Error> {
+        let epochs_done = standing.epoch as f64 + before as f64 / total as f64;
+        let method = self.method.at((epochs_done / self.config.epochs as f64) as f32);
+        let loss = form::learn(self.form, learner, work, &method, self.machine);
+        standing.loss += loss.sum;
+        standing.weight += loss.weight;
+        standing.step += 1;
+        if let Some(said) = learner.encoder.as_mut().and_then(|encoder| encoder.said.take()) {
+            self.observer.log(&said);
+        }
+        if let Some(what) = self.machine.faults.take() {
+            return Err(Error::Fault { what });
+        }
+        if !loss.sum.is_finite() {
+            return Err(Error::Diverged { loss: loss.sum, epoch: standing.epoch + 1 });
+        }
+        let stage = format!("epoch {}/{}", standing.epoch + 1, self.config.epochs);
+        let detail = self.detail(standing);
+        let (stage, detail, unit) = (stage.as_str(), detail.as_str(), "queries");
+        self.observer.progress(&Progress { stage, done, total, unit, detail });
         Ok(())
     }
 
@@ -220,6 +266,7 @@ impl<'a> Session<'a> {
         let due = epoch.is_multiple_of(self.config.validate_every as u64) || last;
         if due {
             learner.settle(self.machine);
+            learner.reach_all()?;
         }
         let scores = if due { self.validate(&learner.model)? } else { None };
         let loss = standing.loss / standing.weight;
@@ -271,17 +318,18 @@ impl<'a> Session<'a> {
         let Some((triples, valid)) = &self.valid else { return Ok(None) };
         let (candidates, parts) = (Candidates::All, [&self.train, valid]);
         // The filter knows train and valid while it chooses.
-        let known = Known::new(&parts);
+        let stored = self.paged.as_ref().and_then(|paged| paged.stored.as_ref());
+        let known = Known::new(&parts).with(stored);
         let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
-        match judge.ranks(triples, "validating", self.observer) {
-            Ok(ranks) => Ok(Some(Scores::of(&ranks))),
-            Err(error) => Err(error),
-        }
+        let ranks = judge.ranks(triples, "validating", self.observer)?;
+        model.entities.failure()?;
+        stored.map_or(Ok(()), StoredTriples::failure)?;
+        Ok(Some(Scores::of(&ranks)))
     }
 
     fn save(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         standing: &Standing,
         best: &mut Option<PathBuf>,
     ) -> Result<(), FileError> {
@@ -306,10 +354,11 @@ impl<'a> Session<'a> {
     /// Seals the run folder: from here on it is a finished run.
     fn finish(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         standing: &Standing,
         best: Option<&Path>,
     ) -> Result<(), FileError> {
+        learner.reach_all()?;
         let out = &self.request.out;
         // What this writes anew after a kill must not change what a checkpoint shares.
         let tables = out.join("tables.safetensors");
@@ -335,6 +384,7 @@ impl<'a> Session<'a> {
         }
         seal(RUN, out, &notes)?;
         checkpoint::remove_all(out)?;
+        Pages::remove(out)?;
         let leftovers = fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
         for entry in leftovers.filter(|e| e.file_name().to_string_lossy().starts_with(".best-")) {
             let _ = fs::remove_file(entry.path());

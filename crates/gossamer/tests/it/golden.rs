@@ -169,7 +169,15 @@ fn step(
     let portions = portions(&adjacency, 2);
     let (side_weights, pools, alternatives) = (None, None, None);
     let (triples, adjacency, portions) = (&triples, &adjacency, &portions[..]);
-    let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
+    let examples = Examples {
+        triples,
+        adjacency,
+        portions,
+        side_weights,
+        pools,
+        residents: None,
+        alternatives,
+    };
     let items: Vec<u64> = match given["queries"].as_array() {
         Some(queries) => queries.iter().map(|query| place_of(adjacency, query)).collect(),
         None => (0..form.n_items(examples)).collect(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gossamer::evaluate::{EvaluateRequest, evaluate};
+use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::{TrainRequest, resume, train};
 use gossamer::{
     Config, Error, ImportRequest, Machine, Observer, Progress, Run, Silent, Snapshot, import,
@@ -14,7 +15,10 @@ use gossamer_machine::random::{Address, Purpose};
 
 /// A small graph with a pattern: i —next→ i + 1, i —twice→ 2i, i —kind→ its remainder by 7.
 fn graph(root: &Path) -> Snapshot {
-    let n = 700u64;
+    graph_of(700, root)
+}
+
+fn graph_of(n: u64, root: &Path) -> Snapshot {
     let address = Address::new(4, Purpose::Synthetic, 0);
     let mut files = [String::new(), String::new(), String::new()];
     for i in 0..n {
@@ -91,6 +95,74 @@ fn any_number_of_threads_and_any_budget_give_the_same_bytes() {
     }
 }
 
+/// The same run in less and less memory: all partitions in it, one beside those that are learned
+/// from, and these alone.
+fn ever_less(config: &Config, graph: &Snapshot) -> Vec<Machine> {
+    let shape = GraphShape::of(graph).unwrap();
+    let mut machines = vec![Machine::new(2, None)];
+    let plan = |machine: &Machine| train_plan(config, &shape, machine);
+    while let Ok(plan) = plan(&machines[machines.len() - 1]) {
+        machines.push(Machine::new(2, Some(plan.ledger.total() - 1)));
+    }
+    machines.pop();
+    machines
+}
+
+fn paged(model: &str) -> Config {
+    let mut config = config(model);
+    (config.form, config.loss) = ("negative-sampling".into(), "softmax-cross-entropy".into());
+    (config.partitions, config.in_memory, config.epochs) = (5, 2, 4);
+    config
+}
+
+#[test]
+fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
+    let root = tempfile::tempdir().unwrap();
+    let graph = graph_of(2500, root.path());
+    for (model, optimiser, in_memory, shared) in [
+        ("complex", "adagrad", 2, true),
+        ("rotate in int8", "rowwise-adagrad", 3, false),
+        ("distmult", "sgd", 3, true),
+    ] {
+        let mut config = paged(model);
+        config.optimiser = optimiser.into();
+        (config.in_memory, config.shared_negatives) = (in_memory, shared);
+        let machines = ever_less(&config, &graph);
+        assert_eq!(machines.len(), 3);
+        let ends: Vec<_> = machines
+            .iter()
+            .enumerate()
+            .map(|(place, machine)| {
+                let request = request(root.path(), &format!("{model}-{place}"), config.clone());
+                train(&graph, &request, machine, &Silent).unwrap();
+                assert!(!request.out.join(".pages").exists());
+                assert!(!request.out.join(".buckets").exists());
+                bytes(&request.out)
+            })
+            .collect();
+        assert!(ends.iter().all(|end| *end == ends[0]), "{model}");
+    }
+}
+
+#[test]
+fn a_paged_run_goes_on_from_any_step_in_any_memory() {
+    let root = tempfile::tempdir().unwrap();
+    let graph = graph_of(2500, root.path());
+    let config = paged("complex in int4");
+    let machines = ever_less(&config, &graph);
+    let whole = request(root.path(), "whole", config.clone());
+    train(&graph, &whole, &machines[0], &Silent).unwrap();
+    for (place, limit) in [1, 3, 11, 40, 90].into_iter().enumerate() {
+        let mut stopped = request(root.path(), "stopped", config.clone());
+        (stopped.replace, stopped.save_every) = (true, Duration::from_millis(3));
+        let impatient = Impatient { looks: AtomicU64::new(0), limit };
+        let result = train(&graph, &stopped, &machines[place % 3], &impatient);
+        assert!(matches!(result, Err(Error::Stopped)), "{limit}");
+        resume(&stopped.out, Duration::ZERO, &machines[(place + 1) % 3], &Silent).unwrap();
+        assert_eq!(bytes(&stopped.out), bytes(&whole.out), "{limit}");
+    }
+}
+
 /// Cancels at the n-th look, and lets a clock tick.
 struct Impatient {
     looks: AtomicU64,
@@ -160,7 +232,11 @@ fn any_flipped_byte_of_a_run_or_a_checkpoint_is_refused_with_its_place() {
     let n_relations = graph.relations().len();
     let look = |folder: &Path| -> Result<(), Error> {
         if folder.starts_with(&stopped.out) {
-            gossamer::train::checkpoint::load(folder, graph.entities().len(), n_relations)?;
+            gossamer::train::checkpoint::load(
+                folder,
+                folder,
+                [graph.entities().len(), n_relations],
+            )?;
             return Ok(());
         }
         Run::open(&finished.out).and_then(|run| run.check())

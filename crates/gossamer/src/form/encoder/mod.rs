@@ -314,7 +314,15 @@ mod tests {
         let portions = portions(&adjacency, config.answers);
         let (side_weights, pools, alternatives) = (None, None, None);
         let (triples, adjacency, portions) = (&triples, &adjacency, portions.as_slice());
-        let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
+        let examples = Examples {
+            triples,
+            adjacency,
+            portions,
+            side_weights,
+            pools,
+            residents: None,
+            alternatives,
+        };
         let model = Model::initial(&config, [5, 2], &machine.workers).unwrap();
         let sgd = optim::find("sgd").unwrap();
         let mut encoder = Encoder::new(&config, &model, &TRIPLES, sgd, &machine).unwrap().unwrap();

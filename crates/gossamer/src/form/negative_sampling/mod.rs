@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::form::batch::{Batch, Examples};
 use crate::form::step::{Learner, Method, StepLoss};
 use crate::model::Asked;
+use crate::paging::negatives::{NUMBERS, Residents};
 use crate::sample;
 
 mod shared;
@@ -76,7 +77,13 @@ impl TrainingForm for NegativeSampling {
             learner,
             method,
             machine,
-            Asking { batch: &batch, n: items.len(), pools: examples.pools, queries: &queries },
+            Asking {
+                batch: &batch,
+                n: items.len(),
+                pools: examples.pools,
+                residents: examples.residents,
+                queries: &queries,
+            },
         )
     }
 
@@ -116,6 +123,7 @@ struct Asking<'a> {
     n: usize,
     queries: &'a [f32],
     pools: Option<&'a Pools>,
+    residents: Option<&'a Residents>,
 }
 
 /// What both ways to sample look at.
@@ -127,6 +135,7 @@ struct Work<'a> {
     n: usize,
     queries: &'a [f32],
     pools: Option<&'a Pools>,
+    residents: Option<&'a Residents>,
     columns: Columns,
     similarity: Similarity,
     address: Address,
@@ -137,17 +146,33 @@ impl<'a> Work<'a> {
         learner: &'a Learner,
         method: &'a Method<'a>,
         machine: &'a Machine,
-        Asking { batch, n, queries, pools }: Asking<'a>,
+        Asking { batch, n, queries, pools, residents }: Asking<'a>,
     ) -> Self {
         let (columns, similarity) = (learner.model.columns(), learner.model.function.similarity());
         let address = Address::new(method.seed, Purpose::Negative, learner.steps);
-        Self { learner, method, machine, batch, n, queries, pools, columns, similarity, address }
+        Self {
+            learner,
+            method,
+            machine,
+            batch,
+            n,
+            queries,
+            pools,
+            residents,
+            columns,
+            similarity,
+            address,
+        }
     }
 
     /// Draws the negatives of a query, or of the queries that share them.
     fn draw(&self, row: usize, negatives: &mut [u32]) {
-        let n_entities = self.learner.model.entities.n_rows() as u32;
-        self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
+        let Some(residents) = self.residents else {
+            let n_entities = self.learner.model.entities.n_rows() as u32;
+            return self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
+        };
+        self.method.sampler.draw(self.address, row as u32, NUMBERS, negatives);
+        negatives.iter_mut().for_each(|number| *number = residents.entity(*number));
     }
 
     fn answer(&self, query: usize) -> u32 {
@@ -204,6 +229,7 @@ mod tests {
             adjacency: &adjacency,
             portions: &[],
             side_weights: None,
+            residents: None,
             pools: (sampler.source() == Source::Range).then_some(&pools),
             alternatives: (sampler.n_relations() > 0).then_some(&alternatives),
         };
@@ -254,6 +280,7 @@ mod tests {
             portions: &[],
             side_weights: None,
             pools: None,
+            residents: None,
             alternatives: Some(&Alternatives::new(10, 3, &triples)),
         };
         let loss = NegativeSampling.step(&mut learner, examples, &[0, 2, 16], &method, &machine);

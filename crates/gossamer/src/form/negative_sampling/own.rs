@@ -196,11 +196,13 @@ mod tests {
             portions: &[],
             side_weights: None,
             pools: Some(&pools),
+            residents: None,
             alternatives: None,
         };
         let batch = Batch::of_pairs(examples, &[0]);
         let queries = learner.model.folded(&machine, &batch.asked, None);
-        let asking = Asking { batch: &batch, n: 1, queries: &queries, pools: Some(&pools) };
+        let pools = Some(&pools);
+        let asking = Asking { batch: &batch, n: 1, queries: &queries, pools, residents: None };
         let work = Work::new(&learner, &method, &machine, asking);
         let mut negatives = [0; 2000];
         work.draw_own(0, &mut negatives);

@@ -403,7 +403,15 @@ mod tests {
         let portions = portions(&adjacency, 4);
         let (adjacency, portions, side_weights) = (&adjacency, &portions[..], None);
         let (triples, pools, alternatives) = (&triples, None, None);
-        let examples = Examples { triples, adjacency, portions, side_weights, pools, alternatives };
+        let examples = Examples {
+            triples,
+            adjacency,
+            portions,
+            side_weights,
+            pools,
+            residents: None,
+            alternatives,
+        };
         let items: Vec<u64> = (0..37).collect();
         let batch = Batch::of_portions(examples, &items);
         let first = step(&mut learner, &batch, &method, &machine);
