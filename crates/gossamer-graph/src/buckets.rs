@@ -20,8 +20,8 @@ use crate::id::Split;
 use crate::snapshot::Snapshot;
 use crate::triples::Triples;
 
-/// Triples of a record that is written at once: 64 KiB of them.
-const RECORD: usize = 1 << 12;
+/// Triples of a record that is written at once: 16 KiB of them.
+const RECORD: usize = 1 << 10;
 /// Words of a triple: head, relation, tail, and the bits of its weight.
 const WORDS: usize = 4;
 
@@ -48,18 +48,21 @@ pub struct Buckets {
 pub struct Cut<'a> {
     /// How many buckets.
     pub n_buckets: usize,
-    /// The bucket of a triple with this head and tail.
-    pub bucket: &'a dyn Fn(u32, u32) -> usize,
+    /// The bucket of the triple with this number, head and tail.
+    pub bucket: &'a dyn Fn(u64, u32, u32) -> usize,
     /// Triples of a piece, about.
     pub most: u64,
+    /// Pieces of a bucket, at least.
+    pub least: u64,
     /// Of the random numbers that choose a triple's piece.
     pub address: Address,
 }
 
 impl Buckets {
-    /// Bytes of a piece of `most` triples while it is read, and of what is written at a time.
-    pub fn bytes_for(n_buckets: u64, n_triples: u64, most: u64) -> u64 {
-        let n_pieces = n_buckets + n_triples / most.max(1);
+    /// Bytes of a piece of `most` triples while it is read, and of what is written at a time to at
+    /// `least` so many pieces of each bucket.
+    pub fn bytes_for(n_buckets: u64, n_triples: u64, [least, most]: [u64; 2]) -> u64 {
+        let n_pieces = n_buckets * least + n_triples / most.max(1);
         let record = (4 * WORDS * RECORD) as u64;
         // Sizes of pieces vary by some deviations; rows stand beside their columns.
         let largest = most.min(n_triples) + 6 * most.isqrt();
@@ -89,15 +92,18 @@ impl Buckets {
             }
         };
         let mut counts = vec![0u64; cut.n_buckets];
+        let mut number = 0u64;
         graph.for_each_triple(split, |[head, _, tail]| {
-            counts[(cut.bucket)(head, tail)] += 1;
+            counts[(cut.bucket)(number, head, tail)] += 1;
+            number += 1;
             tell(&mut done);
         })?;
         let (mut firsts, mut pieces) = (Vec::new(), Vec::new());
         for (bucket, n) in counts.iter().enumerate() {
             firsts.push(pieces.len());
             let of_bucket = || Piece { bucket, n: 0, sums: Vec::new() };
-            pieces.extend((0..n.div_ceil(cut.most.max(1))).map(|_| of_bucket()));
+            let n_pieces = n.div_ceil(cut.most.max(1)).max(cut.least.min(*n));
+            pieces.extend((0..n_pieces).map(|_| of_bucket()));
         }
         firsts.push(pieces.len());
         let paths = (0..pieces.len()).map(|piece| folder.join(piece.to_string()));
@@ -105,7 +111,7 @@ impl Buckets {
         let mut number = 0u64;
         graph.for_each_row(split, |row| {
             let [head, relation, tail] = row.triple;
-            let bucket = (cut.bucket)(head, tail);
+            let bucket = (cut.bucket)(number, head, tail);
             let (first, end) = (firsts[bucket], firsts[bucket + 1]);
             let n = (end - first) as u64;
             let place = cut.address.below(n, number as u32, (number >> 32) as u32);
@@ -126,13 +132,6 @@ impl Buckets {
     /// The pieces, bucket by bucket.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
-    }
-
-    /// How many triples each bucket has.
-    pub fn sizes(&self, n_buckets: usize) -> Vec<u64> {
-        let mut sizes = vec![0; n_buckets];
-        self.pieces.iter().for_each(|piece| sizes[piece.bucket] += piece.n);
-        sizes
     }
 
     /// The triples of a piece, sorted.
@@ -225,8 +224,9 @@ mod tests {
         let graph = Snapshot::open(&root.path().join("graph")).unwrap();
         let cut = Cut {
             n_buckets: 4,
-            bucket: &|head, tail| (head % 2 + tail % 2 * 2) as usize,
+            bucket: &|_, head, tail| (head % 2 + tail % 2 * 2) as usize,
             most: 1000,
+            least: 2,
             address: Address::new(3, Purpose::Partition, 1),
         };
         let folder = root.path().join("buckets");
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(triples.len() as u64, piece.n);
             for row in 0..triples.len() {
                 let [head, _, tail] = triples.get(row);
-                assert_eq!((cut.bucket)(head, tail), piece.bucket);
+                assert_eq!((cut.bucket)(0, head, tail), piece.bucket);
                 found.push((triples.get(row), triples.weight(row).to_bits()));
             }
         }
@@ -247,7 +247,6 @@ mod tests {
         let all: Vec<_> =
             (0..whole.len()).map(|i| (whole.get(i), whole.weight(i).to_bits())).collect();
         assert!(found == all);
-        assert_eq!(buckets.sizes(4).iter().sum::<u64>(), whole.len() as u64);
         let path = folder.join("2");
         let mut bytes = fs::read(&path).unwrap();
         bytes[70] ^= 4;

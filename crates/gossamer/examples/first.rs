@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answerer = Answerer::new(Run::open(run)?, &machine)?;
     let (known, relation) = (answerer.entity("France")?, answerer.relation("borders")?);
     let asked = Asked { side: Side::Tail, known, relation };
-    for answer in answerer.predict(asked, &Candidates::All, true, 3, &machine) {
+    for answer in answerer.predict(asked, &Candidates::All, true, 3, &machine)? {
         println!("{} {:.2}", answerer.run.graph.entities().shown(answer.entity)?, answer.score);
     }
     Ok(())

@@ -35,6 +35,9 @@ const KEPT_BYTES: u64 = 32 << 20;
 /// Buffers of reading and writing files.
 const FILE_BYTES: u64 = 2 << 20;
 
+/// How often an epoch goes through all buckets, each time with a part of each: rows that are
+/// learned apart for long drift apart.
+pub const ROUNDS: u64 = 4;
 /// Triples of a piece of a bucket, about.
 pub const PIECE_TRIPLES: u64 = 1 << 21;
 /// Queries whose scores a thread holds at a time while it ranks.
@@ -51,7 +54,7 @@ pub struct Plan {
     pub kept_bytes: u64,
     /// What a network keeps between the ways, where there is one.
     pub kept: Option<Ledger>,
-    /// Partitions of the entity rows that are in memory at a time.
+    /// Partitions of the entity rows that are in memory at a time; 0: rows are read from disk.
     pub partitions_held: usize,
 }
 
@@ -141,7 +144,7 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
     let valid = Triples::bytes_for(n_valid, false);
     if config.partitions > 1 {
         let n_buckets = Order::new(config.partitions, config.in_memory).len() as u64;
-        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, PIECE_TRIPLES);
+        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, [ROUNDS, PIECE_TRIPLES]);
         let words = format!("{} at a time", count_in_words(n_train.min(PIECE_TRIPLES)));
         ledger.add("triples", words, "u32", bytes);
         let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
@@ -305,37 +308,61 @@ fn too_small(asked: u64, ledger: Ledger) -> Error {
     Error::BudgetTooSmall { asked, smallest: ledger.total(), ledger: Box::new(ledger) }
 }
 
-/// The plan of an evaluation.
+/// The plan of an evaluation. Where entity rows do not fit, they are read from disk.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`].
 pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, _) = common(config, &shape, machine, shape.n_entities)?;
-    let n: u64 = shape.n_triples.iter().sum();
-    ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
-    // Counts by entity; and of a sample of pairs these with their mirrors, then counts by relation,
-    // side and entity.
-    let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
-    let bytes = 20 * shape.n_entities + 32 * sampled;
-    ledger.add("baselines", count_in_words(sampled), "u32", bytes);
     let n_threads = machine.workers.n_threads() as u64;
-    let judged = shape.n_triples[1].max(shape.n_triples[2]);
-    add_ranking(config, &shape, &mut ledger, (n_threads, judged))?;
-    within(machine, ledger)
+    let rest = |ledger: &mut Ledger| {
+        let n: u64 = shape.n_triples.iter().sum();
+        ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
+        // Counts by entity; and of a sample of pairs these with their mirrors, then counts by
+        // relation, side and entity.
+        let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
+        let bytes = 20 * shape.n_entities + 32 * sampled;
+        ledger.add("baselines", count_in_words(sampled), "u32", bytes);
+        let judged = shape.n_triples[1].max(shape.n_triples[2]);
+        add_ranking(config, &shape, ledger, (n_threads, judged))
+    };
+    reading_plan(config, &shape, machine, &rest)
 }
 
-/// The plan of a prediction.
+/// The plan of a prediction. Where entity rows do not fit, they are read from disk.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`].
 pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
-    let (mut ledger, _) = common(config, &shape, machine, shape.n_entities)?;
-    let n: u64 = shape.n_triples.iter().sum();
-    ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
-    add_ranking(config, &shape, &mut ledger, (machine.workers.n_threads() as u64, 0))?;
-    within(machine, ledger)
+    let rest = |ledger: &mut Ledger| {
+        let n: u64 = shape.n_triples.iter().sum();
+        ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
+        add_ranking(config, &shape, ledger, (machine.workers.n_threads() as u64, 0))
+    };
+    reading_plan(config, &shape, machine, &rest)
+}
+
+/// The plan of a command that changes no row: with entity rows in memory, or on disk.
+fn reading_plan(
+    config: &Config,
+    shape: &GraphShape,
+    machine: &Machine,
+    rest: &dyn Fn(&mut Ledger) -> Result<(), Error>,
+) -> Result<Plan, Error> {
+    let (mut ledger, _) = common(config, shape, machine, shape.n_entities)?;
+    rest(&mut ledger)?;
+    let plan = within(machine, ledger);
+    if !matches!(plan, Err(Error::BudgetTooSmall { .. })) {
+        return plan;
+    }
+    // A panel as it stands and decoded, for each thread, and where panels stand.
+    let held = machine.workers.n_threads() as u64 * 2 * PANEL_ROWS as u64;
+    let (mut ledger, _) = common(config, shape, machine, held.min(shape.n_entities))?;
+    let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+    ledger.add("places of panels", count_in_words(n_panels), "u64", 32 * n_panels);
+    rest(&mut ledger)?;
+    Ok(Plan { partitions_held: 0, ..within(machine, ledger)? })
 }
 
 fn within(machine: &Machine, ledger: Ledger) -> Result<Plan, Error> {

@@ -54,7 +54,7 @@ impl Command for Classify {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
-        evaluate_plan(&run.config, &run.graph, &context.machine)?;
+        let plan = evaluate_plan(&run.config, &run.graph, &context.machine)?;
         let labelled = |split: Split, file: &str| -> Result<_, Failure> {
             let facts = run.graph.triples(split).map_err(Error::from)?;
             let mut all: Vec<([u32; 3], bool)> = facts.iter().map(|fact| (fact, true)).collect();
@@ -65,7 +65,9 @@ impl Command for Classify {
         };
         let valid = labelled(Split::Valid, "valid-negatives")?;
         let test = labelled(Split::Test, "test-negatives")?;
-        let found = classify(&run.model()?, &valid, &test, &context.machine);
+        let model = run.model_with(plan.partitions_held > 0)?;
+        let found = classify(&model, &valid, &test, &context.machine);
+        model.entities.failure().map_err(Error::from)?;
         if let Some(name) = text(arguments, "save") {
             calibration::find(name).map_err(Error::from)?;
             let kept = found.calibrations.iter().find(|(known, _, _)| *known == name);

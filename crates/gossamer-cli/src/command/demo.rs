@@ -238,7 +238,7 @@ fn ask(answerer: &Answerer, pairs: &[Pair], context: &Context) -> Result<Vec<Que
             .filter(|other| *other != known && !train.contains([known, relation, *other]))
             .collect();
         let candidates = Candidates::some(new);
-        let answers = answerer.predict(asked, &candidates, false, FIRST, &context.machine);
+        let answers = answerer.predict(asked, &candidates, false, FIRST, &context.machine)?;
         let names: Result<Vec<String>, _> =
             answers.iter().map(|answer| entities.shown(answer.entity)).collect();
         questions.push(Question {

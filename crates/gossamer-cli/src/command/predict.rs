@@ -165,7 +165,7 @@ impl Ask<'_> {
         let graph = &self.answerer.run.graph;
         let allowed = self.allowed.borrow_mut().candidates(graph, asked.relation, asked.side)?;
         let candidates = allowed.and(&self.candidates);
-        let answers = self.answerer.predict(asked, &candidates, self.novel, self.k, machine);
+        let answers = self.answerer.predict(asked, &candidates, self.novel, self.k, machine)?;
         self.note(asked, &answers)?;
         Ok(answers)
     }

@@ -44,7 +44,7 @@ impl Command for Similar {
         let mut rows = output::table(&["", "entity", "similarity"]);
         let mut list = Vec::new();
         for (place, (other, score)) in
-            answerer.similar(entity, k, &context.machine).into_iter().enumerate()
+            answerer.similar(entity, k, &context.machine)?.into_iter().enumerate()
         {
             let shown = names.shown(other).map_err(Error::from)?;
             rows.add_row([(place + 1).to_string(), shown, format!("{score:.3}")]);

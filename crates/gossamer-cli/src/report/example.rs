@@ -39,7 +39,7 @@ pub fn examples(
         let asked = Asked { side: rank.side, known, relation };
         let names = answerer.run.graph.entities();
         // Other known answers do not compete with the held-out one.
-        let found = answerer.predict(asked, &Candidates::All, false, 200, machine);
+        let found = answerer.predict(asked, &Candidates::All, false, 200, machine)?;
         let shown = found.iter().filter(|one| one.entity == answer || !one.known).take(ANSWERS);
         let mut answers = Vec::new();
         for one in shown {

@@ -44,11 +44,11 @@ impl Stored {
 /// # Errors
 /// [`Error`]; [`Error::Stopped`] when the observer cancels.
 pub fn stored(run: &Run, machine: &Machine, observer: &dyn Observer) -> Result<Stored, Error> {
-    crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
+    let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
     let n_entities = run.graph.entities().len();
     let train = run.graph.triples(Split::Train)?;
     let known = Adjacency::build(n_entities, &[&train]);
-    let model = run.model()?;
+    let model = run.model_with(plan.partitions_held > 0)?;
     let n_queries = known.n_queries();
     let done = AtomicU64::new(0);
     let blocks = machine.workers.map(n_queries.div_ceil(QUERIES), |block| {
@@ -64,6 +64,7 @@ pub fn stored(run: &Run, machine: &Machine, observer: &dyn Observer) -> Result<S
         Some(entropy)
     });
     let entropy = blocks.into_iter().sum::<Option<f64>>().ok_or(Error::Stopped)?;
+    model.entities.failure()?;
     let bits = train.len() as f64 * (n_entities as f64).log2() - entropy / 2.0;
     let table_bytes = model.entities.bytes() + model.relations.bytes();
     Ok(Stored { bits, n_triples: train.len() as u64, table_bytes })

@@ -105,7 +105,7 @@ pub fn evaluate(
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Evaluation, Error> {
-    crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
+    let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
     let n_entities = run.graph.entities().len();
     let train = run.graph.triples(Split::Train)?;
     let judged = run.graph.triples(request.split)?;
@@ -115,7 +115,7 @@ pub fn evaluate(
             hint: "import with --split 90/5/5, or with train, valid and test files".into(),
         });
     }
-    let model = run.model()?;
+    let model = run.model_with(plan.partitions_held > 0)?;
     // The filter removes the answers of all splits.
     let valid = run.graph.triples(Split::Valid)?;
     let test = run.graph.triples(Split::Test)?;
@@ -123,6 +123,7 @@ pub fn evaluate(
     let known = Known::new(&parts);
     let judge = Judge { model: &model, known, candidates: &request.candidates, machine };
     let (triples, ranks) = judge_triples(&judge, &judged, request, observer)?;
+    model.entities.failure()?;
     let baselines = baseline::scores(n_entities, &train, known, &triples, &ranks, machine);
     let mut evaluation = summarise(&model, &train, triples, ranks);
     evaluation.baselines = baselines;

@@ -13,14 +13,16 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use gossamer_machine::FileError;
 use gossamer_machine::folder::{Folder, VerifiedFile};
-use gossamer_tensor::row_code;
+use gossamer_tensor::row_code::{self, RowCode};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::table::Table;
+use crate::table::shelf::{Partitions, Shelf, Source};
 
 /// A header longer than this is none.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -63,16 +65,57 @@ pub fn write(
     file.flush().map_err(FileError::io("write", path))
 }
 
-/// The tables in a file of a sealed folder, by name.
+/// A tensor as a header describes it.
+struct Entry {
+    name: String,
+    start: u64,
+    size: [usize; 2],
+    code: Option<&'static dyn RowCode>,
+}
+
+/// The tables in a file of a sealed folder, by name. The rows of the one named `on_disk` stay there
+/// and are read when they are asked for.
 ///
 /// # Errors
 /// [`Error::File`] when the file is damaged, or holds numbers that are none.
-pub fn read(folder: &Folder, name: &str) -> Result<BTreeMap<String, Table>, Error> {
+pub fn read(
+    folder: &Folder,
+    name: &str,
+    on_disk: Option<&str>,
+) -> Result<BTreeMap<String, Table>, Error> {
     let mut stream = Stream::new(folder.open_bytes(name)?);
+    let path = folder.path().join(name);
+    let (entries, first) = entries(&mut stream, &path)?;
+    let mut tables = BTreeMap::new();
+    for Entry { name, start, size: [n_rows, width], code } in entries {
+        let fill = |bytes: &mut [u8]| stream.fill(bytes);
+        let table = if on_disk == Some(name.as_str()) {
+            let file = Arc::new(File::open(&path).map_err(FileError::io("open", &path))?);
+            let shelf = Shelf::new(Arc::new(Partitions::one(n_rows)));
+            shelf.place(0, Source { file, path: path.clone(), start: first + start });
+            let table = Table::empty(code, width).shelved(n_rows, shelf);
+            // Every byte is verified once, as with tables that stay in memory.
+            table.for_each_size(fill)?;
+            table
+        } else {
+            let table = Table::of_stored(code, [n_rows, width], fill)?;
+            if !table.is_finite() {
+                let what = "a table holds values that are no numbers";
+                return Err(FileError::corrupt(&path, 0, what).into());
+            }
+            table
+        };
+        tables.insert(name, table);
+    }
+    Ok(tables)
+}
+
+/// The tensors of a file in their order, and where the first begins.
+fn entries(stream: &mut Stream, path: &Path) -> Result<(Vec<Entry>, u64), Error> {
     let mut length = [0; 8];
     stream.fill(&mut length)?;
     let length = u64::from_le_bytes(length);
-    let wrong = |what: &str| FileError::corrupt(&folder.path().join(name), 0, what);
+    let wrong = |what: &str| FileError::corrupt(path, 0, what);
     if length > MAX_HEADER_BYTES {
         return Err(wrong("the header is too long").into());
     }
@@ -84,15 +127,10 @@ pub fn read(folder: &Folder, name: &str) -> Result<BTreeMap<String, Table>, Erro
     for (name, entry) in header.iter().filter(|(name, _)| *name != "__metadata__") {
         let number = |value: &Value| value.as_u64().map(|n| n as usize);
         let shape = [number(&entry["shape"][0]), number(&entry["shape"][1])];
-        let start = number(&entry["data_offsets"][0]);
+        let start = entry["data_offsets"][0].as_u64();
         let ([Some(n_rows), Some(parts)], Some(start)) = (shape, start) else {
             return Err(wrong("a tensor has no shape").into());
         };
-        entries.push((start, name.clone(), n_rows, parts));
-    }
-    entries.sort();
-    let mut tables = BTreeMap::new();
-    for (_, name, n_rows, parts) in entries {
         let said =
             header.get("__metadata__").and_then(|about| about[format!("{name}.code")].as_str());
         let (code, width) = match said {
@@ -104,13 +142,10 @@ pub fn read(folder: &Folder, name: &str) -> Result<BTreeMap<String, Table>, Erro
                 (Some(code), width.ok_or_else(|| wrong("a tensor's code does not fit its shape"))?)
             }
         };
-        let table = Table::of_stored(code, [n_rows, width], |bytes| stream.fill(bytes))?;
-        if !table.is_finite() {
-            return Err(wrong("a table holds values that are no numbers").into());
-        }
-        tables.insert(name, table);
+        entries.push(Entry { name: name.clone(), start, size: [n_rows, width], code });
     }
-    Ok(tables)
+    entries.sort_by_key(|entry| entry.start);
+    Ok((entries, 8 + length))
 }
 
 /// A verified file read from front to back.

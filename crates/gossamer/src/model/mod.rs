@@ -337,7 +337,17 @@ impl Run {
     /// # Errors
     /// [`Error::File`] when the tables are damaged or do not fit the graph.
     pub fn model(&self) -> Result<Model, Error> {
-        let mut tensors = file::read(&self.folder, "tables.safetensors")?;
+        self.model_with(true)
+    }
+
+    /// Loads the model, its entity rows into memory or not; where they are not, whoever reads them
+    /// asks for their [`failure`](Table::failure).
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub fn model_with(&self, rows_in_memory: bool) -> Result<Model, Error> {
+        let on_disk = (!rows_in_memory).then_some("entity");
+        let mut tensors = file::read(&self.folder, "tables.safetensors", on_disk)?;
         let path = self.path.join("tables.safetensors");
         let rows = self.config.row_code()?.map(RowCode::name);
         let mut take = |name: &str, n_rows: usize, width: usize| {

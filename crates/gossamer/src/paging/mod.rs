@@ -70,8 +70,8 @@ pub struct Pages {
     changed: Vec<bool>,
     sums: Vec<Sums>,
     turn: Option<Aside<Result<Turn, FileError>>>,
-    /// The partition that was read ahead.
-    ahead: Option<(usize, Moved)>,
+    /// The partition that was read ahead, or memory for one.
+    ahead: Option<(Option<usize>, Moved)>,
 }
 
 impl Pages {
@@ -79,26 +79,28 @@ impl Pages {
     fn new(
         run: &Path,
         [rows, state]: Both<'_>,
-        (partitions, order): (Partitions, Order),
-        n_rows: usize,
-    ) -> Self {
+        ((partitions, order), n_rows): ((Partitions, Order), usize),
+    ) -> Result<Self, FileError> {
         let (partitions, n) = (Arc::new(partitions), order.n_partitions());
         for table in [rows, state] {
             let shelf = Shelf::new(Arc::clone(&partitions));
             *table = table.clone().shelved(n_rows, shelf);
         }
-        Self {
+        let folder = run.join(FOLDER);
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
+        Ok(Self {
             partitions,
             order,
             room_for: 0,
-            folder: run.join(FOLDER),
+            folder,
             here: vec![false; n],
             set: Vec::new(),
             changed: vec![false; n],
             sums: vec![Sums::default(); n],
             turn: None,
             ahead: None,
-        }
+        })
     }
 
     /// How a run's entity rows are cut, and the order in which the partitions meet.
@@ -114,24 +116,27 @@ impl Pages {
     pub fn begin(
         run: &Path,
         [rows, state]: Both<'_>,
-        (cut, n_rows): ((Partitions, Order), usize),
+        cut: ((Partitions, Order), usize),
         fill: &(dyn Fn(u32, &mut [f32]) + Sync),
         (workers, observer): (&Workers, &dyn Observer),
     ) -> Result<Self, FileError> {
-        let mut pages = Self::new(run, [&mut *rows, &mut *state], cut, n_rows);
-        remove_folder(&pages.folder)?;
-        fs::create_dir_all(&pages.folder).map_err(FileError::io("create", &pages.folder))?;
+        let n_rows = cut.1;
+        let mut pages = Self::new(run, [&mut *rows, &mut *state], cut)?;
         let partitions = Arc::clone(&pages.partitions);
-        let (stage, unit, detail) = ("first values", "partitions", "");
+        let (stage, unit, detail) = ("first values", "rows", "");
+        let (mut done, total) = (0, n_rows as u64);
+        // All are made in the same memory, which the first that is read takes over.
+        let mut moved = [rows.no_panels(), state.no_panels()];
         for partition in 0..partitions.len() {
-            let (done, total) = (partition as u64, partitions.len() as u64);
             observer.progress(&Progress { stage, done, total, unit, detail });
+            done += partitions.n_rows(partition);
             let panels = partitions.panels(partition);
-            let moved =
-                [rows.new_rows(panels, workers, fill), state.new_rows(panels, workers, &|_, _| {})];
+            rows.refill(&mut moved[0], panels, workers, fill);
+            state.refill(&mut moved[1], panels, workers, &|_, _| {});
             let written = write(&pages.folder, partition, &moved)?;
             pages.stands([&mut *rows, &mut *state], partition, written);
         }
+        pages.ahead = Some((None, moved));
         Ok(pages)
     }
 
@@ -142,12 +147,10 @@ impl Pages {
     pub fn resume(
         run: &Path,
         [rows, state]: Both<'_>,
-        (cut, n_rows): ((Partitions, Order), usize),
+        cut: ((Partitions, Order), usize),
         (checkpoint, sums): (&Path, Vec<Sums>),
     ) -> Result<Self, FileError> {
-        let mut pages = Self::new(run, [&mut *rows, &mut *state], cut, n_rows);
-        remove_folder(&pages.folder)?;
-        fs::create_dir_all(&pages.folder).map_err(FileError::io("create", &pages.folder))?;
+        let mut pages = Self::new(run, [&mut *rows, &mut *state], cut)?;
         for (partition, sums) in sums.into_iter().enumerate() {
             let path = pages.folder.join(name(partition));
             share(&checkpoint.join(name(partition)), &path)?;
@@ -184,7 +187,7 @@ impl Pages {
         let mut ahead = self.ahead.take();
         for partition in wanted.iter().filter(|k| !self.here[**k]).copied().collect::<Vec<_>>() {
             let moved = match ahead.take() {
-                Some((read, moved)) if read == partition => moved,
+                Some((read, moved)) if read == Some(partition) => moved,
                 other => {
                     let room = match (other, leaving.pop()) {
                         (other, Some(leaves)) => {
@@ -222,7 +225,7 @@ impl Pages {
         &mut self,
         [rows, state]: Both<'_>,
         leaves: Option<usize>,
-        (coming, ahead): (Option<usize>, Option<(usize, Moved)>),
+        (coming, ahead): (Option<usize>, Option<(Option<usize>, Moved)>),
     ) -> Result<(), FileError> {
         let left = leaves.map(|leaves| self.take_out([&mut *rows, &mut *state], leaves));
         let write_it = leaves.filter(|k| std::mem::take(&mut self.changed[*k]));
@@ -262,7 +265,7 @@ impl Pages {
         if let Some((partition, file, sums)) = written {
             self.stands(tables, partition, (file, sums));
         }
-        self.ahead = read;
+        self.ahead = read.map(|(partition, moved)| (Some(partition), moved));
         Ok(())
     }
 

@@ -10,8 +10,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     sets: Vec<Vec<usize>>,
-    /// The first set with both partitions of a pair.
-    bucket: Vec<u32>,
+    /// The sets with both partitions of each pair.
+    of_pair: Vec<Vec<u32>>,
     n: usize,
 }
 
@@ -34,15 +34,14 @@ impl Order {
                 sets.push(here.clone());
             }
         }
-        let mut bucket = vec![u32::MAX; n * n];
+        let mut of_pair = vec![Vec::new(); n * n];
         for (number, set) in (0u32..).zip(&mut sets) {
             set.sort_unstable();
             for (one, other) in set.iter().flat_map(|one| set.iter().map(move |two| (one, two))) {
-                let first = &mut bucket[one * n + other];
-                *first = number.min(*first);
+                of_pair[one * n + other].push(number);
             }
         }
-        Self { sets, bucket, n }
+        Self { sets, of_pair, n }
     }
 
     /// How many partitions.
@@ -65,14 +64,14 @@ impl Order {
         &self.sets[number]
     }
 
-    /// The bucket of triples between two partitions: the first set that has both.
-    pub fn bucket(&self, one: usize, other: usize) -> usize {
-        self.bucket[one * self.n + other] as usize
+    /// The sets that have both of two partitions.
+    pub fn with(&self, one: usize, other: usize) -> &[u32] {
+        &self.of_pair[one * self.n + other]
     }
 
-    /// The set at a place of an epoch: forth, and back in the next, so that what was last is first.
-    pub fn at(&self, epoch: u64, place: usize) -> usize {
-        if epoch.is_multiple_of(2) { place } else { self.sets.len() - 1 - place }
+    /// The set at a place of a round: forth, and back in the next, so that what was last is first.
+    pub fn at(&self, round: u64, place: usize) -> usize {
+        if round.is_multiple_of(2) { place } else { self.sets.len() - 1 - place }
     }
 }
 
@@ -88,8 +87,11 @@ mod tests {
                 let c = c.min(n);
                 for one in 0..n {
                     for other in 0..n {
-                        let set = order.set(order.bucket(one, other));
-                        assert!(set.contains(&one) && set.contains(&other));
+                        let with = order.with(one, other);
+                        assert!(!with.is_empty());
+                        for set in with.iter().map(|set| order.set(*set as usize)) {
+                            assert!(set.contains(&one) && set.contains(&other));
+                        }
                     }
                 }
                 for place in 1..order.len() {

@@ -50,8 +50,8 @@ impl Answerer {
     /// # Errors
     /// [`Error`]; [`Error::BudgetTooSmall`].
     pub fn new(run: Run, machine: &Machine) -> Result<Self, Error> {
-        crate::plan::predict_plan(&run.config, &run.graph, machine)?;
-        let model = run.model()?;
+        let plan = crate::plan::predict_plan(&run.config, &run.graph, machine)?;
+        let model = run.model_with(plan.partitions_held > 0)?;
         let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
         let facts = [train?, valid?, test?];
         let curve = calibration::load(&run.path)?;
@@ -78,6 +78,9 @@ impl Answerer {
 
     /// The `k` most plausible answers. An entity is no answer to a question about itself, unless
     /// the graph has such a triple of that relation; ranks follow the literature, where it is.
+    ///
+    /// # Errors
+    /// [`Error::File`] where rows are read from disk.
     pub fn predict(
         &self,
         asked: Asked,
@@ -85,7 +88,7 @@ impl Answerer {
         novel: bool,
         k: usize,
         machine: &Machine,
-    ) -> Vec<Answer> {
+    ) -> Result<Vec<Answer>, Error> {
         let mut query = vec![0.0; self.model.query_width()];
         self.model.fold(machine, &[asked], &mut query);
         let known = self.known(asked, machine);
@@ -95,7 +98,8 @@ impl Answerer {
             |entity: u32| !(novel && is_known(entity)) && (itself || entity != asked.known);
         let scored = self.score_all(&query, candidates, &allowed, k, machine);
         let answer = |(entity, score)| Answer { entity, score, known: is_known(entity) };
-        scored.into_iter().map(answer).collect()
+        self.model.entities.failure()?;
+        Ok(scored.into_iter().map(answer).collect())
     }
 
     /// The answers that the graph holds, sorted. Cost: a pass over its triples.
@@ -145,7 +149,15 @@ impl Answerer {
 
     /// The `k` entities most like one: by cosine where scores are products, by the score's own
     /// distance elsewhere.
-    pub fn similar(&self, entity: u32, k: usize, machine: &Machine) -> Vec<(u32, f32)> {
+    ///
+    /// # Errors
+    /// [`Error::File`] where rows are read from disk.
+    pub fn similar(
+        &self,
+        entity: u32,
+        k: usize,
+        machine: &Machine,
+    ) -> Result<Vec<(u32, f32)>, Error> {
         let width = self.model.entities.width();
         let mut room = Vec::new();
         let row = self.model.entities.row(entity, &mut room);
@@ -162,7 +174,9 @@ impl Answerer {
                 }
             }
         };
-        self.best(&scores, &Candidates::All, &|other| other != entity, k, machine)
+        let found = self.best(&scores, &Candidates::All, &|other| other != entity, k, machine);
+        self.model.entities.failure()?;
+        Ok(found)
     }
 
     fn best(

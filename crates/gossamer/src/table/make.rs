@@ -40,39 +40,49 @@ impl Table {
         fill: &(dyn Fn(u32, &mut [f32]) + Sync),
     ) -> Self {
         let mut table = Self { n_rows, ..Self::empty(code, width) };
-        let all: Vec<u32> = (0..table.n_panels() as u32).collect();
-        table.panels = table.new_panels(&all, workers, fill);
-        table
-    }
-
-    /// Panels filled by all threads.
-    pub(super) fn new_panels(
-        &self,
-        panels: &[u32],
-        workers: &Workers,
-        fill: &(dyn Fn(u32, &mut [f32]) + Sync),
-    ) -> Panels {
-        let width = self.width;
-        let range = |place: usize| {
-            let panel = panels[place] as usize;
-            (panel * PANEL_ROWS, self.panel_rows(panel))
-        };
-        match &self.panels {
-            Panels::Floats(_) => Panels::Floats(workers.map(panels.len(), |place| {
-                let (first, n) = range(place);
-                let mut rows = vec![0.0; n * width];
-                fill_floats(first, &mut rows, width, &mut |id, row| fill(id, row));
+        let (n_panels, row_bytes) = (table.n_panels(), table.row_bytes());
+        let panels = match table.panels {
+            Panels::Floats(_) => Panels::Floats(workers.map(n_panels, |panel| {
+                let mut rows = vec![0.0; table.panel_rows(panel) * width];
+                table.fill_floats(panel as u32, &mut rows, fill);
                 rows.into()
             })),
             Panels::Codes(coding, _) => {
-                let panels = workers.map(panels.len(), |place| {
-                    let (first, n) = range(place);
-                    let mut rows = vec![0; n * coding.code.row_bytes(width)];
-                    coding.fill(first, &mut rows, width, &mut |id, row| fill(id, row));
+                let panels = workers.map(n_panels, |panel| {
+                    let mut rows = vec![0; table.panel_rows(panel) * row_bytes];
+                    table.fill_codes(panel as u32, &mut rows, fill);
                     rows.into()
                 });
-                Panels::Codes(*coding, panels)
+                Panels::Codes(coding, panels)
             }
+        };
+        table.panels = panels;
+        table
+    }
+
+    /// Fills the floats of a panel.
+    pub(super) fn fill_floats(
+        &self,
+        panel: u32,
+        rows: &mut [f32],
+        fill: &(dyn Fn(u32, &mut [f32]) + Sync),
+    ) {
+        rows.fill(0.0);
+        let first = panel as usize * PANEL_ROWS;
+        fill_floats(first, rows, self.width, &mut |id, row| fill(id, row));
+    }
+
+    /// Fills the codes of a panel, where the table has such.
+    pub(super) fn fill_codes(
+        &self,
+        panel: u32,
+        rows: &mut [u8],
+        fill: &(dyn Fn(u32, &mut [f32]) + Sync),
+    ) {
+        rows.fill(0);
+        let first = panel as usize * PANEL_ROWS;
+        if let Panels::Codes(coding, _) = &self.panels {
+            coding.fill(first, rows, self.width, &mut |id, row| fill(id, row));
         }
     }
 

@@ -201,6 +201,19 @@ impl Table {
         })
     }
 
+    /// Calls `visit` with room of the size of each panel, in order.
+    ///
+    /// # Errors
+    /// Those of `visit`.
+    pub fn for_each_size<E>(
+        &self,
+        mut visit: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut room = vec![0; PANEL_ROWS * self.row_bytes()];
+        (0..self.n_panels())
+            .try_for_each(|panel| visit(&mut room[..self.panel_rows(panel) * self.row_bytes()]))
+    }
+
     /// Where panels that are not in memory stand, if any may.
     pub fn shelf(&self) -> Option<&Shelf> {
         self.shelf.as_deref()
@@ -212,14 +225,30 @@ impl Table {
         (rows * self.row_bytes()) as u64
     }
 
-    /// New panels filled by all threads; the table has none of them yet.
-    pub fn new_rows(
+    /// Fills loose panels with first values of this table's rows, by all threads; `fill` gets the
+    /// id and the row, zeroed.
+    pub fn refill(
         &self,
+        loose: &mut Loose,
         panels: &[u32],
         workers: &Workers,
         fill: &(dyn Fn(u32, &mut [f32]) + Sync),
-    ) -> Loose {
-        Loose(self.new_panels(panels, workers, fill))
+    ) {
+        self.fit(loose, panels);
+        match &mut loose.0 {
+            Panels::Floats(all) => {
+                let tasks = panels.iter().zip(all.iter_mut().map(Arc::make_mut)).collect();
+                workers.each(tasks, |(panel, rows): (&u32, &mut [f32])| {
+                    self.fill_floats(*panel, rows, fill);
+                });
+            }
+            Panels::Codes(_, all) => {
+                let tasks = panels.iter().zip(all.iter_mut().map(Arc::make_mut)).collect();
+                workers.each(tasks, |(panel, rows): (&u32, &mut [u8])| {
+                    self.fill_codes(*panel, rows, fill);
+                });
+            }
+        }
     }
 
     /// Takes panels out: they are no longer in memory once they are dropped.

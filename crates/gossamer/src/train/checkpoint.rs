@@ -164,7 +164,7 @@ pub fn load(
     };
     let (settings, _) = Config::read_toml(&text("config.toml")?)?;
     let config = Config::from_settings(&settings, None)?;
-    let mut tables = file::read(&folder, "tables.safetensors")?;
+    let mut tables = file::read(&folder, "tables.safetensors", None)?;
     let mut take = |name: &str| {
         tables
             .remove(name)

@@ -47,6 +47,13 @@ pub fn pace(
     observer: &dyn Observer,
 ) -> Result<Pace, Error> {
     config.check()?;
+    if config.partitions > 1 {
+        return Err(Error::Setting {
+            key: "partitions".into(),
+            what: "the pace of a run with partitions is not known from a few steps".into(),
+            hint: "leave them out".into(),
+        });
+    }
     let plan = train_plan(config, &GraphShape::of(graph)?, machine)?;
     let request = TrainRequest { out: PathBuf::new(), ..TrainRequest::default() };
     let session = Session::new(graph, config, &plan, &request, machine, observer)?;

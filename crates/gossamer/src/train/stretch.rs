@@ -21,9 +21,9 @@ use crate::error::Error;
 use crate::form::batch::Examples;
 use crate::form::step::Learner;
 use crate::paging::Pages;
-use crate::paging::negatives::{Residents, shares};
+use crate::paging::negatives::Residents;
 use crate::paging::order::Order;
-use crate::plan::PIECE_TRIPLES;
+use crate::plan::{PIECE_TRIPLES, ROUNDS};
 use crate::table::shelf::Partitions;
 
 /// The folder of a run in which its triples stand by bucket.
@@ -34,8 +34,6 @@ pub struct Paged {
     partitions: Arc<Partitions>,
     order: Order,
     buckets: Buckets,
-    /// Which part of the negatives comes from which partition of each set.
-    shares: Vec<Vec<f64>>,
     /// The training triples as the graph has them, for filters.
     pub stored: Option<StoredTriples>,
 }
@@ -52,18 +50,22 @@ impl Paged {
         observer: &dyn Observer,
     ) -> Result<Self, FileError> {
         let (partitions, order) = Pages::cut(config, graph.entities().len());
-        let bucket = |head, tail| order.bucket(partitions.of_row(head), partitions.of_row(tail));
+        let address = Address::new(config.seed, Purpose::Partition, 2);
+        let bucket = |number: u64, head, tail| {
+            let sets = order.with(partitions.of_row(head), partitions.of_row(tail));
+            let (low, high) = (number as u32, (number >> 32) as u32);
+            sets[address.below(sets.len() as u64, low, high) as usize] as usize
+        };
         let cut = Cut {
             n_buckets: order.len(),
             bucket: &bucket,
             most: PIECE_TRIPLES,
+            least: ROUNDS,
             address: Address::new(config.seed, Purpose::Partition, 1),
         };
         let buckets = Buckets::write(graph, Split::Train, &run.join(FOLDER), &cut, observer)?;
-        let rows: Vec<u64> = (0..partitions.len()).map(|k| partitions.n_rows(k)).collect();
-        let shares = shares(&order, &buckets.sizes(order.len()), &rows);
         let stored = graph.stored(Split::Train)?;
-        Ok(Self { partitions: Arc::new(partitions), order, buckets, shares, stored })
+        Ok(Self { partitions: Arc::new(partitions), order, buckets, stored })
     }
 }
 
@@ -98,11 +100,16 @@ impl Session<'_> {
             return vec![Stretch { number: epoch, steps_before, items_before, n_items, place }];
         };
         let pieces = buckets.pieces();
-        let sets: Vec<usize> = (0..order.len()).map(|place| order.at(epoch, place)).collect();
         let mut places = Vec::new();
-        for set in sets {
-            let of_set = (0..pieces.len()).filter(|piece| pieces[*piece].bucket == set);
-            places.extend(of_set.map(|piece| (set, piece)));
+        for round in epoch * ROUNDS..(epoch + 1) * ROUNDS {
+            for set in (0..order.len()).map(|place| order.at(round, place)) {
+                let of_set: Vec<usize> =
+                    (0..pieces.len()).filter(|piece| pieces[*piece].bucket == set).collect();
+                let part = |place: usize| (of_set.len() * place).div_ceil(ROUNDS as usize);
+                let round = (round % ROUNDS) as usize;
+                places
+                    .extend(of_set[part(round)..part(round + 1)].iter().map(|piece| (set, *piece)));
+            }
         }
         let (mut steps_before, mut items_before) = (0, 0);
         let stretch = |(place, (set, piece)): (usize, &(usize, usize))| {
@@ -138,8 +145,7 @@ impl Session<'_> {
             return Ok(None);
         };
         pages.turn_to([&mut model.entities, entity_state], set, next)?;
-        let shares = &paged.shares[set];
-        let residents = Residents::new(&paged.partitions, paged.order.set(set), shares);
+        let residents = Residents::new(&paged.partitions);
         Ok(Some(Held { triples: paged.buckets.read(piece)?, residents }))
     }
 

@@ -7,6 +7,8 @@
 //! *Invariant:* negatives come from their address and are never stored between steps.
 //! *Paper:* Bordes et al. (2013); shared negatives after Lerer et al. (2019).
 
+use std::ops::Range;
+
 use gossamer_machine::{Address, Ledger, Machine, Purpose};
 use gossamer_tensor::kernel::Similarity;
 use gossamer_tensor::kernel::similarity::Columns;
@@ -58,7 +60,19 @@ impl TrainingForm for NegativeSampling {
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let mut batch = Batch::of_pairs(examples, items);
+        let mut batch = match examples.residents {
+            None => Batch::of_pairs(examples, items),
+            Some(residents) => {
+                // Those with known entities in one partition share negatives.
+                let mut items = items.to_vec();
+                let (triples, n) = (examples.triples, examples.triples.len());
+                items.sort_by_key(|item| {
+                    let [head, _, tail] = triples.get(*item as usize % n);
+                    residents.partition(if (*item as usize) < n { head } else { tail })
+                });
+                Batch::of_pairs(examples, &items)
+            }
+        };
         let n_relations = method.sampler.n_relations();
         if let Some(alternatives) = examples.alternatives {
             // Each positive's entities once more, joined by other relations.
@@ -165,14 +179,18 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Draws the negatives of a query, or of the queries that share them.
-    fn draw(&self, row: usize, negatives: &mut [u32]) {
+    /// Draws the negatives of a query, or of the queries that share them: with some entities in
+    /// memory, from the partitions of their answers.
+    fn draw(&self, row: usize, queries: Range<usize>, negatives: &mut [u32]) {
         let Some(residents) = self.residents else {
             let n_entities = self.learner.model.entities.n_rows() as u32;
             return self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
         };
         self.method.sampler.draw(self.address, row as u32, NUMBERS, negatives);
-        negatives.iter_mut().for_each(|number| *number = residents.entity(*number));
+        for (number, query) in negatives.iter_mut().zip(queries.cycle()) {
+            let partition = residents.partition(self.answer(query));
+            *number = residents.entity(partition, *number);
+        }
     }
 
     fn answer(&self, query: usize) -> u32 {

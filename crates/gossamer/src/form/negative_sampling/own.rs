@@ -71,14 +71,15 @@ impl<'a> Work<'a> {
     fn draw_own(&self, query: usize, negatives: &mut [u32]) {
         /// Rows of random numbers from here on are for what comes from all entities.
         const EVERYWHERE: usize = 1 << 31;
-        let Some(pools) = self.pools else { return self.draw(query, negatives) };
+        let own = query..query + 1;
+        let Some(pools) = self.pools else { return self.draw(query, own, negatives) };
         let Some(pool) = pools.of(self.batch.asked[query], self.answer(query)) else {
-            return self.draw(query, negatives);
+            return self.draw(query, own, negatives);
         };
         let (near, others) = negatives.split_at_mut(pools.share(negatives.len()));
         self.method.sampler.draw(self.address, query as u32, pool.len() as u32, near);
         near.iter_mut().for_each(|place| *place = pool[*place as usize]);
-        self.draw(query | EVERYWHERE, others);
+        self.draw(query | EVERYWHERE, own, others);
     }
 
     /// The loss, the queries' gradient, and which queries met which entities.

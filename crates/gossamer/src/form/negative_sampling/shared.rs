@@ -69,7 +69,7 @@ impl Work<'_> {
         answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
         // They are on their way while negatives are gathered.
         answers.iter().for_each(|id| self.learner.model.entities.prefetch(*id));
-        self.draw(block, negatives);
+        self.draw(block, first..first + n, negatives);
         let buffers = &self.machine.buffers;
         let mut rows = buffers.room(n_negatives * width);
         self.learner.model.entities.gather(negatives, &mut rows);
