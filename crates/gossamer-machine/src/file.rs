@@ -193,4 +193,14 @@ mod tests {
         let error = read_at(&file, &path, 3, &mut [0; 9]).unwrap_err();
         assert!(matches!(error, FileError::Corrupt { offset: 3, .. }));
     }
+
+    #[test]
+    fn a_full_disk_is_told_with_the_file_and_its_bytes() {
+        let path = Path::new("run/part-3");
+        let failed = |kind: io::ErrorKind| FileError::io("write", Path::new("x"))(kind.into());
+        let full = FileError::full(failed(io::ErrorKind::StorageFull), path, 77).to_string();
+        assert!(full.starts_with("run/part-3: the disk has no room for these 77 bytes"), "{full}");
+        let other = FileError::full(failed(io::ErrorKind::PermissionDenied), path, 77);
+        assert!(matches!(other, FileError::Io { .. }));
+    }
 }

@@ -10,7 +10,7 @@
 //! *Paper:* the format's description at the huggingface/safetensors repository.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,11 +56,20 @@ pub fn write(
     let mut header = Value::Object(header).to_string().into_bytes();
     // Padding with spaces keeps the floats aligned.
     header.resize(header.len().next_multiple_of(8), b' ');
+    let bytes = (8 + header.len() + offset) as u64;
+    write_parts(path, &header, tables).map_err(|error| {
+        // What is not whole is of no use, and takes room.
+        let _ = fs::remove_file(path);
+        FileError::full(error, path, bytes)
+    })
+}
+
+fn write_parts(path: &Path, header: &[u8], tables: &[(&str, &Table)]) -> Result<(), FileError> {
     let file = File::create(path).map_err(FileError::io("create", path))?;
     let mut file = BufWriter::new(file);
     let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(FileError::io("write", path));
     write(&(header.len() as u64).to_le_bytes())?;
-    write(&header)?;
+    write(header)?;
     tables.iter().try_for_each(|(_, table)| table.for_each_stored(&mut write))?;
     file.flush().map_err(FileError::io("write", path))
 }
