@@ -1,7 +1,7 @@
 //! Stretches of an epoch: what is learned from the triples and rows that are in memory together.
 //!
 //! With all rows in memory an epoch is one stretch over all triples. With partitions it goes
-//! through the buckets of [`Order`](crate::paging::order::Order), each cut into pieces that fit.
+//! through the buckets of [`Order`], each cut into pieces that fit.
 //!
 //! *Invariant:* the stretches of an epoch are a function of the graph, the configuration and the
 //! epoch's number, so a place in it is a number of steps.
@@ -145,7 +145,7 @@ impl Session<'_> {
             return Ok(None);
         };
         pages.turn_to([&mut model.entities, entity_state], set, next)?;
-        let residents = Residents::new(&paged.partitions);
+        let residents = Residents::new(&paged.partitions, &paged.order, set);
         Ok(Some(Held { triples: paged.buckets.read(piece)?, residents }))
     }
 

@@ -180,7 +180,7 @@ impl<'a> Work<'a> {
     }
 
     /// Draws the negatives of a query, or of the queries that share them: with some entities in
-    /// memory, from the partitions of their answers.
+    /// memory, as those of each query's known entity come.
     fn draw(&self, row: usize, queries: Range<usize>, negatives: &mut [u32]) {
         let Some(residents) = self.residents else {
             let n_entities = self.learner.model.entities.n_rows() as u32;
@@ -188,8 +188,8 @@ impl<'a> Work<'a> {
         };
         self.method.sampler.draw(self.address, row as u32, NUMBERS, negatives);
         for (number, query) in negatives.iter_mut().zip(queries.cycle()) {
-            let partition = residents.partition(self.answer(query));
-            *number = residents.entity(partition, *number);
+            let known = residents.partition(self.batch.asked[query].known);
+            *number = residents.entity(known, *number);
         }
     }
 
