@@ -19,7 +19,7 @@ use crate::column::ColumnFile;
 use crate::file::{FileError, checksum, read_at, read_whole, write_whole};
 
 pub use draft::{Draft, remove_folder, set_aside, share};
-pub use summed::{SummedFile, Sums};
+pub use summed::{SummedFile, Summing, Sums};
 
 const MANIFEST: &str = "manifest";
 const VERSION: u32 = 1;

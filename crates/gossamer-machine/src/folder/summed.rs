@@ -13,32 +13,17 @@ use crate::file::FileError;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums(pub(super) Vec<u64>);
 
-/// A file being written.
-pub struct SummedFile {
-    path: PathBuf,
-    file: File,
+/// Checksums of bytes that come one after the other.
+#[derive(Default)]
+pub struct Summing {
     hash: Box<Xxh3>,
     in_block: u64,
     sums: Vec<u64>,
 }
 
-impl SummedFile {
-    /// Begins a file.
-    ///
-    /// # Errors
-    /// [`FileError::Io`].
-    pub fn create(path: &Path) -> Result<Self, FileError> {
-        let file = File::create(path).map_err(FileError::io("create", path))?;
-        let (path, hash) = (path.to_path_buf(), Box::default());
-        Ok(Self { path, file, hash, in_block: 0, sums: Vec::new() })
-    }
-
-    /// Writes bytes at its end.
-    ///
-    /// # Errors
-    /// [`FileError::Io`].
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), FileError> {
-        self.file.write_all(bytes).map_err(FileError::io("write", &self.path))?;
+impl Summing {
+    /// Takes the next bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let n = bytes.len().min((BLOCK_BYTES - self.in_block) as usize);
             let (now, later) = bytes.split_at(n);
@@ -49,7 +34,6 @@ impl SummedFile {
                 self.end_block();
             }
         }
-        Ok(())
     }
 
     fn end_block(&mut self) {
@@ -58,12 +42,45 @@ impl SummedFile {
         self.in_block = 0;
     }
 
-    /// Its checksums.
+    /// The checksums of all that came.
     pub fn finish(mut self) -> Sums {
         if self.in_block > 0 {
             self.end_block();
         }
         Sums(self.sums)
+    }
+}
+
+/// A file being written.
+pub struct SummedFile {
+    path: PathBuf,
+    file: File,
+    summing: Summing,
+}
+
+impl SummedFile {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        let file = File::create(path).map_err(FileError::io("create", path))?;
+        Ok(Self { path: path.to_path_buf(), file, summing: Summing::default() })
+    }
+
+    /// Writes bytes at its end.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(FileError::io("write", &self.path))?;
+        self.summing.push(bytes);
+        Ok(())
+    }
+
+    /// Its checksums.
+    pub fn finish(self) -> Sums {
+        self.summing.finish()
     }
 }
 

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gossamer_machine::file::partial_path;
-use gossamer_machine::folder::{Draft, SummedFile, Sums, remove_folder, share};
+use gossamer_machine::folder::{Draft, SummedFile, Summing, Sums, remove_folder, share};
 use gossamer_machine::parallel::{Aside, Workers, aside};
 use gossamer_machine::{FileError, Observer, Progress};
 
@@ -238,7 +238,8 @@ impl Pages {
         let source = coming.map(|k| (k, rows.shelf().and_then(|shelf| shelf.source(k))));
         let sizes = coming.map(|k| {
             let panels = self.partitions.panels(k);
-            (rows.of_no_panels(), state.of_no_panels(), panels.to_vec())
+            let sums = self.sums[k].clone();
+            (rows.of_no_panels(), state.of_no_panels(), panels.to_vec(), sums)
         });
         let folder = self.folder.clone();
         let work = move || {
@@ -247,9 +248,10 @@ impl Pages {
                 let (file, sums) = write(&folder, partition, &moved)?;
                 turn.written = Some((partition, file, sums));
             }
-            if let (Some((partition, Some(source))), Some((rows, state, panels))) = (source, sizes)
+            if let (Some((partition, Some(source))), Some((rows, state, panels, sums))) =
+                (source, sizes)
             {
-                let moved = read(&source, [&rows, &state], &panels, moved)?;
+                let moved = read((&source, &sums), [&rows, &state], &panels, moved)?;
                 turn.read = Some((partition, moved));
             }
             Ok(turn)
@@ -344,7 +346,7 @@ impl Pages {
     ) -> Result<Moved, FileError> {
         let panels = self.partitions.panels(partition);
         match rows.shelf().and_then(|shelf| shelf.source(partition)) {
-            Some(source) => read(&source, [rows, state], panels, room),
+            Some(source) => read((&source, &self.sums[partition]), [rows, state], panels, room),
             None => Ok(room),
         }
     }
@@ -388,21 +390,57 @@ fn write(folder: &Path, partition: usize, moved: &Moved) -> Result<(Arc<File>, S
     Ok((Arc::new(file), sums))
 }
 
-/// Reads a partition into memory that another one had.
+/// Reads a partition into memory that another one had; bytes that are not those that were written
+/// are refused.
 fn read(
-    source: &Source,
+    (source, sums): (&Source, &Sums),
     tables: [&Table; 2],
     panels: &[u32],
     mut room: Moved,
 ) -> Result<Moved, FileError> {
-    let mut offset = 0;
+    let (mut offset, mut found) = (0, Summing::default());
     for (table, room) in tables.iter().zip(&mut room) {
         table.fit(room, panels);
         room.fill(|bytes| {
             gossamer_machine::file::read_at(&source.file, &source.path, offset, bytes)?;
             offset += bytes.len() as u64;
+            found.push(bytes);
             Ok::<(), FileError>(())
         })?;
     }
+    if found.finish() != *sums {
+        let what = "this partition is not what was written";
+        return Err(FileError::corrupt(&source.path, 0, what));
+    }
     Ok(room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_comes_back_as_it_went_or_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let filled = |id: u32, row: &mut [f32]| row.fill(id as f32);
+        let mut tables = [Table::filled(900, 3, filled), Table::filled(900, 1, filled)];
+        let [rows, state] = &mut tables;
+        let moved = [rows.take(&[1]), state.take(&[1])];
+        let (file, sums) = write(root.path(), 0, &moved).unwrap();
+        let path = root.path().join(name(0));
+        let source = Source { file, path: path.clone(), start: 0 };
+        let again = read((&source, &sums), [&tables[0], &tables[1]], &[1], moved).unwrap();
+        let [rows, state] = &mut tables;
+        let [of_rows, of_state] = again;
+        rows.put(&[1], of_rows);
+        state.put(&[1], of_state);
+        assert_eq!(rows.row(600, &mut Vec::new()), [600.0; 3]);
+        assert_eq!(state.row(899, &mut Vec::new()), [899.0]);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[77] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let moved = [rows.take(&[1]), state.take(&[1])];
+        let refused = read((&source, &sums), [&tables[0], &tables[1]], &[1], moved);
+        assert!(matches!(refused, Err(FileError::Corrupt { .. })));
+    }
 }
