@@ -306,6 +306,7 @@ mod tests {
             n_triples: sizes.2,
             noise: 0.1,
             n_classes: 3,
+            n_types: 4,
             seed: 4,
         };
         let split = Some(Shares { valid: 0.1, test: 0.2 });

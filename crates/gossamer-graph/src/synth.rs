@@ -8,7 +8,9 @@
 //!
 //! p(t | h, r) = (1 − noise) · Σⱼ wⱼ · [c(t) = c(h) + shiftⱼ(r)] · popularity(t) + noise/N,
 //!
-//! c being the community.
+//! c being the community. With types, which are stretches of the ring, a relation leads from one of
+//! them, as relations of typed graphs do: its head's community is drawn evenly from the type's, and
+//! the head by popularity within.
 //!
 //! No ranking of unseen triples can beat, in expectation, the one by these probabilities; its MRR is
 //! estimated on a sample and noted in the graph folder.
@@ -16,6 +18,7 @@
 //! *Invariant:* triple i is a pure function of (seed, i), so graphs of any size stream.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use gossamer_machine::random::{Address, Permutation, Purpose};
 
@@ -39,6 +42,8 @@ pub struct Synth {
     pub noise: f64,
     /// Classes of entities: stretches of the ring; 0 for none.
     pub n_classes: u64,
+    /// Types, of which a relation leads from one: stretches of the ring; 0 for none.
+    pub n_types: u64,
     /// Seed of everything.
     pub seed: u64,
 }
@@ -72,6 +77,12 @@ impl Synth {
             return Err(GraphError::Request {
                 what: format!("--noise {} is no part", self.noise),
                 hint: "0 is none, 1 is nothing else".into(),
+            });
+        }
+        if self.n_types > self.n_communities() {
+            return Err(GraphError::Request {
+                what: format!("--types {} are more than there are communities", self.n_types),
+                hint: format!("so many entities have {} communities", self.n_communities()),
             });
         }
         Ok(())
@@ -134,8 +145,15 @@ impl Synth {
     pub fn triple(&self, index: u64) -> [u32; 3] {
         let address = self.address(2 + (index >> 32));
         let unit = |column: u32| address.unit(index as u32, column);
-        let head = power_law(unit(0), self.n_entities);
         let relation = power_law(unit(1), self.n_relations);
+        let head = if self.n_types == 0 {
+            power_law(unit(0), self.n_entities)
+        } else {
+            let from = self.leads_from(relation);
+            let n = from.end - from.start;
+            let community = from.start + ((unit(6) * n as f64) as u64).min(n - 1);
+            community + power_law(unit(0), self.size(community)) * self.n_communities()
+        };
         let tail = if unit(2) < self.noise {
             (unit(3) * self.n_entities as f64) as u64
         } else {
@@ -152,6 +170,26 @@ impl Synth {
             community + power_law(unit(5), self.size(community)) * self.n_communities()
         };
         [head as u32, relation as u32, (tail as u32).min(self.n_entities as u32 - 1)]
+    }
+
+    /// The communities of the type that a relation leads from.
+    fn leads_from(&self, relation: u64) -> Range<u64> {
+        let of = self.address(1).below(self.n_types, relation as u32, 3);
+        let n = self.n_communities();
+        of * n / self.n_types..(of + 1) * n / self.n_types
+    }
+
+    /// p(h | r).
+    fn head_probability(&self, head: u64, relation: u64) -> f64 {
+        if self.n_types == 0 {
+            return popularity(head, self.n_entities);
+        }
+        let (from, own) = (self.leads_from(relation), self.community(head));
+        if !from.contains(&own) {
+            return 0.0;
+        }
+        let within = popularity(head / self.n_communities(), self.size(own));
+        within / (from.end - from.start) as f64
     }
 
     /// p(t | h, r).
@@ -197,7 +235,7 @@ impl Synth {
                 self.tail_probability(head, relation, other)
             } else {
                 let given = self.tail_probability(other, relation, tail);
-                given * popularity(other, self.n_entities)
+                given * self.head_probability(other, relation)
             }
         };
         let (own, answer) = if tail_side { (value(tail), tail) } else { (value(head), head) };
@@ -271,7 +309,8 @@ mod tests {
     use super::*;
 
     fn small(noise: f64) -> Synth {
-        Synth { n_entities: 60, n_relations: 4, n_triples: 3000, noise, n_classes: 0, seed: 5 }
+        let (n_entities, n_relations, n_triples) = (60, 4, 3000);
+        Synth { n_entities, n_relations, n_triples, noise, n_classes: 0, n_types: 0, seed: 5 }
     }
 
     #[test]
@@ -300,14 +339,30 @@ mod tests {
     }
 
     #[test]
+    fn heads_are_drawn_as_often_as_their_probability_says() {
+        for n_types in [0, 2] {
+            let synth = Synth { n_triples: 100_000, n_relations: 1, n_types, ..small(0.2) };
+            let mut counts = vec![0.0; 60];
+            for index in 0..synth.n_triples {
+                counts[synth.triple(index)[0] as usize] += 1.0;
+            }
+            for (head, count) in counts.iter().enumerate() {
+                let mean = 1e5 * synth.head_probability(head as u64, 0);
+                assert!((count - mean).abs() <= 5.0 * mean.sqrt(), "{head}: {count} {mean}");
+            }
+        }
+    }
+
+    #[test]
     fn the_best_rank_equals_its_definition() {
-        let synth = small(0.1);
-        for index in 0..40 {
+        let typed = Synth { n_types: 2, ..small(0.1) };
+        for (synth, index) in [small(0.1), typed].iter().flat_map(|s| (0..40).map(move |i| (s, i)))
+        {
             let triple @ [head, relation, tail] = synth.triple(index);
             let known: HashSet<u32> = (0..60).step_by(7).collect();
             let value = |h: u32, t: u32| {
                 synth.tail_probability(u64::from(h), u64::from(relation), u64::from(t))
-                    * popularity(u64::from(h), 60)
+                    * synth.head_probability(u64::from(h), u64::from(relation))
             };
             for side in [true, false] {
                 let own = value(head, tail);
@@ -339,7 +394,8 @@ mod tests {
     #[test]
     fn nonsense_sizes_are_refused() {
         assert!(Synth { n_entities: 0, ..small(0.1) }.check().is_err());
-        assert!(Synth { noise: 2.0, n_classes: 0, ..small(0.1) }.check().is_err());
+        assert!(Synth { noise: 2.0, ..small(0.1) }.check().is_err());
+        assert!(Synth { n_types: 5, ..small(0.1) }.check().is_err());
         assert!(small(0.1).check().is_ok());
     }
 }

@@ -44,13 +44,15 @@ impl Command for Evaluate {
                 .num_args(0..=1)
                 .default_missing_value("0.003"),
             )
-            .arg(option("seed", "N", "Seed of the sample [default: 0]"))
+            .arg(option("triples", "N", "Judge at most N triples, drawn at random"))
+            .arg(option("seed", "N", "Seed of what is drawn [default: 0]"))
             .arg(option("type", "NAME", "Only entities of this type compete"))
             .arg(option(
                 "candidates",
                 "FILE",
                 "Only the entities named in this file compete, one per line",
             ))
+            .arg(option("negatives", "N", "Of those that compete, only N, drawn once, do"))
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
             .arg(flag(
                 "bits",
@@ -80,19 +82,26 @@ impl Command for Evaluate {
             return Ok(());
         }
         let run = Run::open(&runs[0])?;
+        let seed = number(arguments, "seed")?.unwrap_or(0);
+        let mut candidates = candidates(&run, arguments)?;
+        if let Some(n) = number(arguments, "negatives")? {
+            candidates = candidates.drawn(n, run.graph.entities().len(), seed);
+        }
         let request = EvaluateRequest {
             split,
             half_width: number(arguments, "sample")?,
-            seed: number(arguments, "seed")?.unwrap_or(0),
-            candidates: candidates(&run, arguments)?,
+            most_triples: number(arguments, "triples")?,
+            seed,
+            candidates,
         };
         let plan = evaluate_plan(&run.config, &run.graph, &context.machine)?;
         let evaluation = evaluate(&run, &request, &context.machine, context)?;
         if let Some(file) = text(arguments, "ranks") {
             write_ranks(&run, &evaluation, file)?;
         }
-        let whole = request.split == Split::Test && request.candidates == Candidates::All;
-        if whole && request.half_width.is_none() && context.machine.budget_bytes.is_none() {
+        let test = EvaluateRequest { split: Split::Test, ..EvaluateRequest::default() };
+        let whole = request == (EvaluateRequest { seed, ..test });
+        if whole && context.machine.budget_bytes.is_none() {
             let page = run.path.join(crate::report::FILE);
             write_run_page(Run::open(&run.path)?, Some(("test", &evaluation)), &page, context)?;
         }
@@ -238,6 +247,9 @@ pub fn evaluation_text(run: &Run, evaluation: &Evaluation) -> Result<String, Err
         count(judged),
         count(all)
     );
+    if evaluation.n_candidates < run.graph.entities().len() {
+        let _ = write!(text, "; against {} candidates", count(evaluation.n_candidates));
+    }
     if by_size.len() > MAX_RELATIONS {
         let _ = write!(text, "; {} more relations with --json", by_size.len() - MAX_RELATIONS);
     }
@@ -268,6 +280,7 @@ fn evaluation_json(run: &Run, evaluation: &Evaluation) -> Result<Value, Error> {
         "half_width_95": evaluation.half_width,
         "triples_judged": evaluation.n_triples[0],
         "triples": evaluation.n_triples[1],
+        "candidates": evaluation.n_candidates,
         "filtered": true,
         "ties": "realistic",
     }))

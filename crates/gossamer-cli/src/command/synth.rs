@@ -36,6 +36,7 @@ impl Command for Synth {
                 "Part of tails drawn from all entities alike [default: 0.1]",
             ))
             .arg(option("classes", "N", "Give entities classes, and features that half tell them"))
+            .arg(option("types", "N", "Let each relation lead from one of N types of entities"))
             .arg(option("seed", "N", "Seed [default: 0]"))
             .arg(option("output", "FOLDER", "The graph folder to write").short('o'))
             .arg(option("split", "PARTS", "Split of the folder [default: 90/5/5]"))
@@ -49,6 +50,7 @@ impl Command for Synth {
             n_triples: number(arguments, "triples")?.unwrap_or(0),
             noise: number(arguments, "noise")?.unwrap_or(0.1),
             n_classes: number(arguments, "classes")?.unwrap_or(0),
+            n_types: number(arguments, "types")?.unwrap_or(0),
             seed: number(arguments, "seed")?.unwrap_or(0),
         };
         planted.check().map_err(Error::from)?;

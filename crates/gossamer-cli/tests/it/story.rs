@@ -20,6 +20,11 @@ fn from_a_file_to_an_answer() {
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(value["both"]["mean_reciprocal_rank"].as_f64().unwrap() > 0.0);
     assert!(value["both"]["adjusted_arithmetic_mean_rank_index"].is_number());
+    let json = succeed(&folder, "gossamer evaluate run --json --triples 7 --negatives 20");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!([&value["triples_judged"], &value["candidates"]], [7, 20]);
+    let chance = value["baselines"]["inverse rule"]["arithmetic_mean_rank"].as_f64().unwrap();
+    assert!(chance <= 21.0, "{json}");
     let ranks = fs::read_to_string(folder.join("ranks.tsv")).unwrap();
     assert!(ranks.starts_with("head\trelation\ttail\tside\trank_optimistic"));
     let answers = succeed(&folder, "gossamer predict run --head n5 --relation next -k 3 --json");

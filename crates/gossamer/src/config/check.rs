@@ -70,6 +70,7 @@ impl Config {
             ("query_regularisation", self.query_regularisation),
             ("relation_prediction", self.relation_prediction),
             ("initial", self.initial),
+            ("initial_relation", self.initial_relation),
             ("layer_rate", self.layer_rate),
         ] {
             if value < 0.0 {

@@ -107,6 +107,8 @@ settings! {
     margin: f32, "score", "added to every score (self-adversarial); wanted distance (margin)";
     temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial)";
     initial: f32, "1", "deviation or bound of the first entity values";
+    initial_mean: f32, "1", "mean of the first entity values: where they are alike, each triple teaches its entities something of its relation at once";
+    initial_relation: f32, "1", "deviation or bound of the first relation values; 0: what the score function wants, or as the entities'";
     epochs: usize, "epochs", "most passes over the training triples";
     validate_every: usize, "epochs", "how often validation MRR is measured";
     patience: usize, "validations", "validations without a better MRR before training ends; 0: never";
@@ -205,6 +207,8 @@ impl Config {
             margin,
             temperature: 1.0,
             initial: habits.first_scale(dim, margin),
+            initial_mean: 0.0,
+            initial_relation: 0.0,
             epochs: 40,
             validate_every: 5,
             patience: 4,
@@ -276,11 +280,14 @@ impl Config {
     /// [`Error::Unknown`].
     pub fn initial_values(&self) -> Result<(Initial, Initial), Error> {
         let function = self.score_function()?;
-        let entity = match function.habits().initial {
-            Initial::Normal(_) => Initial::Normal(self.initial),
-            Initial::Uniform(_) => Initial::Uniform(self.initial),
+        let scaled = |scale| match function.habits().initial {
+            Initial::Normal(_) => Initial::Normal(scale),
+            Initial::Uniform(_) => Initial::Uniform(scale),
         };
-        Ok((entity, function.initial_relation().unwrap_or(entity)))
+        let entity = scaled(self.initial);
+        let usual = || function.initial_relation().unwrap_or(entity);
+        let own = (self.initial_relation > 0.0).then(|| scaled(self.initial_relation));
+        Ok((entity, own.unwrap_or_else(usual)))
     }
 
     /// The complete configuration as a TOML file, each setting with its unit and meaning.

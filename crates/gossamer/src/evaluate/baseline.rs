@@ -22,29 +22,30 @@ use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
 use super::known::Wanted;
-use super::{Known, Rank, Scores};
+use super::{Candidates, Judge, Known, Rank, Scores};
 use crate::model::Asked;
 use crate::plan::FILTERED_QUERIES;
 
 /// Mirrors below this share of their pairs are chance.
 const LEAST_SHARE: f64 = 0.05;
 
-/// Scores that are zero for most entities.
+/// Scores that are zero for most entities, and who competes by them.
 #[derive(Debug, Clone, Default)]
 pub struct BaselineScores {
     /// (entity, score), by entity; scores above zero.
     by_id: Vec<(u32, f32)>,
-    /// The same scores, ascending.
+    /// Scores of those who compete, ascending.
     sorted: Vec<f32>,
 }
 
 impl BaselineScores {
-    /// From (entity, score) pairs; the best score of an entity counts.
-    pub fn new(mut by_id: Vec<(u32, f32)>) -> Self {
+    /// From (entity, score) pairs, of which some compete; the best score of an entity counts.
+    pub fn new(mut by_id: Vec<(u32, f32)>, candidates: &Candidates) -> Self {
         by_id.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         by_id.dedup_by_key(|(id, _)| *id);
         by_id.retain(|(_, score)| *score > 0.0);
-        let mut sorted: Vec<f32> = by_id.iter().map(|(_, score)| *score).collect();
+        let competing = by_id.iter().filter(|(id, _)| candidates.contains(*id));
+        let mut sorted: Vec<f32> = competing.map(|(_, score)| *score).collect();
         sorted.sort_by(f32::total_cmp);
         Self { by_id, sorted }
     }
@@ -53,30 +54,31 @@ impl BaselineScores {
         self.by_id.binary_search_by_key(&id, |(id, _)| *id).map_or(0.0, |place| self.by_id[place].1)
     }
 
-    /// Entities above and as high as the answer, known ones among them; the answer itself is not.
-    fn rank(&self, answer: u32, n_entities: usize) -> (u32, u32) {
+    /// Candidates above and as high as the answer, known ones among them; the answer itself is not.
+    fn rank(&self, answer: u32, candidates: &Candidates, n_entities: usize) -> (u32, u32) {
         let own = self.score(answer);
         let above = self.sorted.partition_point(|score| *score <= own);
         let below = self.sorted.partition_point(|score| *score < own);
-        let zeros = n_entities - self.sorted.len();
+        let zeros = candidates.len(n_entities) - self.sorted.len();
         let greater = self.sorted.len() - above;
         let equal = above - below + if own == 0.0 { zeros } else { 0 };
-        (greater as u32, equal as u32 - 1)
+        let itself = usize::from(candidates.contains(answer));
+        (greater as u32, (equal - itself) as u32)
     }
 }
 
 /// The rules, in the order of their scores.
 const RULES: [&str; 3] = ["degree", "relation frequency", "inverse rule"];
 
-/// What each rule scores on the same questions as `ranks`, all entities competing.
+/// What each rule scores on the same questions as `ranks`, against the same candidates.
 pub fn scores(
-    n_entities: usize,
+    judge: &Judge<'_>,
     train: &Triples,
-    known: Known<'_>,
     triples: &[[u32; 3]],
     ranks: &[Rank],
-    machine: &Machine,
 ) -> Vec<(&'static str, Scores)> {
+    let (n_entities, candidates) = (judge.model.entities.n_rows(), judge.candidates);
+    let (known, machine) = (judge.known, judge.machine);
     let degrees = train_degrees(n_entities, train);
     let mut mirrors: HashMap<u32, Vec<Mirror>> = HashMap::new();
     // Of a large graph, a sample tells which relations mirror each other, and who stands where.
@@ -88,8 +90,12 @@ pub fn scores(
     }
     let rules = Rules {
         n_entities,
-        degree: BaselineScores::new((0..).zip(degrees.iter().map(|d| *d as f32)).collect()),
-        frequencies: relation_frequencies(train, sampling),
+        candidates,
+        degree: {
+            let degrees = (0..).zip(degrees.iter().map(|d| *d as f32));
+            BaselineScores::new(degrees.collect(), candidates)
+        },
+        frequencies: relation_frequencies(train, sampling, candidates),
         mirrors,
         none: BaselineScores::default(),
     };
@@ -105,15 +111,16 @@ pub fn scores(
 }
 
 /// What the rules learned.
-struct Rules {
+struct Rules<'a> {
     n_entities: usize,
+    candidates: &'a Candidates,
     degree: BaselineScores,
     frequencies: HashMap<(Side, u32), BaselineScores>,
     mirrors: HashMap<u32, Vec<Mirror>>,
     none: BaselineScores,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// The ranks by each rule.
     fn ranks(
         &self,
@@ -146,6 +153,9 @@ impl Rules {
         let answer = |place: usize| ranks[place].answer(triples);
         let counts: Vec<[[AtomicU32; 2]; 3]> = ranks.iter().map(|_| Default::default()).collect();
         let visit = |(): &mut (), query: usize, entity: u32| {
+            if !self.candidates.contains(entity) {
+                return;
+            }
             for (rule, scores) in rules(query).into_iter().enumerate() {
                 let score = scores.score(entity);
                 for place in asked_by[query].iter().filter(|place| answer(**place) != entity) {
@@ -162,7 +172,7 @@ impl Rules {
             for (rule, scores) in rules(query).into_iter().enumerate() {
                 for place in places {
                     let [less, fewer] = &counts[*place][rule];
-                    let (greater, equal) = scores.rank(answer(*place), n_entities);
+                    let (greater, equal) = scores.rank(answer(*place), self.candidates, n_entities);
                     let rank = &mut found[rule][*place];
                     rank.greater = greater - less.load(Ordering::Relaxed);
                     rank.equal = equal - fewer.load(Ordering::Relaxed);
@@ -192,7 +202,7 @@ impl Rules {
             let found = places.into_iter().flat_map(|(query, share)| {
                 answers[query].iter().map(move |entity| (*entity, share))
             });
-            BaselineScores::new(found.collect())
+            BaselineScores::new(found.collect(), self.candidates)
         });
         scores.collect()
     }
@@ -202,6 +212,7 @@ impl Rules {
 fn relation_frequencies(
     train: &Triples,
     sampling: Sampling,
+    candidates: &Candidates,
 ) -> HashMap<(Side, u32), BaselineScores> {
     let mut found = HashMap::new();
     for side in Side::BOTH {
@@ -213,7 +224,7 @@ fn relation_frequencies(
         for of_relation in stands.chunk_by(|a, b| a[0] == b[0]) {
             let entities = of_relation.chunk_by(|a, b| a[1] == b[1]);
             let counts = entities.map(|same| (same[0][1], same.len() as f32)).collect();
-            found.insert((side, of_relation[0][0]), BaselineScores::new(counts));
+            found.insert((side, of_relation[0][0]), BaselineScores::new(counts, candidates));
         }
     }
     found
@@ -222,13 +233,32 @@ fn relation_frequencies(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Config, Model};
 
     #[test]
     fn ranks_of_sparse_scores_equal_their_definition() {
-        let scores = BaselineScores::new(vec![(1, 3.0), (4, 3.0), (5, 1.0), (1, 2.0), (7, 0.0)]);
-        assert_eq!(scores.rank(1, 10), (0, 1));
-        assert_eq!(scores.rank(5, 10), (2, 0));
-        assert_eq!(scores.rank(0, 10), (3, 6));
+        let of = |candidates: &Candidates| {
+            let pairs = vec![(1, 3.0), (4, 3.0), (5, 1.0), (1, 2.0), (7, 0.0)];
+            let scores = BaselineScores::new(pairs, candidates);
+            [1, 5, 0].map(|id| scores.rank(id, candidates, 10))
+        };
+        assert_eq!(of(&Candidates::All), [(0, 1), (2, 0), (3, 6)]);
+        // Entity 1 does not compete; 0 is as high as 7 and 8.
+        assert_eq!(of(&Candidates::some(vec![4, 5, 7, 8])), [(0, 1), (1, 0), (2, 2)]);
+    }
+
+    /// The rules' scores by the definition of [`scores`], of a model that is not asked.
+    fn rules(
+        [n_entities, n_relations]: [usize; 2],
+        (train, known): (&Triples, Known<'_>),
+        candidates: &Candidates,
+        (triple, ranks): ([u32; 3], &[Rank]),
+    ) -> Vec<(&'static str, Scores)> {
+        let machine = Machine::new(1, None);
+        let config = Config::for_model("distmult").unwrap();
+        let model = Model::initial(&config, [n_entities, n_relations], &machine.workers).unwrap();
+        let judge = Judge { model: &model, known, candidates, machine: &machine };
+        scores(&judge, train, &[triple], ranks)
     }
 
     #[test]
@@ -238,14 +268,19 @@ mod tests {
             vec![[0, 0, 1], [0, 0, 2], [3, 0, 1], [3, 1, 2], [4, 0, 1], [5, 0, 1], [2, 1, 2]];
         let train = Triples::from_rows(rows);
         let ranks = [Rank { triple: 0, side: Side::Tail, greater: 9, equal: 9, n_candidates: 6 }];
-        let machine = Machine::new(1, None);
         // Asked (0, 0, ?) for 3: of what scores higher, 1 and 2 are known.
         let held_out = Triples::from_rows(vec![[0, 0, 3]]);
         let parts = [&train, &held_out];
-        let (degree, none) = (&[[0, 0, 3]], Known::new(&[]));
-        let reciprocal = |known| scores(6, &train, known, degree, &ranks, &machine)[0].1.mrr();
-        assert_eq!(reciprocal(none), 1.0 / 3.5);
-        assert_eq!(reciprocal(Known::new(&parts)), 1.0 / 1.5);
+        let reciprocal = |known, candidates: &Candidates| {
+            rules([6, 2], (&train, known), candidates, ([0, 0, 3], &ranks))[0].1.mrr()
+        };
+        let (none, all) = (Known::new(&[]), Candidates::All);
+        assert_eq!(reciprocal(none, &all), 1.0 / 3.5);
+        assert_eq!(reciprocal(Known::new(&parts), &all), 1.0 / 1.5);
+        // Of these, 2 scores higher, but is known.
+        let some = Candidates::some(vec![2, 4, 5]);
+        assert_eq!(reciprocal(none, &some), 1.0 / 2.0);
+        assert_eq!(reciprocal(Known::new(&parts), &some), 1.0);
     }
 
     #[test]
@@ -259,7 +294,7 @@ mod tests {
         let known = Known::new(&parts);
         let rank = |side| Rank { triple: 0, side, greater: 0, equal: 0, n_candidates: 20 };
         let ranks = [rank(Side::Tail), rank(Side::Head)];
-        let found = scores(20, &train, known, &[held_out], &ranks, &Machine::new(1, None));
+        let found = rules([20, 2], (&train, known), &Candidates::All, (held_out, &ranks));
         assert_eq!(found[2].0, "inverse rule");
         assert_eq!(found[2].1.mrr(), 1.0);
         assert!(found[0].1.mrr() < 0.2);

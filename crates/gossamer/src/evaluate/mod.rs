@@ -29,12 +29,14 @@ pub use known::Known;
 pub use rank::{Judge, Rank};
 
 /// How to evaluate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EvaluateRequest {
     /// The split to judge on.
     pub split: Split,
     /// Stop when the 95 % interval of MRR is at most ± this; none: judge every triple.
     pub half_width: Option<f64>,
+    /// Judge at most so many triples, drawn at random; none: no such limit.
+    pub most_triples: Option<usize>,
     /// Seed of the sample.
     pub seed: u64,
     /// Who competes.
@@ -44,7 +46,8 @@ pub struct EvaluateRequest {
 impl Default for EvaluateRequest {
     /// The whole test split, all entities competing.
     fn default() -> Self {
-        Self { split: Split::Test, half_width: None, seed: 0, candidates: Candidates::All }
+        let candidates = Candidates::All;
+        Self { split: Split::Test, half_width: None, most_triples: None, seed: 0, candidates }
     }
 }
 
@@ -89,6 +92,8 @@ pub struct Evaluation {
     pub half_width: f64,
     /// Triples judged, and triples there are.
     pub n_triples: [usize; 2],
+    /// Who competed for each answer, known answers and itself among them.
+    pub n_candidates: usize,
     /// Every rank.
     pub ranks: Vec<Rank>,
     /// The triples judged; a rank names its place here.
@@ -106,7 +111,6 @@ pub fn evaluate(
     observer: &dyn Observer,
 ) -> Result<Evaluation, Error> {
     let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
-    let n_entities = run.graph.entities().len();
     let train = run.graph.triples(Split::Train)?;
     let judged = run.graph.triples(request.split)?;
     if judged.is_empty() {
@@ -124,12 +128,13 @@ pub fn evaluate(
     let judge = Judge { model: &model, known, candidates: &request.candidates, machine };
     let (triples, ranks) = judge_triples(&judge, &judged, request, observer)?;
     model.entities.failure()?;
-    let baselines = baseline::scores(n_entities, &train, known, &triples, &ranks, machine);
+    let baselines = baseline::scores(&judge, &train, &triples, &ranks);
     let mut evaluation = summarise(&model, &train, triples, ranks);
     evaluation.baselines = baselines;
     evaluation.n_triples[1] = judged.len();
+    evaluation.n_candidates = request.candidates.len(model.entities.n_rows());
     let left = 1.0 - evaluation.n_triples[0] as f64 / judged.len() as f64;
-    if request.half_width.is_some() {
+    if evaluation.n_triples[0] < judged.len() {
         // Without replacement, the interval closes as the sample becomes the whole.
         evaluation.half_width *= left.sqrt();
     }
@@ -144,16 +149,18 @@ fn judge_triples(
 ) -> Result<(Vec<[u32; 3]>, Vec<Rank>), Error> {
     /// Triples between two looks at the interval.
     const TRIPLES: usize = 512;
-    let Some(wanted) = request.half_width else {
+    let most = request.most_triples.unwrap_or(usize::MAX).min(judged.len());
+    if most == judged.len() && request.half_width.is_none() {
         let triples: Vec<[u32; 3]> = judged.iter().collect();
         let ranks = judge.ranks(&triples, "evaluating", observer)?;
         return Ok((triples, ranks));
-    };
+    }
+    let wanted = request.half_width.unwrap_or(0.0);
     let address = Address::new(request.seed, Purpose::Sample, 0);
     let order = Permutation::new(judged.len() as u64, address);
     let (mut triples, mut ranks) = (Vec::new(), Vec::new());
-    while triples.len() < judged.len() {
-        let end = (triples.len() + TRIPLES).min(judged.len());
+    while triples.len() < most {
+        let end = (triples.len() + TRIPLES).min(most);
         let next: Vec<[u32; 3]> =
             (triples.len()..end).map(|i| judged.get(order.get(i as u64) as usize)).collect();
         let more = judge.ranks(&next, "evaluating a sample", observer)?;
@@ -221,6 +228,7 @@ fn summarise(
         baselines: Vec::new(),
         half_width: half_width(&ranks),
         n_triples: [triples.len(); 2],
+        n_candidates: model.entities.n_rows(),
         ranks,
         triples,
     }

@@ -203,16 +203,33 @@ impl Judge<'_> {
         let mut counts = vec![[0i64; 3]; m];
         let (mut above, mut equal) = (vec![0; m], vec![0; m]);
         let mut scores = vec![0.0; m * PANEL_ROWS];
+        let whole = *self.candidates == Candidates::All;
         for index in 0..self.model.entities.n_panels() {
+            if !self.candidates.any_in(index) {
+                continue;
+            }
             let panel = self.model.entities.panel(index, &mut room);
             let scores = &mut scores[..m * (panel.rows.len() / row_width)];
             similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
-            if *self.candidates == Candidates::All {
+            if whole {
                 count_columns(isa, scores, &thresholds, &mut above, &mut equal);
             }
-            for (query, question) in questions.iter().enumerate() {
-                let column = Column { scores, query, n_queries: m };
-                self.count(panel, question, thresholds[query], column, &mut counts[query]);
+            for (query, counts) in counts.iter_mut().enumerate() {
+                self.count(
+                    panel,
+                    thresholds[query],
+                    Column { scores, query, n_queries: m },
+                    counts,
+                );
+            }
+        }
+        for (counts, question) in counts.iter_mut().zip(questions) {
+            // The answer always competes; as a candidate it was found as high as itself.
+            let [_, equal, n] = counts;
+            if self.candidates.contains(question.answer) {
+                *equal -= 1;
+            } else {
+                *n += 1;
             }
         }
         for (counts, (above, equal)) in counts.iter_mut().zip(above.into_iter().zip(equal)) {
@@ -232,35 +249,18 @@ impl Judge<'_> {
             .collect()
     }
 
-    /// Adds a panel's greater, equal and competing candidates, known answers among them.
-    fn count(
-        &self,
-        panel: Panel<'_>,
-        question: &Question,
-        threshold: f32,
-        scores: Column<'_>,
-        counts: &mut [i64; 3],
-    ) {
+    /// Adds a panel's competing candidates, known answers among them; of a set of candidates, also
+    /// those that are greater and equal.
+    fn count(&self, panel: Panel<'_>, threshold: f32, scores: Column<'_>, counts: &mut [i64; 3]) {
         let width = self.model.entities.width();
-        if let Some(places) = self.candidates.within(panel, width) {
-            for place in places {
-                counts[0] += i64::from(scores.at(place) > threshold);
-                counts[1] += i64::from(scores.at(place) == threshold);
-                counts[2] += 1;
-            }
-        }
-        let end = panel.first as usize + scores.len();
-        // The answer competes as a candidate, but is not as high as itself.
-        let own = question.answer;
-        if own >= panel.first && (own as usize) < end {
-            counts[1] -= 1;
-            if !self.candidates.contains(own) {
-                counts[1] += 1;
-                counts[2] += 1;
-            }
-        }
-        if *self.candidates == Candidates::All {
+        let Some(places) = self.candidates.within(panel, width) else {
             counts[2] += scores.len() as i64;
+            return;
+        };
+        for place in places {
+            counts[0] += i64::from(scores.at(place) > threshold);
+            counts[1] += i64::from(scores.at(place) == threshold);
+            counts[2] += 1;
         }
     }
 }
@@ -339,7 +339,9 @@ mod tests {
     fn ranks_equal_their_definition_ties_and_sets_included() {
         let machine = Machine::new(2, None);
         for (model, candidates) in crate::score::ALL.iter().flat_map(|function| {
-            let sets = [Candidates::All, Candidates::some(vec![1, 2, 3, 5, 8, 600, 601])];
+            let (first, last) = (vec![1, 2, 3, 5, 8], vec![600, 601]);
+            let both = Candidates::some([&first[..], &last].concat());
+            let sets = [Candidates::All, both, Candidates::some(first), Candidates::some(last)];
             sets.map(|set| (function.name(), set))
         }) {
             let mut config = Config::for_model(model).unwrap();
@@ -388,7 +390,8 @@ mod tests {
                 );
                 ties += rank.equal;
             }
-            assert!(ties > 0);
+            // Among a few candidates there may be none.
+            assert!(ties > 0 || candidates.len(n_entities) < 7);
         }
     }
 

@@ -255,9 +255,13 @@ const ENTITIES: u64 = 0;
 /// [`Error::Unknown`].
 pub fn first_values(config: &Config) -> Result<impl Fn(u32, &mut [f32]) + Sync + use<>, Error> {
     let (values, unit) = (config.initial_values()?.0, config.score_function()?.unit_entities());
-    let address = Address::new(config.seed, Purpose::Initial, ENTITIES);
+    let (mean, address) =
+        (config.initial_mean, Address::new(config.seed, Purpose::Initial, ENTITIES));
     Ok(move |id: u32, row: &mut [f32]| {
         fill(values, address, id, row);
+        if mean != 0.0 {
+            row.iter_mut().for_each(|value| *value += mean);
+        }
         if unit {
             to_unit(row);
         }
