@@ -5,6 +5,7 @@
 //! *Not here:* learning and judging (`gossamer`); each command is a file in [`command`].
 
 mod exit;
+mod container;
 mod terminal;
 mod output;
 mod words;

@@ -14,6 +14,7 @@ use gossamer_machine::faults::Faults;
 use gossamer_machine::ledger::{bytes_in_words, parse_bytes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::container::memory_limit;
 use crate::exit::Failure;
 
 /// Interrupts so far.
@@ -68,6 +69,7 @@ impl Context {
         let budget = flag("budget").map(|text| parse_bytes(text)).transpose();
         let budget =
             budget.map_err(|what| Failure::input(what, "--budget covers the whole process"))?;
+        let budget = budget.or_else(memory_limit);
         let json = arguments.try_get_one::<bool>("json").ok().flatten() == Some(&true);
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));

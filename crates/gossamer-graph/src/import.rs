@@ -11,7 +11,7 @@ use gossamer_machine::folder::Draft;
 use gossamer_machine::parallel::pipeline;
 use gossamer_machine::{Observer, Progress};
 
-use crate::builder::{Builder, Leftovers};
+use crate::build::{Builder, Leftovers};
 use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
@@ -20,6 +20,7 @@ use crate::read::labels::read_labels;
 use crate::read::source::{self, Source};
 use crate::read::{self, ReadOptions, ReadReport, TripleSink};
 use crate::relay::{Batch, Relay};
+use crate::room::Room;
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
 
@@ -48,6 +49,8 @@ pub struct ImportRequest {
     pub seed: u64,
     /// Replace what is there.
     pub replace: bool,
+    /// Memory for what grows with the graph; only what is held out by `split` takes more.
+    pub room: Room,
 }
 
 /// What was read from a source.
@@ -83,7 +86,7 @@ pub fn import(
     observer: &dyn Observer,
 ) -> Result<ImportReport, GraphError> {
     let draft = Draft::create(KIND, target, request.replace)?;
-    let mut builder = Builder::new(&draft, observer);
+    let mut builder = Builder::new(&draft, request.room, observer);
     let mut sources = Vec::new();
     let found = source::find_sources(&request.sources)?;
     // Of several sources each is remembered; the parts of a split are one source.
@@ -118,29 +121,22 @@ fn finish(
     observer: &dyn Observer,
 ) -> Result<ImportReport, GraphError> {
     for path in &request.labels {
-        read_labels(path, &mut |name, label, language| {
-            builder.label(name, label, language);
-        })?;
+        read_labels(path, &mut |name, label, language| builder.label(name, label, language))?;
     }
     for path in &request.types {
-        read_labels(path, &mut |name, kind, _| {
-            // The builder takes any type.
-            let _ = builder.kind(name, kind);
-        })?;
+        read_labels(path, &mut |name, kind, _| builder.kind(name, kind))?;
     }
     let stage = "writing";
     observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
-    let leftovers = builder.write(&draft, request.split.map(|shares| (shares, request.seed)))?;
-    let n_names = builder.n_names();
-    drop(builder);
-    let [n_entities, n_relations] = n_names;
+    let split = request.split.map(|shares| (shares, request.seed));
+    let (leftovers, [n_entities, n_relations]) = builder.write(&draft, split)?;
     notes.insert("n_entities".to_string(), n_entities.to_string());
     notes.insert("n_relations".to_string(), n_relations.to_string());
     if observer.cancelled() {
         return Err(GraphError::Cancelled);
     }
     let folder = draft.finish(&notes)?;
-    let inspection = inspect(&Snapshot::of(folder)?)?;
+    let inspection = inspect(&Snapshot::of(folder)?, request.room)?;
     Ok(ImportReport { sources: Vec::new(), leftovers, inspection })
 }
 
@@ -361,7 +357,35 @@ mod tests {
         assert_eq!((report.sources[0].read.rows, report.sources[0].read.literals), (1, 2));
         let graph = Snapshot::open(&root.path().join("graph")).unwrap();
         let shown = [0, 1].map(|id| graph.entities().shown(id).unwrap());
-        assert_eq!(shown, ["Paris (Q90)", "France (Q142)"]);
+        // A label may name a thing before the row that puts it in a triple.
+        assert_eq!(shown, ["France (Q142)", "Paris (Q90)"]);
+    }
+
+    #[test]
+    fn any_room_for_names_gives_the_same_bytes() {
+        let table = "head,relation,tail,weight,from,until,graph,head_type,tail_label\n\
+                     a,r,b,,2001,,g1,Person,Bee\nb,r,a,1,,2002-01-01,g1,City,\n\
+                     a,r,b,0.7,,,g2,Person,Bee\nc,s,a,,,,,City,Ay\nb,r,a,0.5,,,g2,City,Ay\n";
+        let turtle = "@prefix : <http://a.org/> .\n\
+            @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n\
+            :Paris a :City ; rdfs:label \"Paris\"@fr , \"Parijs\"@nl ; :people 2100000 .\n\
+            :Rome :near :Paris ; rdfs:label \"Rome\" . :in rdfs:label \"lies in\" .\n\
+            :Paris :in :France . :Nobody :people 3 . :Rome rdfs:label \"Roma\"@it .\n\
+            :Rome :near :Paris . :France rdfs:label \"France\"@fr ; :has :Paris .\n\
+            :Paris rdfs:label \"Lutetia\"@fr .\n";
+        for (name, text) in [("x.csv", table), ("x.ttl", turtle)] {
+            let manifest = |room| {
+                let (root, report) = import_text(&[(name, text)], |request| request.room = room);
+                let report = report.unwrap();
+                let manifest = fs::read_to_string(root.path().join("graph/manifest")).unwrap();
+                (manifest, report.leftovers, report.inspection)
+            };
+            let usual = manifest(Room::default());
+            for bytes in [1, 300, 1500, 3000] {
+                let (manifest, leftovers, _) = manifest(Room::tiny(bytes));
+                assert_eq!((&manifest, leftovers), (&usual.0, usual.1), "{name} in {bytes} bytes");
+            }
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The report on a graph: its size, its warts, and what leaks from train into the held-out splits.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use gossamer_machine::FileError;
 
 use crate::cardinality::AnswerCounts;
 use crate::id::Split;
 use crate::mirror::{Givers, Leak, Mirror, Pairs};
-use crate::sampling::Sampling;
+use crate::room::Room;
+use crate::sampling::{Sampling, WHOLE_TRIPLES};
 use crate::snapshot::Snapshot;
 use crate::triples::Triples;
 
@@ -51,23 +52,23 @@ pub struct Inspection {
     pub leak_examples: Vec<Leak>,
 }
 
-/// Looks at a whole graph. Cost: its training triples read twice, the held-out ones in memory.
+/// Looks at a whole graph, in so much room and that of the held-out triples. Cost: its training
+/// triples read twice, and once more for as many entities as there is room for the degrees of.
 ///
 /// # Errors
 /// [`FileError`].
-pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
+pub fn inspect(graph: &Snapshot, room: Room) -> Result<Inspection, FileError> {
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
     let (valid, test) = (graph.triples(Split::Valid)?, graph.triples(Split::Test)?);
     let n_train = graph.n_triples(Split::Train)? as usize;
-    let sampling = Sampling::of((n_train + valid.len() + test.len()) as u64);
-    let (mut pairs, mut degrees) = (Pairs::new(sampling), vec![0; n_entities]);
-    let mut answers = AnswerCounts::new(n_relations, sampling);
+    let n_triples = (n_train + valid.len() + test.len()) as u64;
+    let sampling = Sampling::within(n_triples, room.sampled().min(WHOLE_TRIPLES));
+    let degrees = Degrees::of(graph, [&valid, &test], room.degrees())?;
+    let (mut pairs, mut answers) = (Pairs::new(sampling), AnswerCounts::new(n_relations, sampling));
     let held_out = || valid.iter().chain(test.iter());
     let mut self_loops = held_out().filter(|[head, _, tail]| head == tail).count();
     graph.for_each_triple(Split::Train, |triple| {
         let [head, _, tail] = triple;
-        degrees[head as usize] += 1;
-        degrees[tail as usize] += 1;
         self_loops += usize::from(head == tail);
         pairs.push(triple);
         answers.push(triple);
@@ -76,7 +77,7 @@ pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
     let mirrors = pairs.mirrors(MIRROR_SHARE, MIRROR_COUNT);
     let mut cardinalities = [0; 4];
     answers.cardinalities().into_iter().for_each(|kind| cardinalities[kind as usize] += 1);
-    let unseen = [&valid, &test].map(|part| unseen(part, &degrees));
+    let unseen = degrees.unseen([&valid, &test]);
     let mut givers = [&valid, &test].map(|part| Givers::new(part.iter(), &mirrors));
     let in_both = test.iter().filter(|row| valid.contains(*row));
     let (mut overlaps, mut in_both) = (0, in_both.collect::<Vec<_>>());
@@ -99,22 +100,14 @@ pub fn inspect(graph: &Snapshot) -> Result<Inspection, FileError> {
         overlaps: overlaps + in_both.len(),
         unseen_entities: unseen.map(|unseen| unseen[0]),
         unseen_triples: unseen.map(|unseen| unseen[1]),
-        degrees: spread(&degrees),
-        top_percent_share: top_percent_share(&degrees),
+        degrees: degrees.spread(),
+        top_percent_share: degrees.top_percent_share(),
         looked_at_every: sampling.every(),
         cardinalities,
         leaks: [leaks[0].len(), leaks[1].len()],
         leak_examples: leaks.concat().into_iter().take(MAX_EXAMPLES).collect(),
         mirrors,
     })
-}
-
-/// Entities of a held-out part that no training triple has, and the triples with such an entity.
-fn unseen(part: &Triples, degrees: &[u32]) -> [usize; 2] {
-    let new = |id: &u32| degrees[*id as usize] == 0;
-    let ids: HashSet<u32> =
-        part.iter().flat_map(|[head, _, tail]| [head, tail]).filter(new).collect();
-    [ids.len(), part.iter().filter(|[head, _, tail]| new(head) || new(tail)).count()]
 }
 
 /// Training triples that each entity takes part in; a self loop counts twice.
@@ -127,30 +120,107 @@ pub fn train_degrees(n_entities: usize, train: &Triples) -> Vec<u32> {
     degrees
 }
 
-fn spread(degrees: &[u32]) -> [f64; 4] {
-    let mut sorted = degrees.to_vec();
-    sorted.sort_unstable();
-    let at = |place: usize| sorted.get(place).map_or(0.0, |degree| f64::from(*degree));
-    let mean = sorted.iter().map(|d| f64::from(*d)).sum::<f64>() / sorted.len().max(1) as f64;
-    [at(0), at(sorted.len() / 2), mean, at(sorted.len().saturating_sub(1))]
+/// How many entities have each degree in train, and which of the held-out ones have none.
+#[derive(Debug, Default)]
+struct Degrees {
+    /// Entities by degree.
+    counts: BTreeMap<u32, u64>,
+    unseen: [HashSet<u32>; 2],
 }
 
-fn top_percent_share(degrees: &[u32]) -> f64 {
-    let mut sorted = degrees.to_vec();
-    sorted.sort_unstable_by(|a, b| b.cmp(a));
-    let sum = |part: &[u32]| part.iter().map(|d| f64::from(*d)).sum::<f64>();
-    sum(&sorted[..sorted.len().div_ceil(100)]) / sum(&sorted).max(1.0)
+impl Degrees {
+    /// Counted for so many entities at a time.
+    fn of(graph: &Snapshot, held_out: [&Triples; 2], n: usize) -> Result<Self, FileError> {
+        let (mut found, n_entities) = (Self::default(), graph.entities().len());
+        for first in (0..n_entities).step_by(n.max(1)) {
+            let window = first as u32..(first + n).min(n_entities) as u32;
+            let mut degrees = vec![0u32; window.len()];
+            graph.for_each_triple(Split::Train, |[head, _, tail]| {
+                for id in [head, tail].into_iter().filter(|id| window.contains(id)) {
+                    degrees[(id - window.start) as usize] += 1;
+                }
+            })?;
+            for (part, unseen) in held_out.iter().zip(&mut found.unseen) {
+                let ids = part.iter().flat_map(|[head, _, tail]| [head, tail]);
+                let here = ids.filter(|id| window.contains(id));
+                unseen.extend(here.filter(|id| degrees[(id - window.start) as usize] == 0));
+            }
+            for degree in degrees {
+                *found.counts.entry(degree).or_default() += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of each held-out part, its entities that no training triple has, and its triples with such
+    /// an entity.
+    fn unseen(&self, held_out: [&Triples; 2]) -> [[usize; 2]; 2] {
+        [0, 1].map(|part| {
+            let (new, triples) = (&self.unseen[part], held_out[part].iter());
+            let some = triples.filter(|[head, _, tail]| new.contains(head) || new.contains(tail));
+            [new.len(), some.count()]
+        })
+    }
+
+    fn n_entities(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// The least, the median, the mean, the most.
+    fn spread(&self) -> [f64; 4] {
+        let n = self.n_entities();
+        let (mut before, mut median, mut sum) = (0, 0, 0.0);
+        for (degree, count) in &self.counts {
+            if (before..before + count).contains(&(n / 2)) {
+                median = *degree;
+            }
+            before += count;
+            sum += f64::from(*degree) * *count as f64;
+        }
+        let end = |found: Option<(&u32, &u64)>| found.map_or(0.0, |(degree, _)| (*degree).into());
+        let [least, most] = [self.counts.first_key_value(), self.counts.last_key_value()].map(end);
+        [least, median.into(), sum / n.max(1) as f64, most]
+    }
+
+    /// The part of all ends that the busiest hundredth of entities takes.
+    fn top_percent_share(&self) -> f64 {
+        let (mut left, mut top, mut all) = (self.n_entities().div_ceil(100), 0.0, 0.0);
+        for (degree, count) in self.counts.iter().rev() {
+            let taken = left.min(*count);
+            left -= taken;
+            top += f64::from(*degree) * taken as f64;
+            all += f64::from(*degree) * *count as f64;
+        }
+        top / f64::max(all, 1.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ImportRequest;
+    use gossamer_machine::Silent;
 
     #[test]
-    fn degrees_and_their_skew() {
-        let train = Triples::from_rows((1..200).map(|i| [0, 0, i]).collect());
-        let degrees = train_degrees(200, &train);
-        assert_eq!(spread(&degrees), [1.0, 1.0, 398.0 / 200.0, 199.0]);
-        assert!((top_percent_share(&degrees) - 200.0 / 398.0).abs() < 1e-9);
+    fn degrees_and_their_skew_however_many_are_counted_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let source = root.path().join("data");
+        std::fs::create_dir(&source).unwrap();
+        let train: String = (1..200).map(|i| format!("hub\tr\tx{i}\n")).collect();
+        std::fs::write(source.join("train.txt"), train).unwrap();
+        std::fs::write(source.join("valid.txt"), "hub\tr\thub\nnew\tr\tx1\n").unwrap();
+        std::fs::write(source.join("test.txt"), "new\tr\tnewer\nnew\tr\tx1\n").unwrap();
+        let request = ImportRequest { sources: vec![source], ..ImportRequest::default() };
+        crate::import(&request, &root.path().join("graph"), &Silent).unwrap();
+        let graph = Snapshot::open(&root.path().join("graph")).unwrap();
+        let held_out = [Split::Valid, Split::Test].map(|split| graph.triples(split).unwrap());
+        for n in [1, 7, 1000] {
+            let degrees = Degrees::of(&graph, held_out.each_ref(), n).unwrap();
+            assert_eq!(degrees.spread(), [0.0, 1.0, 398.0 / 202.0, 199.0]);
+            // Three of 202 are a hundredth and what is left of the next.
+            let top = (199.0 + 1.0 + 1.0) / 398.0;
+            assert!((degrees.top_percent_share() - top).abs() < 1e-9);
+            assert_eq!(degrees.unseen(held_out.each_ref()), [[1, 1], [2, 2]]);
+        }
     }
 }

@@ -12,10 +12,11 @@ use std::path::Path;
 use gossamer_machine::Observer;
 use gossamer_machine::folder::Draft;
 
-use crate::builder::Builder;
+use crate::build::Builder;
 use crate::error::GraphError;
 use crate::id::Split;
 use crate::read::{Row, TripleSink};
+use crate::room::Room;
 use crate::snapshot::{KIND, Snapshot};
 use crate::triples::Triples;
 
@@ -93,7 +94,7 @@ pub fn write_core(
     let k = of_triples.get(wanted.saturating_sub(1)).copied().unwrap_or(0);
     let (entities, relations) = (graph.entities().load()?, graph.relations().load()?);
     let draft = Draft::create(KIND, target, true)?;
-    let mut builder = Builder::new(&draft, observer);
+    let mut builder = Builder::new(&draft, Room::default(), observer);
     for split in Split::ALL {
         builder.begin(split, format!("the {k}-core"), None);
         let triples = graph.triples(split)?;
@@ -112,9 +113,7 @@ pub fn write_core(
             })?;
         }
     }
-    builder.write(&draft, None)?;
-    let [n_entities, n_relations] = builder.n_names();
-    drop(builder);
+    let (_, [n_entities, n_relations]) = builder.write(&draft, None)?;
     let notes = BTreeMap::from([
         ("n_entities".to_string(), n_entities.to_string()),
         ("n_relations".to_string(), n_relations.to_string()),

@@ -15,18 +15,19 @@ use gossamer_machine::folder::Draft;
 use gossamer_machine::random::{Address, Purpose};
 use gossamer_machine::{FileError, Observer, Progress};
 
-use crate::attributes::Attributes;
-use crate::builder::Leftovers;
+use crate::build::Leftovers;
+use crate::build::attributes::Attributes;
+use crate::build::facts::Facts;
+use crate::build::growing::write_texts;
+use crate::build::triple_files::TripleFiles;
 use crate::error::GraphError;
-use crate::facts::Facts;
 use crate::id::Split;
 use crate::import::{ImportReport, ImportRequest};
 use crate::inspect::inspect;
+use crate::members::Members;
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
 use crate::synth::{Best, Synth};
-use crate::triple_files::TripleFiles;
-use crate::vocab::write_texts;
 
 /// Triples on which the best possible score of a planted graph is estimated.
 const SAMPLED: usize = 5000;
@@ -51,7 +52,7 @@ pub fn import_synth(
         Ok(())
     })?;
     drawn.count();
-    let mut facts = Facts::new(draft.folder());
+    let mut facts = Facts::new(draft.folder(), request.room.sorting());
     for_each_draw(synth, "sorting triples", observer, |triple| {
         let split = drawn.split(triple);
         Ok(facts.push(split, drawn.ids(triple), None)?)
@@ -76,7 +77,7 @@ pub fn import_synth(
         ("n_relations", drawn.relations.len().to_string()),
     ];
     let notes: BTreeMap<_, _> = notes.into_iter().map(|(key, text)| (key.into(), text)).collect();
-    let inspection = inspect(&Snapshot::of(draft.finish(&notes)?)?)?;
+    let inspection = inspect(&Snapshot::of(draft.finish(&notes)?)?, request.room)?;
     let leftovers = Leftovers { duplicates, ..Leftovers::default() };
     Ok((ImportReport { sources: Vec::new(), leftovers, inspection }, best))
 }
@@ -143,8 +144,8 @@ impl<'a> Drawn<'a> {
     }
 
     fn count(&mut self) {
-        self.entities.count();
-        self.relations.count();
+        self.entities.used.count();
+        self.relations.used.count();
     }
 
     /// The split of a triple: train, where something in it would have no training triple else.
@@ -172,41 +173,24 @@ impl<'a> Drawn<'a> {
                 attributes.push(number, &format!("tells {told}"), "", "1")?;
             }
         }
-        let id = |number| self.entities.used.has(number).then(|| self.entities.id(number));
+        let entities = &self.entities;
+        let id = |number| Ok(entities.used.has(number).then(|| entities.id(number)));
         attributes.write(draft, id).map(|_| ())
-    }
-}
-
-/// A set of numbers.
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn add(&mut self, number: u32) {
-        self.0[number as usize / 64] |= 1 << (number % 64);
-    }
-
-    fn has(&self, number: u32) -> bool {
-        self.0[number as usize / 64] >> (number % 64) & 1 == 1
     }
 }
 
 /// The numbers that were drawn; their places in order are ids.
 struct Numbers {
     n: u64,
-    used: Bits,
+    used: Members,
     /// Those that a training triple has.
-    trained: Bits,
-    /// For every eight words of `used`, how many numbers stand before them.
-    before: Vec<u32>,
+    trained: Members,
 }
-
-/// Words of 64 numbers between two counts.
-const WORDS: usize = 8;
 
 impl Numbers {
     fn new(n: u64) -> Self {
-        let none = || Bits(vec![0; (n as usize).div_ceil(64)]);
-        Self { n, used: none(), trained: none(), before: Vec::new() }
+        let [used, trained] = [(); 2].map(|()| Members::none(n as usize));
+        Self { n, used, trained }
     }
 
     fn add(&mut self, number: u32, trained: bool) {
@@ -216,26 +200,12 @@ impl Numbers {
         }
     }
 
-    fn count(&mut self) {
-        let ones = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum::<u32>();
-        let mut sum = 0;
-        self.before = vec![0];
-        for words in self.used.0.chunks(WORDS) {
-            sum += ones(words);
-            self.before.push(sum);
-        }
-    }
-
     fn len(&self) -> usize {
-        self.before.last().map_or(0, |all| *all as usize)
+        self.used.len()
     }
 
     fn id(&self, number: u32) -> u32 {
-        let word = number as usize / 64;
-        let start = word / WORDS * WORDS;
-        let whole: u32 = self.used.0[start..word].iter().map(|word| word.count_ones()).sum();
-        let below = self.used.0[word] & ((1 << (number % 64)) - 1);
-        self.before[word / WORDS] + whole + below.count_ones()
+        self.used.rank(number)
     }
 
     /// Writes their names, a letter and the number, with the order of the names.
@@ -281,18 +251,6 @@ mod tests {
             names.sort();
             let found: Vec<String> = in_order_of_digits(n).map(|i| format!("e{i}")).collect();
             assert_eq!(found, names, "{n}");
-        }
-    }
-
-    #[test]
-    fn ids_are_places_among_the_numbers_drawn() {
-        let mut numbers = Numbers::new(3000);
-        let drawn: Vec<u32> = (0..3000).filter(|i| i % 7 == 3 || *i > 2900).collect();
-        drawn.iter().for_each(|number| numbers.add(*number, true));
-        numbers.count();
-        assert_eq!(numbers.len(), drawn.len());
-        for (id, number) in drawn.iter().enumerate() {
-            assert_eq!(numbers.id(*number), id as u32);
         }
     }
 

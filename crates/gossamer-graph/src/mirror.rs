@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use crate::sampling::Sampling;
+#[cfg(test)]
 use crate::triples::Triples;
 
 /// A pair of entities with more relations than this is a hub of generated facts; it is passed over.
@@ -34,7 +35,8 @@ pub fn pair_key(one: u32, other: u32) -> u64 {
 }
 
 /// Every mirror with at least `least_share` and at least `least_count` pairs, by share.
-pub fn find_mirrors(parts: &[&Triples], least_share: f64, least_count: u64) -> Vec<Mirror> {
+#[cfg(test)]
+pub(crate) fn find_mirrors(parts: &[&Triples], least_share: f64, least_count: u64) -> Vec<Mirror> {
     let mut pairs = Pairs::new(Sampling::WHOLE);
     parts.iter().flat_map(|part| part.iter()).for_each(|triple| pairs.push(triple));
     pairs.mirrors(least_share, least_count)

@@ -19,7 +19,12 @@ impl Sampling {
 
     /// One key in 2ⁿ, so that about [`WHOLE_TRIPLES`] triples or fewer are looked at.
     pub fn of(n_triples: u64) -> Self {
-        Self { mask: n_triples.div_ceil(WHOLE_TRIPLES).max(1).next_power_of_two() - 1 }
+        Self::within(n_triples, WHOLE_TRIPLES)
+    }
+
+    /// One key in 2ⁿ, so that about `most` triples or fewer are looked at.
+    pub fn within(n_triples: u64, most: u64) -> Self {
+        Self { mask: n_triples.div_ceil(most.max(1)).max(1).next_power_of_two() - 1 }
     }
 
     /// How many keys stand behind a chosen one.

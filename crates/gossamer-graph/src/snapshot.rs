@@ -23,8 +23,8 @@ use gossamer_machine::column::ColumnFile;
 use gossamer_machine::folder::Folder;
 
 use crate::id::Split;
+use crate::names::Names;
 use crate::triples::Triples;
-use crate::vocab::Names;
 
 /// Stands for "no time given" in `from` and `until`.
 pub const NO_TIME: i64 = i64::MIN;

@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* the size of blocks never changes a result, only its time.
 
+use gossamer_graph::Room;
 use gossamer_graph::buckets::Buckets;
 use gossamer_graph::sampling::WHOLE_TRIPLES;
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
@@ -306,6 +307,28 @@ fn train_plan_holding(
 
 fn too_small(asked: u64, ledger: Ledger) -> Error {
     Error::BudgetTooSmall { asked, smallest: ledger.total(), ledger: Box::new(ledger) }
+}
+
+/// The plan of bringing a graph in, and its room: of the budget what the program leaves, else the
+/// usual.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn import_plan(machine: &Machine) -> Result<(Ledger, Room), Error> {
+    let mut ledger = Ledger::default();
+    // Sources are read by one thread and named by another.
+    add_program(&mut ledger, 2);
+    let program = ledger.total();
+    let room = match machine.budget_bytes {
+        Some(budget) => Room::of(budget.saturating_sub(program)),
+        None => Room::default(),
+    };
+    let words = "names, then sorting, then a report".to_string();
+    ledger.add("room for the graph", words, "at most", room.bytes());
+    match machine.budget_bytes {
+        Some(budget) if budget < ledger.total() => Err(too_small(budget, ledger)),
+        _ => Ok((ledger, room)),
+    }
 }
 
 /// The plan of an evaluation. Where entity rows do not fit, they are read from disk.

@@ -41,7 +41,8 @@ impl Command for Check {
         } else {
             let graph = Snapshot::open(&path).map_err(Error::from)?;
             graph.folder().check().map_err(Error::from)?;
-            gossamer_graph::inspect::inspect(&graph).map_err(Error::from)?;
+            gossamer_graph::inspect::inspect(&graph, gossamer_graph::Room::default())
+                .map_err(Error::from)?;
         }
         if context.json {
             context.print(&serde_json::json!({"path": path.display().to_string(), "kind": kind, "whole": true}).to_string());

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command as Clap};
+use gossamer::plan::import_plan;
 use gossamer::{Error, ImportReport, ImportRequest, Snapshot};
-use gossamer_graph::builder::Leftovers;
+use gossamer_graph::build::Leftovers;
 use gossamer_graph::import::SourceReport;
 use gossamer_graph::split::Shares;
 use gossamer_machine::folder::remove_folder;
@@ -56,6 +57,9 @@ impl Command for Import {
         .arg(flag("dry-run", "Report what would be imported, and write nothing"))
         .arg(flag("force", "Replace the graph folder if it is there"))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let many = |name: &str| {
             let values = arguments.get_many::<String>(name).into_iter().flatten();
@@ -74,6 +78,7 @@ impl Command for Import {
             split: split.map_err(Error::from)?,
             seed: number(arguments, "seed")?.unwrap_or(0),
             replace: arguments.get_flag("force"),
+            room: import_plan(&context.machine)?.1,
         };
         let target = path(arguments, "output");
         if arguments.get_flag("dry-run") {
@@ -109,6 +114,7 @@ fn show(request: &ImportRequest, target: &Path, context: &Context) -> Result<(),
         value["labels_without_owner"] = labels.into();
         value["attributes_without_owner"] = attributes.into();
         value["schema_without_owner"] = schema.into();
+        value["peak_bytes"] = crate::terminal::peak_bytes().into();
         context.print(&value.to_string());
     } else {
         context.print(&(sources_text(&report) + &inspection_text(&graph, &report.inspection)?));

@@ -2,6 +2,7 @@
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::{Error, Snapshot};
+use gossamer_graph::Room;
 use gossamer_graph::inspect::{Inspection, inspect};
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ impl Command for Inspect {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
-        let inspection = inspect(&graph).map_err(Error::from)?;
+        let inspection = inspect(&graph, Room::default()).map_err(Error::from)?;
         if context.json {
             context.print(&inspection_json(&graph, &inspection)?.to_string());
         } else {

@@ -7,6 +7,7 @@ use gossamer::evaluate::{EvaluateRequest, Evaluation, evaluate};
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::query::Answerer;
 use gossamer::{Error, Machine, Run, Snapshot, Split};
+use gossamer_graph::Room;
 use gossamer_graph::inspect::inspect;
 use serde_json::json;
 
@@ -37,7 +38,7 @@ impl Command for Report {
         let source = path(arguments, "source");
         let target = text(arguments, "output").map_or_else(|| source.join(FILE), PathBuf::from);
         if let Ok(graph) = Snapshot::open(&source) {
-            let inspection = inspect(&graph).map_err(Error::from)?;
+            let inspection = inspect(&graph, Room::default()).map_err(Error::from)?;
             write(&target, &report::graph_page(&source, &graph, &inspection)?)?;
         } else {
             let run = Run::open(&source)?;
@@ -88,7 +89,7 @@ pub fn write_run_page(
     target: &Path,
     context: &Context,
 ) -> Result<(), Failure> {
-    let inspection = inspect(&run.graph).map_err(Error::from)?;
+    let inspection = inspect(&run.graph, Room::default()).map_err(Error::from)?;
     let shape = GraphShape::of(&run.graph)?;
     let plan =
         train_plan(&run.config, &shape, &Machine::new(context.machine.workers.n_threads(), None))?;

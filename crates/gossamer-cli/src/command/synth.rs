@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::{ArgMatches, Command as Clap};
+use gossamer::plan::import_plan;
 use gossamer::{Error, ImportRequest, Observer, Progress, Snapshot};
 use gossamer_graph::made_up::import_synth;
 use gossamer_graph::split::Shares;
@@ -73,6 +74,7 @@ fn write_folder(
         split: Some(shares.map_err(Error::from)?),
         seed: planted.seed,
         replace: arguments.get_flag("force"),
+        room: import_plan(&context.machine)?.1,
         ..ImportRequest::default()
     };
     let (report, best) = import_synth(planted, &request, &target, context).map_err(Error::from)?;

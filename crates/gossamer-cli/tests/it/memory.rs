@@ -37,6 +37,27 @@ fn training_and_evaluation_stay_within_plan_and_budget() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn an_import_stays_within_its_budget_and_any_gives_the_same_graph() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let size = "--entities 200000 --relations 20 --triples 600000 --ntriples source.nt";
+    succeed(folder, &format!("gossamer synth {size}"));
+    let import = "gossamer import source.nt --split 98/1/1 --json";
+    // In the first the names of 200,000 entities fill their room again and again.
+    let budgets = [36u64 << 20, 48 << 20, 1 << 30];
+    for (place, budget) in budgets.into_iter().enumerate() {
+        let out = succeed(folder, &format!("{import} -o graph{place} --budget {budget}"));
+        let peak = number(&out, "/peak_bytes").unwrap();
+        assert!(peak <= budget, "import: {peak} of {budget}");
+    }
+    let graph =
+        |place: usize| std::fs::read(folder.join(format!("graph{place}/manifest"))).unwrap();
+    assert_eq!((graph(0), graph(1)), (graph(2), graph(2)));
+    fail(folder, &format!("{import} -o graph --budget 20MiB"), 4, &["room for the graph", "hint"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_reversible() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path();

@@ -9,8 +9,11 @@ use crate::error::{GraphError, Mistake};
 /// the third column is missing or no language tag.
 ///
 /// # Errors
-/// [`GraphError::Mistakes`] with the first line that was not understood.
-pub fn read_labels(path: &Path, take: &mut dyn FnMut(&str, &str, &str)) -> Result<(), GraphError> {
+/// [`GraphError::Mistakes`] with the first line that was not understood; those of `take`.
+pub fn read_labels(
+    path: &Path,
+    take: &mut dyn FnMut(&str, &str, &str) -> Result<(), GraphError>,
+) -> Result<(), GraphError> {
     let mut input = source::open(path)?;
     let options = ReadOptions { file: path.display().to_string(), ..ReadOptions::default() };
     let mut line = Vec::new();
@@ -38,7 +41,7 @@ pub fn read_labels(path: &Path, take: &mut dyn FnMut(&str, &str, &str)) -> Resul
             let what = "expected a name, a tab and a label";
             return Err(mistake(what, "columns are separated by tabs"));
         };
-        take(name, label, rest.first().filter(|tag| is_language(tag)).copied().unwrap_or(""));
+        take(name, label, rest.first().filter(|tag| is_language(tag)).copied().unwrap_or(""))?;
     }
     Ok(())
 }
@@ -66,6 +69,7 @@ mod tests {
         let mut seen = Vec::new();
         let result = read_labels(&path, &mut |name, label, language| {
             seen.push([name, label, language].map(String::from));
+            Ok(())
         });
         assert_eq!(seen, [["a", "Alpha", "en"], ["b", "Beta", ""]]);
         assert!(result.unwrap_err().to_string().contains("labels.tsv:4:1"));

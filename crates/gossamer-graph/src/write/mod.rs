@@ -128,7 +128,7 @@ pub fn write(
 
 fn write_attributes(
     graph: &Snapshot,
-    entities: &crate::vocab::Loaded,
+    entities: &crate::names::Loaded,
     sink: &mut dyn Sink,
     failed: &dyn Fn(io::Error) -> GraphError,
 ) -> Result<(), GraphError> {
@@ -156,9 +156,10 @@ fn write_attributes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::Builder;
+    use crate::build::Builder;
     use crate::read::parquet::PARQUET;
     use crate::read::{self, ReadOptions, TripleSink};
+    use crate::room::Room;
     use crate::snapshot::KIND;
     use gossamer_machine::Silent;
     use gossamer_machine::folder::Draft;
@@ -171,10 +172,9 @@ mod tests {
     fn graph_of(fill: impl FnOnce(&mut Builder<'_>)) -> (tempfile::TempDir, Snapshot) {
         let root = tempfile::tempdir().unwrap();
         let draft = Draft::create(KIND, &root.path().join("g"), false).unwrap();
-        let mut builder = Builder::new(&draft, &Silent);
+        let mut builder = Builder::new(&draft, Room::LEAST, &Silent);
         fill(&mut builder);
         builder.write(&draft, None).unwrap();
-        drop(builder);
         let folder = draft.finish(&std::collections::BTreeMap::new()).unwrap();
         (root, Snapshot::of(folder).unwrap())
     }

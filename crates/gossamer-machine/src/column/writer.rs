@@ -63,6 +63,14 @@ impl ColumnWriter {
         Ok(())
     }
 
+    /// Ends a column that gets no more values, so that nothing of it stays in memory.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn end(&mut self, column: usize) -> Result<(), FileError> {
+        self.flush(column)
+    }
+
     /// Declares a column and fills it.
     ///
     /// # Errors

@@ -6,9 +6,9 @@
 use gossamer_machine::FileError;
 use gossamer_machine::column::ColumnWriter;
 
+use super::growing::write_lists;
+use super::vocab::Vocab;
 use crate::read::{SchemaFact, SchemaKind};
-use crate::triple_files::write_lists;
-use crate::vocab::Vocab;
 
 /// Statements being collected, by name.
 #[derive(Debug, Default)]

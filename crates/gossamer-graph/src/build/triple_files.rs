@@ -4,7 +4,7 @@ use gossamer_machine::FileError;
 use gossamer_machine::column::{ColumnWriter, Kind};
 use gossamer_machine::folder::Draft;
 
-use crate::facts::{Fact, Said};
+use super::facts::{Fact, Said};
 use crate::id::Split;
 
 /// The files of all splits; one that gets no fact is not made.
@@ -93,26 +93,4 @@ impl TripleFile {
         }
         Ok(())
     }
-}
-
-/// Writes a list per row from sorted (row, value) pairs.
-///
-/// # Errors
-/// Those of writing.
-pub fn write_lists(
-    writer: &mut ColumnWriter,
-    name: &str,
-    pairs: &[(u32, u32)],
-    n_rows: usize,
-) -> Result<(), FileError> {
-    let mut offsets = vec![0u64; n_rows + 1];
-    for (row, _) in pairs {
-        offsets[*row as usize + 1] += 1;
-    }
-    for row in 0..n_rows {
-        offsets[row + 1] += offsets[row];
-    }
-    writer.column(&format!("{name}.offsets"), &offsets)?;
-    let values: Vec<u32> = pairs.iter().map(|pair| pair.1).collect();
-    writer.column(&format!("{name}.values"), &values)
 }

@@ -11,7 +11,7 @@ use gossamer_machine::FileError;
 use gossamer_machine::column::{ColumnWriter, Kind};
 use gossamer_machine::folder::Draft;
 
-use crate::vocab::Vocab;
+use super::vocab::Vocab;
 
 /// Attributes being collected; a thing is a number that the builder gives a name.
 pub struct Attributes {
@@ -59,11 +59,11 @@ impl Attributes {
     /// gives a thing. Returns how many belong to nothing.
     ///
     /// # Errors
-    /// Those of reading and writing.
+    /// Those of reading and writing, and of `entity`.
     pub fn write(
         &mut self,
         draft: &Draft,
-        entity: impl Fn(u32) -> Option<u32>,
+        mut entity: impl FnMut(u32) -> Result<Option<u32>, FileError>,
     ) -> Result<u64, FileError> {
         let Some(mut file) = self.file.take() else { return Ok(0) };
         file.flush().map_err(FileError::io("write", &self.path))?;
@@ -86,7 +86,7 @@ impl Attributes {
             text.resize(n as usize, 0);
             file.read_exact(&mut text).map_err(failed)?;
             left -= 16 + u64::from(n);
-            let Some(id) = entity(thing) else {
+            let Some(id) = entity(thing)? else {
                 orphans += 1;
                 continue;
             };

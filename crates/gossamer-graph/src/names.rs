@@ -1,115 +1,10 @@
-//! Names ↔ ids: built in memory while importing, read from columns afterwards.
+//! Names ↔ ids of a graph, read from columns as they are asked for.
 //!
-//! On disk a text column NAME is two columns, `NAME.offsets` (u64, one more than rows) and
-//! `NAME.bytes`; `name.order` holds the ids in the order of their names, so that a name is found by
-//! binary search and no table of names is ever loaded.
-//!
-//! *Invariant:* a bijection; ids are given in order of first appearance and never change.
-
-use std::hash::BuildHasher;
+//! *Invariant:* no more than some thousand names are in memory, unless [`load`](Names::load) is
+//! asked for all.
 
 use gossamer_machine::FileError;
-use gossamer_machine::column::{ColumnFile, ColumnWriter, Kind};
-use hashbrown::{DefaultHashBuilder, HashTable};
-
-/// Names and their ids while a graph is being built.
-#[derive(Debug, Default)]
-pub struct Vocab {
-    bytes: Vec<u8>,
-    offsets: Vec<u64>,
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-}
-
-impl Vocab {
-    /// No names.
-    pub fn new() -> Self {
-        Self { offsets: vec![0], ..Self::default() }
-    }
-
-    /// How many names there are.
-    pub fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// True before the first name.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The name of an id that was given.
-    pub fn name(&self, id: u32) -> &str {
-        let bytes = slice(&self.bytes, &self.offsets, id);
-        std::str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    /// The id of a name, new or known.
-    pub fn intern(&mut self, name: &str) -> u32 {
-        let hash = self.hasher.hash_one(name.as_bytes());
-        let Self { bytes, offsets, table, hasher } = self;
-        if let Some(id) = table.find(hash, |id| slice(bytes, offsets, *id) == name.as_bytes()) {
-            return *id;
-        }
-        let id = (offsets.len() - 1) as u32;
-        bytes.extend_from_slice(name.as_bytes());
-        offsets.push(bytes.len() as u64);
-        table.insert_unique(hash, id, |id| hasher.hash_one(slice(bytes, offsets, *id)));
-        id
-    }
-
-    /// The id of a known name.
-    pub fn find(&self, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name.as_bytes());
-        let same = |id: &u32| slice(&self.bytes, &self.offsets, *id) == name.as_bytes();
-        self.table.find(hash, same).copied()
-    }
-
-    /// Writes `name` and `name.order`.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn write(&self, writer: &mut ColumnWriter) -> Result<(), FileError> {
-        self.write_some(writer, &(0..self.len() as u32).collect::<Vec<_>>())
-    }
-
-    /// Writes `name` and `name.order` of some names, which get new ids in their order.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn write_some(&self, writer: &mut ColumnWriter, ids: &[u32]) -> Result<(), FileError> {
-        write_texts(writer, "name", ids.iter().map(|id| self.name(*id)))?;
-        let name = |id: &u32| slice(&self.bytes, &self.offsets, ids[*id as usize]);
-        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-        order.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-        writer.column("name.order", &order)
-    }
-}
-
-fn slice<'a>(bytes: &'a [u8], offsets: &[u64], id: u32) -> &'a [u8] {
-    &bytes[offsets[id as usize] as usize..offsets[id as usize + 1] as usize]
-}
-
-/// Writes a text column: one text per row.
-///
-/// # Errors
-/// Those of writing.
-pub fn write_texts(
-    writer: &mut ColumnWriter,
-    name: &str,
-    texts: impl Iterator<Item = impl AsRef<str>>,
-) -> Result<(), FileError> {
-    let offsets = writer.declare(&format!("{name}.offsets"), Kind::U64, 1);
-    let bytes = writer.declare(&format!("{name}.bytes"), Kind::U8, 1);
-    let mut end = 0u64;
-    writer.push(offsets, &[end])?;
-    for text in texts {
-        let text = text.as_ref();
-        end += text.len() as u64;
-        writer.push(offsets, &[end])?;
-        writer.push(bytes, text.as_bytes())?;
-    }
-    Ok(())
-}
+use gossamer_machine::column::ColumnFile;
 
 /// Names in memory, by id.
 #[derive(Debug, Default)]
@@ -320,6 +215,9 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::growing::write_texts;
+    use crate::build::vocab::Vocab;
+    use gossamer_machine::column::ColumnWriter;
     use proptest::prelude::*;
 
     fn names_of(vocab: &Vocab, labels: Option<&[&str]>) -> (tempfile::TempDir, Names) {
