@@ -29,7 +29,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// The names in a column file that [`Vocab::write`] wrote.
+    /// The names in a column file that [`Vocab::write`](crate::build::vocab::Vocab::write) wrote.
     ///
     /// # Errors
     /// [`FileError::Missing`] when it has none, [`FileError::Corrupt`] when they do not fit.

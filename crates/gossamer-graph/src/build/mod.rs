@@ -2,8 +2,7 @@
 //!
 //! *Invariant:* ids are given in the order in which names arrive; whatever grows with the graph is
 //! sorted outside memory. Relations, types, properties, languages and named graphs are taken for few.
-//! *Not here:* sources and their mistakes (`import`); sorting ([`sorter`](crate::build::sorter)); who is who
-//! ([`naming`](crate::build::naming)).
+//! *Not here:* sources and their mistakes (`import`); sorting ([`sorter`]); who is who ([`naming`]).
 
 pub mod growing;
 pub mod vocab;

@@ -24,6 +24,7 @@ impl Config {
             ("dim", self.dim),
             ("batch", self.batch),
             ("negatives", self.negatives),
+            ("block", self.block),
             ("layers", self.layers),
             ("layer_every", self.layer_every),
             ("validate_every", self.validate_every),
@@ -38,9 +39,12 @@ impl Config {
         }
         /// Larger sizes are typing errors: a row of this many floats takes 4 MiB.
         const MOST: usize = 1 << 20;
-        for (key, value) in
-            [("dim", self.dim), ("batch", self.batch), ("negatives", self.negatives)]
-        {
+        for (key, value) in [
+            ("dim", self.dim),
+            ("batch", self.batch),
+            ("negatives", self.negatives),
+            ("block", self.block),
+        ] {
             if value > MOST {
                 return Err(wrong(
                     key,

@@ -103,7 +103,8 @@ settings! {
     answers: usize, "answers", "most answers a query brings to a step of 1-vs-all; 0: all";
     negatives: usize, "entities", "negatives per query, or per block of queries that share them";
     negative_sampler: String, "name", "how negatives are drawn";
-    shared_negatives: bool, "true or false", "one set of negatives for a block of 128 queries";
+    shared_negatives: bool, "true or false", "one set of negatives for a block of queries";
+    block: usize, "queries", "queries that share a set of negatives: more of them touch fewer rows";
     margin: f32, "score", "added to every score (self-adversarial); wanted distance (margin)";
     temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial)";
     initial: f32, "1", "deviation or bound of the first entity values";
@@ -204,6 +205,7 @@ impl Config {
             negatives: 256,
             negative_sampler: "uniform".into(),
             shared_negatives: true,
+            block: 128,
             margin,
             temperature: 1.0,
             initial: habits.first_scale(dim, margin),

@@ -61,6 +61,8 @@ pub struct Method<'a> {
     pub n_negatives: usize,
     /// One set for a block of queries.
     pub shared_negatives: bool,
+    /// Queries of such a block.
+    pub block: usize,
     /// Seed of the run.
     pub seed: u64,
     /// Bytes for scores kept between the passes of a step.
@@ -97,6 +99,7 @@ impl Method<'_> {
             sampler: sample::find(&config.negative_sampler)?,
             n_negatives: config.negatives,
             shared_negatives: config.shared_negatives,
+            block: config.block,
             seed: config.seed,
             kept_bytes,
         })

@@ -1,6 +1,6 @@
 //! Negative sampling: an answer against some drawn entities.
 //!
-//! Queries are taken in blocks of 128. *Shared*: a block's queries stand against the same negatives,
+//! Queries are taken in blocks. *Shared*: a block's queries stand against the same negatives,
 //! so scores and gradients are blocks (`shared`). *Own*: each query has its own; the pairs are kept,
 //! sixteen bytes each, sorted by entity, so that every row touched is read and written once (`own`).
 //!
@@ -24,9 +24,6 @@ use crate::sample;
 
 mod shared;
 mod own;
-
-/// Queries that share negatives.
-const QUERIES: usize = 128;
 
 /// Negative sampling.
 #[derive(Debug)]
@@ -110,10 +107,11 @@ impl TrainingForm for NegativeSampling {
         ledger.add("queries", words, "f32", batch * (1 + relations) * (4 * rows + 24));
         let negatives = config.negatives as u64;
         let words = format!("{} × {}", config.batch, config.negatives);
-        let gathered = 4 * width * (negatives + QUERIES as u64);
-        let scores = 8 * (negatives + 1) * QUERIES as u64;
+        let block = config.block.min(config.batch) as u64;
+        let gathered = 4 * width * (negatives + block);
+        let scores = 8 * (negatives + 1) * block;
         if config.shared_negatives {
-            let rows = batch + batch.div_ceil(QUERIES as u64) * negatives;
+            let rows = batch + batch.div_ceil(block) * negatives;
             ledger.add("candidate gradients", words, "f32", 12 * width * rows);
         } else {
             // A pair while it is made, sorted, and kept.
@@ -180,14 +178,16 @@ impl<'a> Work<'a> {
     }
 
     /// Draws the negatives of a query, or of the queries that share them: with some entities in
-    /// memory, as those of each query's known entity come.
+    /// memory, as those of the queries' known entities come, each query's as often as another's.
     fn draw(&self, row: usize, queries: Range<usize>, negatives: &mut [u32]) {
         let Some(residents) = self.residents else {
             let n_entities = self.learner.model.entities.n_rows() as u32;
             return self.method.sampler.draw(self.address, row as u32, n_entities, negatives);
         };
         self.method.sampler.draw(self.address, row as u32, NUMBERS, negatives);
-        for (number, query) in negatives.iter_mut().zip(queries.cycle()) {
+        let n = negatives.len();
+        for (place, number) in negatives.iter_mut().enumerate() {
+            let query = queries.start + place * queries.len() / n;
             let known = residents.partition(self.batch.asked[query].known);
             *number = residents.entity(known, *number);
         }

@@ -4,7 +4,7 @@ use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::similarity::Block;
 
-use super::{Asking, QUERIES, Work};
+use super::{Asking, Work};
 use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
 use crate::table::{Part, SparseRows};
 
@@ -38,14 +38,15 @@ impl Work<'_> {
     fn shared(&self) -> (f64, Buffer, SparseRows) {
         let (n, n_negatives) = (self.batch.len(), self.method.n_negatives);
         let (of_query, width) = (self.columns.queries.width, self.columns.rows.width);
-        let blocks = n.div_ceil(QUERIES);
+        let of_block = self.method.block;
+        let blocks = n.div_ceil(of_block);
         let n_rows = n + blocks * n_negatives;
         let buffers = &self.machine.buffers;
         let (mut ids, mut rows) = (vec![0; n_rows], buffers.room(n_rows * width));
         let (mut query_gradient, mut losses) = (buffers.room(n * of_query), vec![0.0; blocks]);
-        let of_block = QUERIES + n_negatives;
-        let tasks = ids.chunks_mut(of_block).zip(rows.chunks_mut(of_block * width));
-        let tasks = tasks.zip(query_gradient.chunks_mut(QUERIES * of_query)).zip(&mut losses);
+        let n_found = of_block + n_negatives;
+        let tasks = ids.chunks_mut(n_found).zip(rows.chunks_mut(n_found * width));
+        let tasks = tasks.zip(query_gradient.chunks_mut(of_block * of_query)).zip(&mut losses);
         let tasks = tasks.enumerate().map(|(block, (((ids, rows), query_gradient), loss))| {
             (block, loss, Shared { ids, rows, query_gradient })
         });
@@ -62,7 +63,7 @@ impl Work<'_> {
         let Self { columns, similarity, .. } = *self;
         let (isa, n_negatives) = (self.machine.instruction_set, self.method.n_negatives);
         let (of_query, width) = (columns.queries.width, columns.rows.width);
-        let first = block * QUERIES;
+        let first = block * self.method.block;
         let n = out.query_gradient.len() / of_query;
         let queries = &self.queries[first * of_query..][..n * of_query];
         let (answers, negatives) = out.ids.split_at_mut(n);
