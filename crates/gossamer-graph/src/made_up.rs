@@ -12,7 +12,6 @@ use std::path::Path;
 
 use gossamer_machine::column::{ColumnWriter, Kind};
 use gossamer_machine::folder::Draft;
-use gossamer_machine::random::{Address, Purpose};
 use gossamer_machine::{FileError, Observer, Progress};
 
 use crate::build::Leftovers;
@@ -26,7 +25,7 @@ use crate::import::{ImportReport, ImportRequest};
 use crate::inspect::inspect;
 use crate::members::Members;
 use crate::snapshot::{KIND, Snapshot};
-use crate::split::Shares;
+use crate::split::{Assignment, Shares};
 use crate::synth::{Best, Synth};
 
 /// Triples on which the best possible score of a planted graph is estimated.
@@ -106,17 +105,18 @@ fn for_each_draw(
 /// What the first pass finds out.
 struct Drawn<'a> {
     synth: &'a Synth,
-    shares: Shares,
-    address: Address,
     entities: Numbers,
     relations: Numbers,
+    /// By numbers.
+    assignment: Assignment,
 }
 
 impl<'a> Drawn<'a> {
     fn new(synth: &'a Synth, shares: Shares, seed: u64) -> Self {
-        let address = Address::new(seed, Purpose::Split, 0);
-        let entities = Numbers::new(synth.n_entities);
-        Self { synth, shares, address, entities, relations: Numbers::new(synth.n_relations) }
+        let sizes = [synth.n_entities, synth.n_relations];
+        let [entities, relations] = sizes.map(Numbers::new);
+        let assignment = Assignment::new(sizes.map(|n| n as usize), &[], shares, seed);
+        Self { synth, entities, relations, assignment }
     }
 
     /// The numbers that names have.
@@ -124,37 +124,22 @@ impl<'a> Drawn<'a> {
         [self.synth.entity_number(head), relation, self.synth.entity_number(tail)]
     }
 
-    /// The split that a triple's own bits choose.
-    fn wanted(&self, [head, relation, tail]: [u32; 3]) -> Split {
-        let place = self.address.part(relation).unit(head, tail);
-        let Shares { valid, test } = self.shares;
-        match place {
-            place if place < test => Split::Test,
-            place if place < test + valid => Split::Valid,
-            _ => Split::Train,
-        }
-    }
-
     fn look(&mut self, triple: [u32; 3]) {
-        let trained = self.wanted(triple) == Split::Train;
-        let [head, relation, tail] = self.named(triple);
-        self.entities.add(head, trained);
-        self.entities.add(tail, trained);
-        self.relations.add(relation, trained);
+        let triple @ [head, relation, tail] = self.named(triple);
+        self.entities.used.add(head);
+        self.entities.used.add(tail);
+        self.relations.used.add(relation);
+        self.assignment.see(triple);
     }
 
     fn count(&mut self) {
         self.entities.used.count();
         self.relations.used.count();
+        self.assignment.settle();
     }
 
-    /// The split of a triple: train, where something in it would have no training triple else.
     fn split(&self, triple: [u32; 3]) -> Split {
-        let [head, relation, tail] = self.named(triple);
-        let known = self.entities.trained.has(head)
-            && self.entities.trained.has(tail)
-            && self.relations.trained.has(relation);
-        if known { self.wanted(triple) } else { Split::Train }
+        self.assignment.split(self.named(triple))
     }
 
     fn ids(&self, triple: [u32; 3]) -> [u32; 3] {
@@ -183,21 +168,11 @@ impl<'a> Drawn<'a> {
 struct Numbers {
     n: u64,
     used: Members,
-    /// Those that a training triple has.
-    trained: Members,
 }
 
 impl Numbers {
     fn new(n: u64) -> Self {
-        let [used, trained] = [(); 2].map(|()| Members::none(n as usize));
-        Self { n, used, trained }
-    }
-
-    fn add(&mut self, number: u32, trained: bool) {
-        self.used.add(number);
-        if trained {
-            self.trained.add(number);
-        }
+        Self { n, used: Members::none(n as usize) }
     }
 
     fn len(&self) -> usize {

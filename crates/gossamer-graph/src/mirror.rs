@@ -66,11 +66,6 @@ impl Pairs {
         }
     }
 
-    /// What a pair of entities is chosen by, whichever comes first.
-    pub fn pair_key(one: u32, other: u32) -> u64 {
-        u64::from(one.min(other)) << 32 | u64::from(one.max(other))
-    }
-
     /// Every mirror with at least `least_share` and at least `least_count` pairs, by share; of a
     /// sample, counts are those that it stands for.
     pub fn mirrors(mut self, least_share: f64, least_count: u64) -> Vec<Mirror> {
