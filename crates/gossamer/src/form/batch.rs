@@ -164,6 +164,20 @@ impl Batch {
         batch
     }
 
+    /// The same, with the place of each answer among `ids`, which ascend, in its stead.
+    pub fn placed(&self, ids: &[u32]) -> Self {
+        let mut placed = self.clone();
+        for query in 0..self.len() {
+            let range = self.starts[query] as usize..self.starts[query + 1] as usize;
+            let mut place = 0;
+            for answer in &mut placed.answers[range] {
+                place += ids[place..].partition_point(|id| id < answer);
+                *answer = place as u32;
+            }
+        }
+        placed
+    }
+
     /// Adds queries that have no answer of their own and no weight.
     pub fn push_unanswered(&mut self, asked: impl Iterator<Item = Asked>) {
         asked.for_each(|asked| self.push(asked, &[], None, false));

@@ -29,6 +29,7 @@ use step::{Learner, Method, StepLoss};
 gossamer_machine::registry!("training form", TrainingForm:
     one_vs_all::OneVsAll,
     k_vs_all::KVsAll,
+    sampled_softmax::SampledSoftmax,
     negative_sampling::NegativeSampling,
 );
 
@@ -44,6 +45,13 @@ pub trait TrainingForm: Sync {
     fn paper(&self) -> &'static str;
     /// True if it holds an answer against all entities, so that only some losses suit it.
     fn over_all(&self) -> bool;
+    /// Says what of a configuration the form cannot work with.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    fn check(&self, _: &Config) -> Result<(), Error> {
+        Ok(())
+    }
     /// How many items an epoch has.
     fn n_items(&self, examples: Examples<'_>) -> u64;
     /// Learns from some items of an epoch.
@@ -96,6 +104,7 @@ pub struct StepShape {
 /// [`Error::Unknown`], [`Error::Setting`].
 pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
     let form = find(&config.form)?;
+    form.check(config)?;
     if form.over_all() && loss::find(&config.loss)?.over_all().is_none() {
         return Err(Error::Setting {
             key: "loss".into(),

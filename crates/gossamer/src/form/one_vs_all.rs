@@ -43,7 +43,7 @@ impl TrainingForm for OneVsAll {
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        over_all::step(learner, &Batch::of_portions(examples, items), method, machine)
+        over_all::step(learner, &Batch::of_portions(examples, items), None, method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

@@ -21,15 +21,19 @@ use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
 use self::distance::Distances;
+use self::field::Field;
 use self::product::Products;
 use self::questions::Questions;
+
+pub use self::field::Drawn;
 use super::StepShape;
 use crate::config::{Config, Precision};
 use crate::form::batch::Batch;
 use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
-use crate::table::{PANEL_ROWS, Panel, Part, Table};
+use crate::table::{PANEL_ROWS, Panel, Part, SparseRows};
 
+mod field;
 mod questions;
 mod distance;
 mod product;
@@ -38,29 +42,30 @@ mod product;
 /// addition, whatever the threads.
 const GROUPS: usize = 16;
 
-/// Learns from a batch.
+/// Learns from a batch, held against all entities or against some drawn ones that stand for them.
 ///
 /// A loss that is not taken over all entities does nothing here; [`super::of`] refuses it before.
 pub fn step(
     learner: &mut Learner,
     batch: &Batch,
+    drawn: Option<&Drawn>,
     method: &Method<'_>,
     machine: &Machine,
 ) -> StepLoss {
     let Some(over_all) = method.loss.over_all() else { return StepLoss::default() };
-    let questions = Questions::new(learner, machine, batch, method);
+    let questions = Questions::new(learner, machine, batch, drawn, method);
     match (questions.similarity, method.precision) {
         (Similarity::Dot, Precision::F32) => {
             let blocks = Products::<f32>::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, method)
+            Pass { questions: &questions, over_all, blocks }.step(learner, batch, method)
         }
         (Similarity::Dot, Precision::Bf16) => {
             let blocks = Products::<Pair>::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, method)
+            Pass { questions: &questions, over_all, blocks }.step(learner, batch, method)
         }
         _ => {
             let blocks = Distances::new(&questions);
-            Pass { questions: &questions, over_all, blocks }.step(learner, method)
+            Pass { questions: &questions, over_all, blocks }.step(learner, batch, method)
         }
     }
 }
@@ -157,18 +162,33 @@ struct Pass<'a, B> {
 }
 
 impl<B: Blocks> Pass<'_, B> {
-    fn step(&self, learner: &mut Learner, method: &Method<'_>) -> StepLoss {
+    fn step(&self, learner: &mut Learner, batch: &Batch, method: &Method<'_>) -> StepLoss {
         let mut kept = std::mem::take(&mut learner.kept);
-        self.fit(&mut kept, &learner.model.entities, method.kept_bytes);
-        let (loss, log_z) = self.forward(&learner.model.entities, &mut kept);
-        let query_gradient = self.query_gradient(&learner.model.entities, &kept, &log_z);
+        let field = match self.questions.drawn {
+            Some(drawn) => Field::Drawn(drawn),
+            None => Field::All(&learner.model.entities),
+        };
+        self.fit(&mut kept, field, method.kept_bytes);
+        let (loss, log_z) = self.forward(field, &mut kept);
+        let query_gradient = self.query_gradient(field, &kept, &log_z);
+        let Questions { machine, queries, .. } = self.questions;
+        if let Field::Drawn(drawn) = field {
+            let rows = self.row_gradients(drawn, &kept, &log_z);
+            let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+                rows.add_to(machine.instruction_set, part.ids, out);
+            };
+            let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
+            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
+            let loss = finish(learner, method, machine, batch, scored);
+            learner.kept = kept;
+            return loss;
+        }
         let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
             let panel = Panel { first: part.ids[0], rows: part.rows };
             self.use_values(panel, kept.get(part.panel), &log_z, room, |values, room| {
                 self.blocks.add_row_gradient(values, room, out);
             });
         };
-        let Questions { machine, batch, queries, .. } = self.questions;
         let (candidates, scratch, gradient) = (None, &Room::default, &gradient);
         let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
         let loss = finish(learner, method, machine, batch, scored);
@@ -177,23 +197,26 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// Makes room for the first panels, as many as fit into `bytes`.
-    fn fit(&self, kept: &mut Vec<Kept>, table: &Table, bytes: u64) {
+    fn fit(&self, kept: &mut Vec<Kept>, field: Field<'_>, bytes: u64) {
         let n_queries = self.questions.len();
-        let panel_bytes = 4 * (n_queries * (self.blocks.words(PANEL_ROWS) + 1)).max(1) as u64;
-        let fitting = (bytes / panel_bytes).min(table.n_panels() as u64) as usize;
+        let panel_bytes = 4 * (n_queries * (self.blocks.words(field.most_rows()) + 1)).max(1) as u64;
+        let fitting = (bytes / panel_bytes).min(field.n_panels() as u64) as usize;
         // Where the backward pass reads the scores themselves, what is made of them is no use.
         let needed = !self.questions.similarity.needs_scores();
         kept.resize_with(if needed { fitting } else { 0 }, Kept::default);
         for (panel, kept) in kept.iter_mut().enumerate() {
-            let rows = table.panel_rows(panel);
+            let rows = field.panel_rows(panel);
             kept.values.resize(n_queries * self.blocks.words(rows), 0);
             kept.maxima.resize(n_queries, 0.0);
         }
     }
 
     /// The panels of each group, with the kept ones among them.
-    fn groups<'k>(table: &Table, mut kept: &'k mut [Kept]) -> Vec<(Range<usize>, &'k mut [Kept])> {
-        let n_panels = table.n_panels();
+    fn groups<'k>(
+        field: Field<'_>,
+        mut kept: &'k mut [Kept],
+    ) -> Vec<(Range<usize>, &'k mut [Kept])> {
+        let n_panels = field.n_panels();
         let mut groups = Vec::with_capacity(GROUPS);
         for group in 0..GROUPS {
             let panels = n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
@@ -206,10 +229,10 @@ impl<B: Blocks> Pass<'_, B> {
 
     /// Scores everything once: keeps what the loss makes of the scores, and returns the loss and,
     /// for a softmax, the log of each query's sum of exponentials.
-    fn forward(&self, table: &Table, kept: &mut [Kept]) -> (f64, Vec<f32>) {
+    fn forward(&self, field: Field<'_>, kept: &mut [Kept]) -> (f64, Vec<f32>) {
         let n_queries = self.questions.len();
         let zeros = || vec![0.0; n_queries];
-        let mut groups: Vec<Group<'_>> = Self::groups(table, kept)
+        let mut groups: Vec<Group<'_>> = Self::groups(field, kept)
             .into_iter()
             .map(|(panels, kept)| {
                 let sums = vec![LogSumExp::EMPTY; n_queries];
@@ -220,9 +243,10 @@ impl<B: Blocks> Pass<'_, B> {
         self.questions.machine.workers.each_with(tasks, Room::default, |room, group| {
             for (place, index) in group.panels.clone().enumerate() {
                 let mut decoded = std::mem::take(&mut room.decoded);
-                let panel = table.panel(index, &mut decoded);
+                let panel = field.panel(index, &mut decoded);
                 self.score(panel, room);
                 self.count(panel, &room.scores, group);
+                self.weigh(panel, &mut room.scores);
                 room.decoded = decoded;
                 let sums = self.transform(&mut room.scores, &mut room.kept.maxima);
                 match self.over_all {
@@ -293,6 +317,17 @@ impl<B: Blocks> Pass<'_, B> {
         }
     }
 
+    /// Adds to the scores of drawn entities the logarithm of how many each stands for.
+    fn weigh(&self, panel: Panel<'_>, scores: &mut [f32]) {
+        let Some(drawn) = self.questions.drawn else { return };
+        let rows = scores.chunks_exact_mut(self.questions.len());
+        for (row, more) in rows.zip(&drawn.logarithms[panel.first as usize..]) {
+            if *more != 0.0 {
+                row.iter_mut().for_each(|score| *score += more);
+            }
+        }
+    }
+
     /// Turns scores into what the loss makes of them: e^(score − their query's largest), or
     /// sigmoids. Returns each query's sum of what they add to the loss.
     fn transform(&self, values: &mut [f32], maxima: &mut Vec<f32>) -> Vec<f32> {
@@ -326,6 +361,7 @@ impl<B: Blocks> Pass<'_, B> {
             if self.questions.similarity.needs_scores() {
                 raw.clone_from(&room.scores);
             }
+            self.weigh(panel, &mut room.scores);
             self.transform(&mut room.scores, &mut room.kept.maxima);
             let words = self.questions.len() * self.blocks.words(self.questions.rows(panel));
             room.kept.values.resize(words, 0);
@@ -347,8 +383,8 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
-    fn query_gradient(&self, table: &Table, kept: &[Kept], log_z: &[f32]) -> Buffer {
-        let n_panels = table.n_panels();
+    fn query_gradient(&self, field: Field<'_>, kept: &[Kept], log_z: &[f32]) -> Buffer {
+        let n_panels = field.n_panels();
         let panels = |group: usize| n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
         let Questions { machine, queries, .. } = self.questions;
         let mut parts = [(); GROUPS].map(|()| machine.buffers.zeroed(queries.len()));
@@ -356,7 +392,7 @@ impl<B: Blocks> Pass<'_, B> {
         machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
             for index in panels(group) {
                 let mut decoded = std::mem::take(&mut room.decoded);
-                let panel = table.panel(index, &mut decoded);
+                let panel = field.panel(index, &mut decoded);
                 self.use_values(panel, kept.get(index), log_z, room, |values, room| {
                     self.blocks.add_query_gradient(values, room, sum);
                 });
@@ -376,6 +412,20 @@ impl<B: Blocks> Pass<'_, B> {
             }
         });
         total
+    }
+
+    /// ∂loss/∂rows of all drawn entities.
+    fn row_gradients(&self, drawn: &Drawn, kept: &[Kept], log_z: &[f32]) -> SparseRows {
+        let machine = self.questions.machine;
+        let mut rows = machine.buffers.zeroed(drawn.ids.len() * drawn.width);
+        let tasks = rows.chunks_mut(drawn.panel_rows * drawn.width).enumerate().collect();
+        machine.workers.each_with(tasks, Room::default, |room, (index, out)| {
+            let panel = drawn.panel(index);
+            self.use_values(panel, kept.get(index), log_z, room, |values, room| {
+                self.blocks.add_row_gradient(values, room, out);
+            });
+        });
+        SparseRows::new(&drawn.ids, rows, drawn.width)
     }
 }
 
@@ -414,8 +464,8 @@ mod tests {
         };
         let items: Vec<u64> = (0..37).collect();
         let batch = Batch::of_portions(examples, &items);
-        let first = step(&mut learner, &batch, &method, &machine);
-        let second = step(&mut learner, &batch, &method, &machine);
+        let first = step(&mut learner, &batch, None, &method, &machine);
+        let second = step(&mut learner, &batch, None, &method, &machine);
         let mut rows = Vec::new();
         learner.model.entities.for_each_panel(|block| rows.extend_from_slice(block.rows));
         (first.sum + second.sum, rows)

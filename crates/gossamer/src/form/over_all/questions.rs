@@ -3,6 +3,7 @@
 use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 
+use super::Drawn;
 use crate::form::batch::Batch;
 use crate::form::step::{Learner, Method};
 use crate::table::Panel;
@@ -10,7 +11,10 @@ use crate::table::Panel;
 /// The queries of a batch, and what a label means.
 pub struct Questions<'a> {
     pub machine: &'a Machine,
+    /// With answers as places, where entities are drawn.
     pub batch: &'a Batch,
+    /// What stands for all entities; none: these themselves.
+    pub drawn: Option<&'a Drawn>,
     pub similarity: Similarity,
     pub columns: Columns,
     pub queries: Buffer,
@@ -24,6 +28,7 @@ impl<'a> Questions<'a> {
         learner: &Learner,
         machine: &'a Machine,
         batch: &'a Batch,
+        drawn: Option<&'a Drawn>,
         method: &Method<'_>,
     ) -> Self {
         let (model, smoothing) = (&learner.model, method.label_smoothing);
@@ -31,7 +36,8 @@ impl<'a> Questions<'a> {
         let queries = model.folded(machine, &batch.asked, method.dropped(learner.steps));
         let similarity = model.function.similarity();
         let n_entities = model.entities.n_rows() as f32;
-        Self { machine, batch, similarity, columns, queries, smoothing, n_entities }
+        let batch = drawn.map_or(batch, |drawn| &drawn.batch);
+        Self { machine, batch, drawn, similarity, columns, queries, smoothing, n_entities }
     }
 
     pub fn len(&self) -> usize {
