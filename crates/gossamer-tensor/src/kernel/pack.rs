@@ -38,6 +38,13 @@ pub struct Left<'a, T> {
     pub step: usize,
 }
 
+impl<T> Left<'_, T> {
+    /// The same from a row on.
+    pub fn from_row(self, first: usize) -> Self {
+        Self { values: &self.values[first * self.row..], ..self }
+    }
+}
+
 impl<'a> From<Matrix<'a>> for Left<'a, f32> {
     fn from(matrix: Matrix<'a>) -> Self {
         Self { values: matrix.values, row: matrix.stride, step: 1 }
@@ -145,6 +152,14 @@ pub trait Number: Factor {
         source: Matrix<'a>,
         room: &'a mut Vec<Self>,
     ) -> Left<'a, Self>;
+    /// A matrix of so many columns as left operand, rows and columns exchanged; in `room`, if it
+    /// is not what it takes.
+    fn left_transposed<'a>(
+        isa: InstructionSet,
+        columns: usize,
+        values: &'a [f32],
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self>;
 }
 
 impl Number for f32 {
@@ -167,6 +182,14 @@ impl Number for f32 {
         _: &'a mut Vec<Self>,
     ) -> Left<'a, Self> {
         source.into()
+    }
+    fn left_transposed<'a>(
+        _: InstructionSet,
+        columns: usize,
+        values: &'a [f32],
+        _: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        Matrix { values, stride: columns }.transposed()
     }
 }
 
@@ -193,6 +216,16 @@ impl Number for Pair {
         room.resize(n * row, Self::default());
         pairs_of_rows(isa, columns, source, room);
         Left { values: room, row, step: 1 }
+    }
+    fn left_transposed<'a>(
+        isa: InstructionSet,
+        columns: usize,
+        values: &'a [f32],
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        room.resize((values.len() / columns.max(1)).div_ceil(2) * columns, Self::default());
+        pairs_along_columns(isa, values, columns, room);
+        Left { values: room, row: 1, step: columns }
     }
 }
 

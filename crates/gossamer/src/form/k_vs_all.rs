@@ -45,7 +45,13 @@ impl TrainingForm for KVsAll {
         machine: &Machine,
     ) -> StepLoss {
         let competing = method.loss.over_all() == Some(OverAll::Softmax);
-        over_all::step(learner, &Batch::of_queries(examples, items, competing), None, method, machine)
+        over_all::step(
+            learner,
+            &Batch::of_queries(examples, items, competing),
+            None,
+            method,
+            machine,
+        )
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

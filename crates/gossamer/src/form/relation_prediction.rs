@@ -10,21 +10,24 @@
 //! *Paper:* Chen, Minervini, Riedel, Stenetorp, "Relation prediction as an auxiliary training
 //! objective for improving multi-relational graph representations" (AKBC 2021).
 
-use gossamer_machine::{Buffer, Ledger, Machine};
-use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
-use gossamer_tensor::kernel::product::{Put, add_product, multiply};
+use gossamer_machine::{Ledger, Machine};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Number, Right};
+use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::softmax::exp_row;
+use gossamer_tensor::kernel::tile::Pair as Bf16Pair;
 use gossamer_tensor::kernel::vector;
 
 use super::StepShape;
 use super::batch::Batch;
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::model::{Asked, Model};
 use crate::score::Folded;
 use crate::table::SparseRows;
 
 /// Pairs of a query and an answer that a thread takes at once.
 const PAIRS: usize = 128;
+/// Relations whose gradient a thread sums at once.
+const RELATIONS: usize = 48;
 
 /// What relation prediction found out about a batch.
 #[derive(Default)]
@@ -45,19 +48,38 @@ struct Pair {
     weight: f32,
 }
 
-/// What a block of pairs found.
-struct Block {
-    loss: f64,
+/// Where a block of pairs puts what it finds.
+struct Block<'a> {
+    /// Products with relation rows are scores.
+    queries: &'a mut [f32],
+    /// Scores, then the derivatives of the loss by them (pairs × relations).
+    coefficients: &'a mut [f32],
     /// Known rows' gradients, then the answers'.
-    rows: Buffer,
-    relations: Buffer,
+    rows: &'a mut [f32],
+    loss: &'a mut f64,
 }
 
 /// The gradients for a weight λ; none for 0.
-pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Found {
-    if weight == 0.0 {
-        return Found::default();
+pub fn learn(
+    model: &Model,
+    machine: &Machine,
+    batch: &Batch,
+    (weight, precision): (f32, Precision),
+) -> Found {
+    match precision {
+        _ if weight == 0.0 => Found::default(),
+        Precision::F32 => learn_with::<f32>(model, machine, batch, weight),
+        Precision::Bf16 => learn_with::<Bf16Pair>(model, machine, batch, weight),
     }
+}
+
+/// The gradients, by products of such factors.
+fn learn_with<T: Number + Send + Sync>(
+    model: &Model,
+    machine: &Machine,
+    batch: &Batch,
+    weight: f32,
+) -> Found {
     let pairs = (0..batch.len()).flat_map(|query| {
         let (answers, weights) = batch.answers(query);
         let asked = batch.asked[query];
@@ -68,33 +90,47 @@ pub fn learn(model: &Model, machine: &Machine, batch: &Batch, weight: f32) -> Fo
         answers.iter().zip(weights).map(pair)
     });
     let pairs: Vec<Pair> = pairs.collect();
-    let width = model.relations.width();
-    let mut relations = machine.buffers.room(model.relations.n_rows() * width);
-    let all: Vec<u32> = (0..model.relations.n_rows() as u32).collect();
+    let (isa, buffers) = (machine.instruction_set, &machine.buffers);
+    let (n, width) = (model.relations.n_rows(), model.relations.width());
+    let entity = model.entities.width();
+    let mut relations = buffers.room(n * width);
+    let all: Vec<u32> = (0..n as u32).collect();
     model.relations.gather(&all, &mut relations);
-    let (n, isa) = (model.relations.n_rows(), machine.instruction_set);
     let matrix = Matrix { values: &relations, stride: width };
     let (mut across, mut along) = (Right::default(), Right::default());
     across.pack_transposed(width, n, matrix);
     along.pack(isa, n, width, matrix, None);
-    let work = Work { model, machine, across, along, scale: weight / batch.total };
-    let blocks: Vec<&[Pair]> = pairs.chunks(PAIRS).collect();
-    let done = machine.workers.map(blocks.len(), |block| work.block(blocks[block]));
-    let mut rows = machine.buffers.room(2 * pairs.len() * model.entities.width());
-    let (mut loss, mut ids, mut rest) = (0.0, Vec::new(), &mut rows[..]);
-    let mut gradient = machine.buffers.zeroed(relations.len());
-    for (pairs, found) in blocks.iter().zip(done) {
-        loss += found.loss;
+    let work = Work::<T> { model, machine, across, along, scale: weight / batch.total };
+    let mut queries = buffers.room(pairs.len() * width);
+    let mut coefficients = buffers.room(pairs.len() * n);
+    let mut rows = buffers.room(2 * pairs.len() * entity);
+    let mut losses = vec![0.0; pairs.len().div_ceil(PAIRS)];
+    let tasks = pairs.chunks(PAIRS).zip(queries.chunks_mut(PAIRS * width));
+    let tasks = tasks.zip(coefficients.chunks_mut(PAIRS * n));
+    let tasks = tasks.zip(rows.chunks_mut(2 * PAIRS * entity)).zip(&mut losses);
+    let tasks = tasks.map(|((((pairs, queries), coefficients), rows), loss)| {
+        (pairs, Block { queries, coefficients, rows, loss })
+    });
+    machine.workers.each(tasks.collect(), |(pairs, block)| work.block(pairs, block));
+    let mut ids = Vec::with_capacity(2 * pairs.len());
+    for pairs in pairs.chunks(PAIRS) {
         ids.extend(pairs.iter().map(|pair| pair.asked.known));
         ids.extend(pairs.iter().map(|pair| pair.answer));
-        let (own, later) = rest.split_at_mut(found.rows.len());
-        own.copy_from_slice(&found.rows);
-        rest = later;
-        vector::add_scaled(machine.instruction_set, &mut gradient, 1.0, &found.relations);
     }
-    let entities = SparseRows::new(&ids, rows, model.entities.width());
+    // What relation rows get: derivatives, relation by relation, times queries.
+    let mut right = Right::<T>::default();
+    right.pack(isa, pairs.len(), width, Matrix { values: &queries, stride: width }, None);
+    let mut room = Vec::new();
+    let left = T::left_transposed(isa, n, &coefficients, &mut room);
+    let mut gradient = relations;
+    let tasks = gradient.chunks_mut(RELATIONS * width).enumerate().collect();
+    machine.workers.each(tasks, |(place, values)| {
+        let (rows, left) = (values.len() / width, left.from_row(place * RELATIONS));
+        multiply(isa, rows, left, &right, Put::Set, MatrixMut { values, stride: width });
+    });
+    let entities = SparseRows::new(&ids, rows, entity);
     let relations = SparseRows::new(&all, gradient, width);
-    Found { loss: loss * f64::from(weight), entities, relations }
+    Found { loss: losses.iter().sum::<f64>() * f64::from(weight), entities, relations }
 }
 
 /// Adds the buffers to a plan.
@@ -103,58 +139,58 @@ pub fn plan(config: &Config, shape: &StepShape, n_relations: u64, ledger: &mut L
         return;
     }
     let (entity, relation) = (shape.widths.entity as u64, shape.widths.relation as u64);
-    let blocks = shape.answers.div_ceil(PAIRS as u64);
-    let rows = 4 * shape.answers * entity + (blocks + 4) * n_relations * relation;
-    let scratch = PAIRS as u64 * (2 * relation + 2 * n_relations);
+    // Rows, queries (plain and packed) and derivatives (the same) of every pair; relation rows and
+    // these packed in two ways.
+    let pair = 2 * entity + 2 * relation + 2 * n_relations;
+    let rows = shape.answers * pair + 3 * n_relations * relation;
+    let scratch = PAIRS as u64 * (2 * relation + n_relations);
     let words = format!("{} answers", shape.answers);
     ledger.add("relation prediction", words, "f32", 4 * (rows + shape.n_threads * scratch));
 }
 
-struct Work<'a> {
+struct Work<'a, T> {
     model: &'a Model,
     machine: &'a Machine,
     /// All relation rows, as columns.
-    across: Right<f32>,
+    across: Right<T>,
     /// And as rows.
-    along: Right<f32>,
+    along: Right<T>,
     scale: f32,
 }
 
-impl Work<'_> {
-    fn block(&self, pairs: &[Pair]) -> Block {
+impl<T: Number> Work<'_, T> {
+    fn block(&self, pairs: &[Pair], block: Block<'_>) {
+        let Block { queries, coefficients, rows, loss } = block;
         let (model, isa) = (self.model, self.machine.instruction_set);
         let width = model.relations.width();
         let (m, n) = (pairs.len(), model.relations.n_rows());
-        let queries = self.queries(pairs);
-        let left = Matrix { values: &queries, stride: width };
-        let buffers = &self.machine.buffers;
-        let mut scores = buffers.room(m * n);
-        let out = MatrixMut { values: &mut scores, stride: n };
-        multiply(isa, m, left.into(), &self.across, Put::Set, out);
-        let mut loss = 0.0;
-        for (pair, scores) in pairs.iter().zip(scores.chunks_exact_mut(n)) {
+        self.fill_queries(pairs, queries);
+        let mut room = Vec::new();
+        let left = T::left(isa, [m, width], Matrix { values: queries, stride: width }, &mut room);
+        let out = MatrixMut { values: coefficients, stride: n };
+        multiply(isa, m, left, &self.across, Put::Set, out);
+        *loss = 0.0;
+        for (pair, scores) in pairs.iter().zip(coefficients.chunks_exact_mut(n)) {
             let own = model.condition(pair.asked).1 as usize;
             let score = scores[own];
             let sum = exp_row(isa, scores);
-            loss += f64::from(pair.weight) * f64::from(sum.value() - score);
+            *loss += f64::from(pair.weight) * f64::from(sum.value() - score);
             let factor = self.scale * pair.weight;
             vector::scale(isa, scores, factor / sum.sum);
             scores[own] -= factor;
         }
-        let coefficients = Matrix { values: &scores, stride: n };
-        let mut gradient = buffers.room(m * width);
+        let matrix = Matrix { values: coefficients, stride: n };
+        let left = T::left(isa, [m, n], matrix, &mut room);
+        let mut gradient = self.machine.buffers.room(m * width);
         let out = MatrixMut { values: &mut gradient, stride: width };
-        multiply(isa, m, coefficients.into(), &self.along, Put::Set, out);
-        let mut of_relations = buffers.zeroed(n * width);
-        let out = MatrixMut { values: &mut of_relations, stride: width };
-        add_product(isa, [n, m, width], coefficients.transposed(), left, out);
-        Block { loss, rows: self.rows(pairs, &gradient), relations: of_relations }
+        multiply(isa, m, left, &self.along, Put::Set, out);
+        self.fill_rows(pairs, &gradient, rows);
     }
 
-    /// The queries whose products with relation rows are scores.
-    fn queries(&self, pairs: &[Pair]) -> Buffer {
+    /// Makes the queries whose products with relation rows are scores.
+    fn fill_queries(&self, pairs: &[Pair], queries: &mut [f32]) {
         let (model, width) = (self.model, self.model.relations.width());
-        let mut queries = self.machine.buffers.zeroed(pairs.len() * width);
+        queries.fill(0.0);
         let (mut unused, condition) = (vec![0.0; model.entities.width()], vec![0.0; width]);
         let mut rooms = [Vec::new(), Vec::new()];
         for (pair, query) in pairs.iter().zip(queries.chunks_exact_mut(width)) {
@@ -163,7 +199,6 @@ impl Work<'_> {
             let side = model.condition(pair.asked).0;
             model.function.fold_backward(side, folded, &mut unused, query);
         }
-        queries
     }
 
     /// The rows of a pair's entities.
@@ -172,11 +207,11 @@ impl Work<'_> {
         [entities.row(pair.asked.known, one), entities.row(pair.answer, other)]
     }
 
-    /// The gradients of known rows, then those of the answers' rows.
-    fn rows(&self, pairs: &[Pair], gradient: &[f32]) -> Buffer {
+    /// Makes the gradients of known rows, then those of the answers' rows.
+    fn fill_rows(&self, pairs: &[Pair], gradient: &[f32], out: &mut [f32]) {
         let (model, width) = (self.model, self.model.relations.width());
         let entity = model.entities.width();
-        let mut out = self.machine.buffers.zeroed(2 * pairs.len() * entity);
+        out.fill(0.0);
         let (of_known, of_answers) = out.split_at_mut(pairs.len() * entity);
         let (mut unused, mut rooms) = (vec![0.0; width], [Vec::new(), Vec::new()]);
         let both = of_known.chunks_exact_mut(entity).zip(of_answers.chunks_exact_mut(entity));
@@ -189,6 +224,5 @@ impl Work<'_> {
             let folded = Folded { known, condition: gradient, gradient: answer };
             model.function.fold_backward(side, folded, of_known, &mut unused);
         }
-        out
     }
 }

@@ -232,8 +232,12 @@ pub fn finish<S>(
         + entity.value(&machine.workers, &learner.model.entities)
         + relation.value(&machine.workers, &learner.model.relations);
 
-    let beside =
-        relation_prediction::learn(&learner.model, machine, batch, method.relation_prediction);
+    let beside = relation_prediction::learn(
+        &learner.model,
+        machine,
+        batch,
+        (method.relation_prediction, method.precision),
+    );
     let used: Vec<u32> = entity_uses.iter().map(|(id, _)| *id).collect();
     let touched =
         scored.candidates.map(|ids| rows::union(&[&ids, &used, &known.ids, &beside.entities.ids]));

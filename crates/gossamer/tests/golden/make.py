@@ -244,6 +244,8 @@ def entity_penalty(model, rows, regulariser):
 def queries_of(step, reciprocal):
     """The two queries of each triple: (side, known, relation row, target, weight, negatives)."""
     negatives = step["negatives"]
+    if negatives and not negatives["head"]:
+        negatives = None  # one list for the whole step
     for i, ((h, r, t), weight) in enumerate(zip(step["triples"], step["weights"])):
         tail_negatives = negatives["tail"][i] if negatives else None
         head_negatives = negatives["head"][i] if negatives else None
@@ -319,6 +321,19 @@ def k_vs_all_loss(kind, scores, answers, smoothing):
     return torch.logsumexp(scores, 0) - (labels * scores).sum(), share
 
 
+def drawn_for(case, step):
+    """Sampled softmax: what a step's queries are held against, and the log of what each stands for.
+
+    An answer of the step stands for itself; another entity that one of the n draws met, for 1 / p,
+    p being the chance that one of n draws meets it.
+    """
+    answers = {x for _, _, _, x, _, _ in queries_of(step, case["reciprocal"])}
+    draws = step["negatives"]["tail"][0]
+    chance = 1 - (1 - 1 / N_ENTITIES) ** len(draws)
+    ids = sorted(answers | set(draws))
+    return ids, torch.tensor([0.0 if x in answers else -math.log(chance) for x in ids])
+
+
 def k_vs_all_step_loss(model, case, step, entity, relation):
     """The loss of one k-vs-all step, regulariser included: the mean over its queries."""
     total = entity.new_zeros(())
@@ -355,6 +370,13 @@ def step_loss(model, case, step, entity, relation, shares=None):
                 model, side, case["reciprocal"], known_row, made[rel], entity
             )
             value = one_vs_all_loss(scores, target, case.get("label_smoothing", 0.0))
+        elif case["form"] == "sampled-softmax":
+            ids, logarithms = drawn_for(case, step)
+            scores = candidate_scores(
+                model, side, case["reciprocal"], known_row, made[rel], entity[ids]
+            )
+            weighed = scores + logarithms.to(scores.dtype)
+            value = -torch.log_softmax(weighed, 0)[ids.index(target)]
         else:
             s_target = candidate_scores(
                 model, side, case["reciprocal"], known_row, made[rel], target_row
@@ -441,6 +463,8 @@ def used_rows(model, case, step):
         entities.add(known)
         entities.update(others)
         relations.add(rel)
+    if case["form"] == "sampled-softmax":
+        entities.update(step["negatives"]["tail"][0])
     if case["form"] in ("1-vs-all", "k-vs-all"):
         entities = set(range(N_ENTITIES))
     if case.get("relation_prediction", 0.0) > 0:
@@ -557,6 +581,9 @@ def make_steps(rng, case, triples):
                 side: [[rng.randrange(N_ENTITIES) for _ in range(N_NEGATIVES)] for _ in batch]
                 for side in ("tail", "head")
             }
+        if case["form"] == "sampled-softmax":
+            draws = [rng.randrange(N_ENTITIES) for _ in range(N_NEGATIVES)]
+            negatives = {"tail": [draws], "head": []}
         steps.append({"triples": batch, "weights": weights, "negatives": negatives})
     return steps
 
@@ -687,6 +714,15 @@ def later_cases_of(model):
             f"k-vs-all {loss} {word} smoothing {smoothing:g} {optimiser}",
             "k-vs-all", loss, reciprocal, 6 if long_rows else 8, optimiser, lr,
             label_smoothing=smoothing,
+        )
+    if model in ("complex", "transe-l2"):
+        yield case(
+            "sampled-softmax reciprocal weighted adagrad",
+            "sampled-softmax", softmax, True, 4, "adagrad", 0.1, weighted=True,
+        )
+        yield case(
+            "sampled-softmax plain sgd",
+            "sampled-softmax", softmax, False, 3, "sgd", 0.5,
         )
 
 

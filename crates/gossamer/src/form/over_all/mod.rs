@@ -199,7 +199,8 @@ impl<B: Blocks> Pass<'_, B> {
     /// Makes room for the first panels, as many as fit into `bytes`.
     fn fit(&self, kept: &mut Vec<Kept>, field: Field<'_>, bytes: u64) {
         let n_queries = self.questions.len();
-        let panel_bytes = 4 * (n_queries * (self.blocks.words(field.most_rows()) + 1)).max(1) as u64;
+        let panel_bytes =
+            4 * (n_queries * (self.blocks.words(field.most_rows()) + 1)).max(1) as u64;
         let fitting = (bytes / panel_bytes).min(field.n_panels() as u64) as usize;
         // Where the backward pass reads the scores themselves, what is made of them is no use.
         let needed = !self.questions.similarity.needs_scores();
