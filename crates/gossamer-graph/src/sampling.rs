@@ -3,6 +3,8 @@
 //! All triples with a chosen key are looked at, so a ratio over chosen keys estimates the whole
 //! graph's without bias; below [`WHOLE_TRIPLES`] every key is chosen and the ratio is exact.
 
+use std::collections::HashSet;
+
 /// Triples up to which nothing is left out.
 pub const WHOLE_TRIPLES: u64 = 4 << 20;
 
@@ -25,6 +27,19 @@ impl Sampling {
     /// One key in 2ⁿ, so that about `most` triples or fewer are looked at.
     pub fn within(n_triples: u64, most: u64) -> Self {
         Self { mask: n_triples.div_ceil(most.max(1)).max(1).next_power_of_two() - 1 }
+    }
+
+    /// About how many different keys there are, some thousand of which are looked at; `keys` gives
+    /// about `n` of them.
+    pub fn different(n: u64, keys: impl FnOnce(&mut dyn FnMut(u64))) -> u64 {
+        let sampling = Self::within(n, 1 << 16);
+        let mut seen = HashSet::new();
+        keys(&mut |key| {
+            if sampling.has(key) {
+                seen.insert(key);
+            }
+        });
+        seen.len() as u64 * sampling.every()
     }
 
     /// How many keys stand behind a chosen one.
@@ -53,5 +68,15 @@ mod tests {
         assert_eq!(eighth.every(), 8);
         let chosen = (0..80_000).filter(|key| eighth.has(*key)).count();
         assert!((9_600..10_400).contains(&chosen), "{chosen}");
+    }
+
+    #[test]
+    fn different_keys_are_counted_exactly_or_about() {
+        let of = |n: u64, different: u64| {
+            Sampling::different(n, |see| (0..n).for_each(|key| see(key * 7 % different)))
+        };
+        assert_eq!((of(0, 1), of(1000, 13), of(1000, 1000)), (0, 13, 1000));
+        let about = of(1_000_000, 300_000);
+        assert!(about.abs_diff(300_000) < 10_000, "{about}");
     }
 }

@@ -6,8 +6,9 @@
 use gossamer_graph::Snapshot;
 use gossamer_machine::{Machine, Observer, Progress};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::Error;
+use crate::form;
 use crate::plan::{GraphShape, evaluate_plan, train_plan};
 use crate::train::pace::{Pace, pace};
 
@@ -56,7 +57,7 @@ pub fn offers(
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<(Vec<Offer>, Option<usize>), Error> {
-    let shape = GraphShape::of(graph)?;
+    let shape = GraphShape::of(graph)?.with_queries(graph, &Config::for_model(model)?)?;
     let mut fitting = Vec::new();
     let mut smallest: Option<Error> = None;
     for form in FORMS {
@@ -134,9 +135,10 @@ fn choose(offers: &[Offer], seconds: Option<f64>, usual: usize) -> Option<usize>
         None => offer.config.dim <= usual,
     };
     let size = |place: &usize| offers[*place].config.dim;
-    let Config { form: exact, rows: floats, .. } = Config::default();
+    // A softmax over entities that stand for all counts as one over all.
+    let exact = |config: &Config| form::find(&config.form).is_ok_and(|form| form.over_all());
     let among = |kind: [bool; 2]| {
-        let kind_of = |config: &Config| [config.rows == floats, config.form == exact];
+        let kind_of = |config: &Config| [config.rows == config::ROWS, exact(config)];
         let places = (0..offers.len()).filter(|place| fits(&offers[*place]));
         places.filter(|place| kind_of(&offers[*place].config) == kind).max_by_key(size)
     };

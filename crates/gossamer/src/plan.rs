@@ -8,7 +8,7 @@
 
 use gossamer_graph::Room;
 use gossamer_graph::buckets::Buckets;
-use gossamer_graph::sampling::WHOLE_TRIPLES;
+use gossamer_graph::sampling::{Sampling, WHOLE_TRIPLES};
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Ledger, Machine};
@@ -70,6 +70,9 @@ pub struct GraphShape {
     pub n_triples: [u64; 3],
     /// True if training triples have weights.
     pub weighted: bool,
+    /// About how many different queries the training triples ask, both sides; none if nobody
+    /// counted.
+    pub n_queries: Option<u64>,
 }
 
 impl GraphShape {
@@ -79,6 +82,7 @@ impl GraphShape {
     /// [`Error::File`].
     pub fn of(graph: &Snapshot) -> Result<Self, Error> {
         Ok(Self {
+            n_queries: None,
             n_entities: graph.entities().len() as u64,
             n_relations: graph.relations().len() as u64,
             n_triples: [
@@ -88,6 +92,29 @@ impl GraphShape {
             ],
             weighted: graph.weighted(Split::Train)?,
         })
+    }
+
+    /// The same with its queries counted, in a pass over the triples, where the form groups answers
+    /// by them.
+    ///
+    /// # Errors
+    /// [`Error::File`], those of the configuration.
+    pub fn with_queries(self, graph: &Snapshot, config: &Config) -> Result<Self, Error> {
+        if !form::of(config)?.over_all() {
+            return Ok(self);
+        }
+        let mut failed = None;
+        let n_queries = Sampling::different(2 * self.n_triples[0], |see| {
+            let both = |[head, relation, tail]: [u32; 3]| {
+                see(u64::from(head) << 32 | u64::from(relation));
+                see(u64::from(tail) << 32 | 1 << 31 | u64::from(relation));
+            };
+            failed = graph.for_each_triple(Split::Train, both).err();
+        });
+        match failed {
+            None => Ok(Self { n_queries: Some(n_queries), ..self }),
+            Some(error) => Err(error.into()),
+        }
     }
 }
 
@@ -267,8 +294,7 @@ fn train_plan_holding(
     let sizes = [shape.n_entities, shape.n_relations, n_train];
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
-    // A query brings as many answers as it has; on average few, at most all of its relation.
-    let answers = (config.batch as u64 * 16).min(2 * n_train);
+    let answers = answers(form, config, shape);
     let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
     // Sorting happens before the first step, ranking between steps: the larger of each counts.
     let mut ranking = Ledger::default();
@@ -303,6 +329,23 @@ fn train_plan_holding(
         return Err(too_small(budget, least.ledger));
     }
     Ok(with_kept(wanted.min(budget - smallest)))
+}
+
+/// The most answers that a batch brings: one for each query, or where they are grouped as many as
+/// queries have on average, at most those of a portion, and what chance adds to that.
+fn answers(form: &dyn TrainingForm, config: &Config, shape: &GraphShape) -> u64 {
+    /// Answers of a query that nobody counted.
+    const GUESS: f64 = 16.0;
+    if !form.over_all() {
+        return config.batch as u64;
+    }
+    let (batch, n) = (config.batch as f64, 2 * shape.n_triples[0]);
+    let mean = shape.n_queries.map_or(GUESS, |n_queries| n as f64 / n_queries.max(1) as f64);
+    let portion = if config.answers == 0 { GUESS * mean } else { config.answers as f64 };
+    let mean = mean.min(portion);
+    // Numbers of up to `portion` with this mean vary by no more; three deviations.
+    let chance = 3.0 * (batch * mean * portion).sqrt();
+    ((batch * mean + chance).min(batch * portion) as u64).min(n)
 }
 
 fn too_small(asked: u64, ledger: Ledger) -> Error {

@@ -41,6 +41,9 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("complex", true, 0.125),
         ("complex in int8", true, 0.0),
         ("rotate in int4", true, 0.0),
+        ("complex of drawn", true, 0.0),
+        ("complex of drawn", true, 0.5),
+        ("distmult in int8 of drawn", true, 0.0),
         ("complex by 3", true, 0.0),
         ("distmult in int8 by 6", true, 0.0),
         ("distmult", true, 0.0),
@@ -57,7 +60,9 @@ fn allocations_stay_within_the_lines_of_the_plan() {
     {
         // A machine of its own, so that none begins with the arrays of another.
         let machine = Machine::new(2, None);
+        let draws = model.ends_with(" of drawn");
         let (rest, partitions) = model.split_once(" by ").unwrap_or((model, "1"));
+        let rest = rest.trim_end_matches(" of drawn");
         let (rest, rows) = rest.split_once(" in ").unwrap_or((rest, "f32"));
         let (function, layer) = rest.split_once(" on ").unwrap_or((rest, "none"));
         let mut config = Config::for_model(function).unwrap();
@@ -68,12 +73,16 @@ fn allocations_stay_within_the_lines_of_the_plan() {
             (config.form, config.loss) =
                 ("negative-sampling".into(), "softmax-cross-entropy".into());
         }
+        if draws {
+            (config.form, config.batch) = ("sampled-softmax".into(), 512);
+        }
         if layer != "none" {
             // A step of a network sees the whole graph: few of them say as much.
             config.epochs = 1;
         }
         config.relation_prediction = prediction;
         config.partitions = partitions.parse().unwrap();
+        let shape = shape.with_queries(&graph, &config).unwrap();
         let mut plan = train_plan(&config, &shape, &machine).unwrap();
         let mut machine = machine;
         let least = |total| Machine::new(2, Some(total - 1));

@@ -170,12 +170,19 @@ impl<'a> Measuring<'a> {
             (config.dim, config.relation_prediction) = (self.shape.dim, 0.0);
             Ok::<Config, gossamer::Error>(config)
         };
-        for (precision, name, peak) in
+        for (precision, precision_name, peak) in
             [(Precision::F32, "f32", f32_peak), (Precision::Bf16, "bf16", bf16_peak)]
         {
             let config = Config { precision, ..over_all("complex")? };
-            let name = format!("complex, softmax over all entities, {name}");
+            let name = format!("complex, softmax over all entities, {precision_name}");
             figures.extend(self.softmax(&config, &name, peak)?);
+            let drawing =
+                Config { form: "sampled-softmax".into(), negatives: 1024, batch: 512, ..config };
+            let [queries, answers] = self.steps(&drawing, &self.portions)?;
+            for (value, unit) in [(queries, "queries/s"), (answers, "answers/s")] {
+                let name = format!("complex, softmax over 1024 drawn entities, {precision_name}");
+                figures.push(Figure { name, value, unit, gflops: None, ceiling: None });
+            }
         }
         for (model, shared, unit) in [
             ("complex", true, "complex, 128 shared negatives"),

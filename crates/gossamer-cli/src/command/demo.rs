@@ -97,6 +97,7 @@ fn show(root: &Path, context: &Context) -> Result<(), Failure> {
     let config = Config { dim: 64, seed: SEED, ..Config::for_model("complex")? };
     let shape = GraphShape::of(&graph)?;
     let config = config.suited_to(shape.n_entities, shape.n_triples[0]);
+    let shape = shape.with_queries(&graph, &config)?;
     print(&output::ledger(&train_plan(&config, &shape, &context.machine)?.ledger));
 
     title("Learning");

@@ -90,7 +90,7 @@ pub fn write_run_page(
     context: &Context,
 ) -> Result<(), Failure> {
     let inspection = inspect(&run.graph, Room::default()).map_err(Error::from)?;
-    let shape = GraphShape::of(&run.graph)?;
+    let shape = GraphShape::of(&run.graph)?.with_queries(&run.graph, &run.config)?;
     let plan =
         train_plan(&run.config, &shape, &Machine::new(context.machine.workers.n_threads(), None))?;
     let answerer = Answerer::new(run, &context.machine)?;

@@ -107,6 +107,7 @@ impl Command for Train {
         }
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
+        let shape = shape.with_queries(&graph, &config)?;
         let plan = train_plan(&config, &shape, &context.machine)?;
         let exact = Config { activations: "exact".into(), ..config.clone() };
         let exact = train_plan(&exact, &shape, &Machine::new(1, None))?.kept;

@@ -92,7 +92,7 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     let config = &request.config;
     config.check()?;
-    let shape = GraphShape::of(graph)?;
+    let shape = GraphShape::of(graph)?.with_queries(graph, config)?;
     if shape.n_triples[0] == 0 {
         return Err(Error::Request {
             what: "the graph has no training triples".into(),
@@ -161,7 +161,7 @@ pub fn resume(
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
     let resumed = checkpoint::load(run, &path, [n_entities, n_relations])?;
     let config = resumed.config;
-    let plan = train_plan(&config, &GraphShape::of(&graph)?, machine)?;
+    let plan = train_plan(&config, &GraphShape::of(&graph)?.with_queries(&graph, &config)?, machine)?;
     let request = TrainRequest {
         config: config.clone(),
         out: run.to_path_buf(),

@@ -54,7 +54,7 @@ pub fn pace(
             hint: "leave them out".into(),
         });
     }
-    let plan = train_plan(config, &GraphShape::of(graph)?, machine)?;
+    let plan = train_plan(config, &GraphShape::of(graph)?.with_queries(graph, config)?, machine)?;
     let request = TrainRequest { out: PathBuf::new(), ..TrainRequest::default() };
     let session = Session::new(graph, config, &plan, &request, machine, observer)?;
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());

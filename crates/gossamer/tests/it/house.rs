@@ -89,7 +89,8 @@ fn functions(code: &str) -> Vec<(usize, usize)> {
         let body = line.trim_start();
         let is_function =
             ["fn ", "pub fn ", "pub(crate) fn ", "unsafe fn "].iter().any(|p| body.starts_with(p));
-        if !is_function {
+        // What is only declared, as in a trait, has no lines of its own.
+        if !is_function || body.ends_with(';') {
             continue;
         }
         let indent = line.len() - body.len();

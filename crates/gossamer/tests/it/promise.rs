@@ -41,8 +41,10 @@ fn graph_of(n: u64, root: &Path) -> Snapshot {
     Snapshot::open(&root.join("graph")).unwrap()
 }
 
-/// "MODEL in ROW CODE", or "MODEL on LAYER".
+/// "MODEL in ROW CODE", "MODEL on LAYER", or either "of drawn" entities.
 fn config(model: &str) -> Config {
+    let draws = model.ends_with(" of drawn");
+    let model = model.trim_end_matches(" of drawn");
     let (model, rows) = model.split_once(" in ").unwrap_or((model, "f32"));
     let (model, layer) = model.split_once(" on ").unwrap_or((model, "none"));
     let mut config = Config::for_model(model).unwrap();
@@ -51,6 +53,9 @@ fn config(model: &str) -> Config {
     (config.edge_dropout, config.layer_dropout) = (0.1, 0.1);
     (config.dim, config.epochs, config.validate_every, config.batch) = (6, 6, 2, 200);
     config.negatives = 16;
+    if draws {
+        (config.form, config.relation_prediction) = ("sampled-softmax".into(), 0.5);
+    }
     config.dropout = if model == "tucker" { 0.1 } else { 0.0 };
     config
 }
@@ -76,7 +81,9 @@ fn any_number_of_threads_and_any_budget_give_the_same_bytes() {
     let graph = graph(root.path());
     let rows_and_networks =
         ["rotate in int4", "complex in int8", "complex on compgcn", "rotate on rgcn"];
-    for model in ["complex", "transe-l2", "rotate"].into_iter().chain(rows_and_networks) {
+    let drawn = ["complex of drawn", "distmult in int4 of drawn", "complex on compgcn of drawn"];
+    let plain = ["complex", "transe-l2", "rotate"].into_iter().chain(drawn);
+    for model in plain.chain(rows_and_networks) {
         for shared in [true, false] {
             let mut config = config(model);
             config.shared_negatives = shared;

@@ -2,11 +2,17 @@
 //!
 //! *Invariant:* what is drawn is a function of the run's seed and the step.
 
+use std::ops::Range;
+
 use gossamer_machine::{Address, Buffer, Machine, Purpose};
 
 use crate::form::batch::Batch;
 use crate::form::step::{Learner, Method};
 use crate::table::{PANEL_ROWS, Panel, Table};
+
+/// Most ranges of panels whose sums are made one after the other; their number fixes the order of
+/// addition, whatever the threads.
+pub const GROUPS: usize = 16;
 
 /// A batch's answers and some drawn entities, gathered, so that they are scored as a table is.
 ///
@@ -37,17 +43,18 @@ impl Drawn {
         let table = &learner.model.entities;
         let (n, n_entities) = (method.n_negatives, table.n_rows());
         let answers = batch.entity_uses(false);
-        let (mut ids, mut chance) = ((0..n_entities as u32).collect::<Vec<u32>>(), 1.0);
-        if n < n_entities {
+        let (ids, chance) = if n < n_entities {
             let address = Address::new(method.seed, Purpose::Negative, learner.steps);
-            ids.truncate(n);
+            let mut ids = vec![0; n];
             method.sampler.draw(address, 0, n_entities as u32, &mut ids);
             ids.extend(answers.iter().map(|(id, _)| *id));
             ids.sort_unstable();
             ids.dedup();
             // That at least one of n draws meets an entity.
-            chance = -(n as f64 * (-1.0 / n_entities as f64).ln_1p()).exp_m1();
-        }
+            (ids, -(n as f64 * (-1.0 / n_entities as f64).ln_1p()).exp_m1())
+        } else {
+            ((0..n_entities as u32).collect(), 1.0)
+        };
         let mut logarithms = vec![-chance.ln() as f32; ids.len()];
         let mut place = 0;
         for (answer, _) in &answers {
@@ -97,6 +104,13 @@ impl<'a> Field<'a> {
             Field::All(table) => table.n_panels(),
             Field::Drawn(drawn) => drawn.ids.len().div_ceil(drawn.panel_rows),
         }
+    }
+
+    /// Ranges of panels whose sums are made one after the other.
+    pub fn groups(self) -> impl Iterator<Item = Range<usize>> {
+        let n_panels = self.n_panels();
+        let n = GROUPS.min(n_panels);
+        (0..n).map(move |group| n_panels * group / n..n_panels * (group + 1) / n)
     }
 
     /// Rows of the panel at a place.

@@ -21,7 +21,7 @@ use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
 use self::distance::Distances;
-use self::field::Field;
+use self::field::{Field, GROUPS};
 use self::product::Products;
 use self::questions::Questions;
 
@@ -31,16 +31,12 @@ use crate::config::{Config, Precision};
 use crate::form::batch::Batch;
 use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
-use crate::table::{PANEL_ROWS, Panel, Part, SparseRows};
+use crate::table::{GradientOf, PANEL_ROWS, Panel, Part, SparseRows};
 
 mod field;
 mod questions;
 mod distance;
 mod product;
-
-/// Ranges of panels whose sums are made one after the other; their number fixes the order of
-/// addition, whatever the threads.
-const GROUPS: usize = 16;
 
 /// Learns from a batch, held against all entities or against some drawn ones that stand for them.
 ///
@@ -171,29 +167,42 @@ impl<B: Blocks> Pass<'_, B> {
         self.fit(&mut kept, field, method.kept_bytes);
         let (loss, log_z) = self.forward(field, &mut kept);
         let query_gradient = self.query_gradient(field, &kept, &log_z);
-        let Questions { machine, queries, .. } = self.questions;
-        if let Field::Drawn(drawn) = field {
-            let rows = self.row_gradients(drawn, &kept, &log_z);
-            let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-                rows.add_to(machine.instruction_set, part.ids, out);
-            };
-            let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
-            let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-            let loss = finish(learner, method, machine, batch, scored);
-            learner.kept = kept;
-            return loss;
-        }
-        let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
-            let panel = Panel { first: part.ids[0], rows: part.rows };
-            self.use_values(panel, kept.get(part.panel), &log_z, room, |values, room| {
-                self.blocks.add_row_gradient(values, room, out);
-            });
+        let found = (loss, query_gradient);
+        let loss = match self.questions.drawn {
+            Some(drawn) => {
+                let rows = self.row_gradients(drawn, &kept, &log_z);
+                let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
+                    rows.add_to(self.questions.machine.instruction_set, part.ids, out);
+                };
+                let candidates = Some(rows.ids.clone());
+                self.finish(learner, (batch, method), found, candidates, (&|| (), &gradient))
+            }
+            None => {
+                let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
+                    let panel = Panel { first: part.ids[0], rows: part.rows };
+                    self.use_values(panel, kept.get(part.panel), &log_z, room, |values, room| {
+                        self.blocks.add_row_gradient(values, room, out);
+                    });
+                };
+                self.finish(learner, (batch, method), found, None, (&Room::default, &gradient))
+            }
         };
-        let (candidates, scratch, gradient) = (None, &Room::default, &gradient);
-        let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
-        let loss = finish(learner, method, machine, batch, scored);
         learner.kept = kept;
         loss
+    }
+
+    /// Hands over what was found.
+    fn finish<S>(
+        &self,
+        learner: &mut Learner,
+        (batch, method): (&Batch, &Method<'_>),
+        (loss, query_gradient): (f64, Buffer),
+        candidates: Option<Vec<u32>>,
+        (scratch, gradient): (&(dyn Fn() -> S + Sync), &GradientOf<'_, S>),
+    ) -> StepLoss {
+        let Questions { machine, queries, .. } = self.questions;
+        let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
+        finish(learner, method, machine, batch, scored)
     }
 
     /// Makes room for the first panels, as many as fit into `bytes`.
@@ -217,15 +226,13 @@ impl<B: Blocks> Pass<'_, B> {
         field: Field<'_>,
         mut kept: &'k mut [Kept],
     ) -> Vec<(Range<usize>, &'k mut [Kept])> {
-        let n_panels = field.n_panels();
-        let mut groups = Vec::with_capacity(GROUPS);
-        for group in 0..GROUPS {
-            let panels = n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
-            let (own, later) = kept.split_at_mut(panels.len().min(kept.len()));
+        let with_kept = |panels: Range<usize>| {
+            let now = std::mem::take(&mut kept);
+            let (own, later) = now.split_at_mut(panels.len().min(now.len()));
             kept = later;
-            groups.push((panels, own));
-        }
-        groups
+            (panels, own)
+        };
+        field.groups().map(with_kept).collect()
     }
 
     /// Scores everything once: keeps what the loss makes of the scores, and returns the loss and,
@@ -385,13 +392,13 @@ impl<B: Blocks> Pass<'_, B> {
 
     /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
     fn query_gradient(&self, field: Field<'_>, kept: &[Kept], log_z: &[f32]) -> Buffer {
-        let n_panels = field.n_panels();
-        let panels = |group: usize| n_panels * group / GROUPS..n_panels * (group + 1) / GROUPS;
         let Questions { machine, queries, .. } = self.questions;
-        let mut parts = [(); GROUPS].map(|()| machine.buffers.zeroed(queries.len()));
-        let tasks = parts.iter_mut().enumerate().collect();
-        machine.workers.each_with(tasks, Room::default, |room, (group, sum)| {
-            for index in panels(group) {
+        let groups: Vec<Range<usize>> = field.groups().collect();
+        let parts = groups.iter().map(|_| machine.buffers.zeroed(queries.len()));
+        let mut parts: Vec<Buffer> = parts.collect();
+        let tasks = groups.into_iter().zip(&mut parts).collect();
+        machine.workers.each_with(tasks, Room::default, |room, (panels, sum)| {
+            for index in panels {
                 let mut decoded = std::mem::take(&mut room.decoded);
                 let panel = field.panel(index, &mut decoded);
                 self.use_values(panel, kept.get(index), log_z, room, |values, room| {
