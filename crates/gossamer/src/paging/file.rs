@@ -22,7 +22,11 @@ pub fn name(partition: usize) -> String {
 }
 
 /// Writes a partition in place of its older file, which stays as long as someone shares it.
-pub fn write(folder: &Path, partition: usize, moved: &Moved) -> Result<(Arc<File>, Sums), FileError> {
+pub fn write(
+    folder: &Path,
+    partition: usize,
+    moved: &Moved,
+) -> Result<(Arc<File>, Sums), FileError> {
     let path = folder.join(name(partition));
     let partial = partial_path(&path);
     let write = || {

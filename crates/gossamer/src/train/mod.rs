@@ -161,7 +161,8 @@ pub fn resume(
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
     let resumed = checkpoint::load(run, &path, [n_entities, n_relations])?;
     let config = resumed.config;
-    let plan = train_plan(&config, &GraphShape::of(&graph)?.with_queries(&graph, &config)?, machine)?;
+    let plan =
+        train_plan(&config, &GraphShape::of(&graph)?.with_queries(&graph, &config)?, machine)?;
     let request = TrainRequest {
         config: config.clone(),
         out: run.to_path_buf(),
