@@ -14,8 +14,8 @@ use crate::train::pace::{Pace, pace};
 
 /// Sizes of embeddings that are offered.
 const DIMS: [usize; 7] = [25, 50, 100, 200, 400, 800, 1600];
-/// Training forms that are offered: all entities as candidates, or a sample of them, which takes
-/// less time where there are many.
+/// Training forms that are offered: the habitual one, in which every entity may be a candidate at
+/// every step, or a few negatives for each block of queries.
 const FORMS: [&[(&str, &str)]; 2] =
     [&[], &[("form", "negative-sampling"), ("loss", "softmax-cross-entropy"), ("batch", "1024")]];
 
@@ -44,7 +44,7 @@ impl Offer {
 }
 
 /// The offers that fit the machine's budget, and the place of the one to take: the largest rows
-/// that also fit the time, as floats and with all entities as candidates if they can be; without a
+/// that also fit the time, as floats and in the habitual form if they can be; without a
 /// time, rows no larger than the default.
 ///
 /// # Errors
@@ -135,7 +135,6 @@ fn choose(offers: &[Offer], seconds: Option<f64>, usual: usize) -> Option<usize>
         None => offer.config.dim <= usual,
     };
     let size = |place: &usize| offers[*place].config.dim;
-    // A softmax over entities that stand for all counts as one over all.
     let exact = |config: &Config| form::find(&config.form).is_ok_and(|form| form.over_all());
     let among = |kind: [bool; 2]| {
         let kind_of = |config: &Config| [config.rows == config::ROWS, exact(config)];

@@ -183,7 +183,7 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
     }
 }
 
-/// Adds the queries of a form that asks all entities; returns the bytes of sorting them.
+/// Adds the queries of a form that groups answers by query; returns the bytes of sorting them.
 fn add_queries(form: &dyn TrainingForm, shape: &GraphShape, ledger: &mut Ledger) -> u64 {
     let n = shape.n_triples[0];
     if !form.over_all() {

@@ -43,7 +43,8 @@ pub trait TrainingForm: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
-    /// True if it holds an answer against all entities, so that only some losses suit it.
+    /// True if it holds an answer against all entities, or drawn ones that stand for all, so that only
+    /// some losses suit it.
     fn over_all(&self) -> bool;
     /// Says what of a configuration the form cannot work with.
     ///
@@ -115,7 +116,7 @@ pub fn of(config: &Config) -> Result<&'static dyn TrainingForm, Error> {
     if form.over_all() && config.partitions > 1 {
         return Err(Error::Setting {
             key: "partitions".into(),
-            what: format!("{} asks all entities at once", form.name()),
+            what: format!("{} may ask any entity at any step", form.name()),
             hint: "add --form negative-sampling --loss softmax-cross-entropy".into(),
         });
     }

@@ -35,7 +35,7 @@ pub struct Method<'a> {
     pub loss: &'a dyn Loss,
     /// Its numbers.
     pub shape: Shape,
-    /// The factors of products over all entities.
+    /// The factors of products over entities, and over relations that are predicted.
     pub precision: Precision,
     /// The optimiser.
     pub optimiser: &'a dyn Optimiser,

@@ -43,7 +43,7 @@ pub trait Loss: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
-    /// How it is taken over all entities (1-vs-all, k-vs-all), if it can be.
+    /// How it is taken over all entities (1-vs-all, k-vs-all, sampled-softmax), if it can be.
     fn over_all(&self) -> Option<OverAll> {
         None
     }

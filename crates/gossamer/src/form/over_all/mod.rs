@@ -1,14 +1,16 @@
-//! A batch against all entities: what 1-vs-all and k-vs-all share.
+//! A batch against all entities, or drawn ones that stand for all ([`field`]): what 1-vs-all,
+//! k-vs-all and sampled-softmax share.
 //!
 //! Three passes over the panels of entities: (1) scores, what the loss makes of them, and sums,
-//! (2) the queries' gradient, (3) each panel's rows get their gradient and are changed. What the
+//! (2) the queries' gradient, (3) each panel's rows get their gradient and are changed; drawn ones
+//! when all of theirs is made. What the
 //! loss made of the first panels is kept between the passes as far as the plan allows; the others
 //! are computed again, with the same bits. Scores stand entity by entity, so that sums over
 //! entities run down the columns. With label smoothing ε an answer's label is 1 − ε of its weight,
 //! and every entity's has ε/N of the query's weight more.
 //!
 //! Cost: 6·N·width floating-point operations per query with kept panels, 10 without.
-//! *Invariant:* no gradient of entities × width exists, and no scores of queries × entities beyond
+//! *Invariant:* no gradient of entities × width exists, but of drawn ones, and no scores of queries × entities beyond
 //! the planned bytes.
 
 use std::ops::Range;
