@@ -43,8 +43,8 @@ pub trait TrainingForm: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
-    /// True if it holds an answer against all entities, or drawn ones that stand for all, so that only
-    /// some losses suit it.
+    /// True if it holds an answer against all entities, or drawn ones that stand for all, so that
+    /// only some losses suit it.
     fn over_all(&self) -> bool;
     /// Says what of a configuration the form cannot work with.
     ///
