@@ -230,7 +230,7 @@ impl Config {
     /// penalty; where there are enough, few entities want a weaker one, and predicting relations
     /// helps; a tiny dense graph wants small batches and many epochs, and has nothing to gain from
     /// predicting relations. [`from_settings`](Self::from_settings) puts
-    /// [`suited_to_drawing`](Self::suited_to_drawing) on it.
+    /// `suited_to_drawing` on it.
     pub fn suited_to(mut self, n_entities: u64, n_triples: u64) -> Self {
         /// Entities below which a graph counts as small.
         const SMALL: u64 = 5000;

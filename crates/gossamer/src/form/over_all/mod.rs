@@ -1,4 +1,4 @@
-//! A batch against all entities, or drawn ones that stand for all ([`field`]): what 1-vs-all,
+//! A batch against all entities, or drawn ones that stand for all (`field`): what 1-vs-all,
 //! k-vs-all and sampled-softmax share.
 //!
 //! Three passes over the panels of entities: (1) scores, what the loss makes of them, and sums,
