@@ -91,7 +91,7 @@ fn most(config: &Config, shape: &StepShape) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::form::batch::portions;
+    use crate::form::batch::{Portion, portions};
     use crate::form::one_vs_all::OneVsAll;
     use crate::model::Model;
     use crate::table::Table;
@@ -106,6 +106,15 @@ mod tests {
         (config.optimiser, config.learning_rate) = ("sgd".into(), 1.0);
         config.regularisation = 0.0;
         config
+    }
+
+    fn examples<'a>(
+        triples: &'a Triples,
+        adjacency: &'a Adjacency,
+        portions: &'a [Portion],
+    ) -> Examples<'a> {
+        let (side_weights, pools, residents, alternatives) = (None, None, None, None);
+        Examples { triples, adjacency, portions, side_weights, pools, residents, alternatives }
     }
 
     /// The loss of a step, and entity rows after it; first one float of a row is moved.
@@ -123,24 +132,15 @@ mod tests {
         let first = model.entities.clone();
         model.entities = Table::filled(sizes[0], first.width(), |id, out| {
             first.copy(id, out);
-            if let Some((row, place, more)) = moved.filter(|(row, ..)| *row == id) {
+            if let Some((_, place, more)) = moved.filter(|(row, ..)| *row == id) {
                 out[place] += more;
-                assert!(row < N_ENTITIES);
             }
         });
         let mut learner = Learner::new(model, method.optimiser);
         learner.steps = steps_before;
         let adjacency = Adjacency::build(sizes[0], &[&triples]);
         let portions = portions(&adjacency, 4);
-        let examples = Examples {
-            triples: &triples,
-            adjacency: &adjacency,
-            portions: &portions,
-            side_weights: None,
-            pools: None,
-            residents: None,
-            alternatives: None,
-        };
+        let examples = examples(&triples, &adjacency, &portions);
         let items: Vec<u64> = (0..40).collect();
         let loss = form.step(&mut learner, examples, &items, &method, &machine);
         let mut rows = Vec::new();
@@ -202,15 +202,7 @@ mod tests {
             learner.steps = steps;
             let adjacency = Adjacency::build(sizes[0], &[&triples]);
             let portions = portions(&adjacency, 0);
-            let examples = Examples {
-                triples: &triples,
-                adjacency: &adjacency,
-                portions: &portions,
-                side_weights: None,
-                pools: None,
-                residents: None,
-                alternatives: None,
-            };
+            let examples = examples(&triples, &adjacency, &portions);
             form.step(&mut learner, examples, &[0], &method, &machine).sum.exp()
         };
         let exact = one_query(&OneVsAll, 0);
