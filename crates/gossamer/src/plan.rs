@@ -160,7 +160,7 @@ fn relation_rows(config: &Config, shape: &GraphShape) -> u64 {
 }
 
 /// The most entity rows that so many partitions have.
-fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
+pub(crate) fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
     let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
     let panels = n_panels.div_ceil(config.partitions as u64) * held as u64;
     (panels * PANEL_ROWS as u64).min(shape.n_entities)

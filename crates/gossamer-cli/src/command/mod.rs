@@ -114,7 +114,7 @@ pub fn duration(text: &str) -> Result<Duration, Failure> {
     let seconds = number * factor;
     // A thousand days; also none of what is no number.
     if !(0.0..=86_400_000.0).contains(&seconds) {
-        return Err(Failure::input(format!("--time {text} is no time"), "write 90s, 30m or 2h"));
+        return Err(Failure::input(format!("{text} is no time"), "write 90s, 30m or 2h"));
     }
     Ok(Duration::from_secs_f64(seconds))
 }

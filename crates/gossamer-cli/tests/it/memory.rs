@@ -91,7 +91,7 @@ fn plan_offers_what_fits_and_its_command_does() {
     let (_root, folder) = numbers(3000);
     succeed(&folder, "gossamer import source -o graph");
     let budget = 24u64 << 20;
-    let line = format!("gossamer plan graph --budget {budget} --json");
+    let line = format!("gossamer plan graph --budget {budget} --estimate 0s --json");
     let out = succeed(&folder, &line);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let offers = value["offers"].as_array().unwrap();
@@ -109,6 +109,46 @@ fn plan_offers_what_fits_and_its_command_does() {
     let said = succeed(&folder, &format!("gossamer plan graph --budget {budget} --time 0.001s"));
     assert!(said.contains("none of them ends in that time"), "{said}");
     fail(&folder, "gossamer plan graph --budget 2MiB", 4, &["too small", "entity rows"]);
+}
+
+#[test]
+fn plan_tells_what_mrr_to_expect() {
+    let (_root, folder) = numbers(150);
+    succeed(&folder, "gossamer import source -o graph");
+    let out = succeed(&folder, "gossamer plan graph --estimate 10m --json");
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let mrr = |offer: &serde_json::Value| offer["valid_mean_reciprocal_rank"].as_f64().unwrap();
+    let offers = value["offers"].as_array().unwrap();
+    assert!(offers.iter().all(|offer| (0.0..=1.0).contains(&mrr(offer))), "{out}");
+    // The two small models of each form are learned, the others estimated.
+    let learned: Vec<_> =
+        offers.iter().filter(|offer| offer["learned"].as_bool().unwrap()).collect();
+    assert_eq!(learned.len(), 4, "{out}");
+    // What is said of a model is what learning it gives.
+    let line = "gossamer train graph -o run --model complex --dim 50 --json";
+    let trained: serde_json::Value = serde_json::from_str(&succeed(&folder, line)).unwrap();
+    assert_eq!(learned[1]["settings"]["dim"], "50");
+    assert!((mrr(learned[1]) - mrr(&trained)).abs() < 1e-6, "{out} {trained}");
+}
+
+#[test]
+fn plan_offers_parts_on_disk_where_rows_do_not_fit() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    succeed(folder, "gossamer synth --entities 20000 --relations 4 --triples 30000 -o graph");
+    let out = succeed(folder, "gossamer plan graph --budget 76MiB --estimate 0s --json");
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let offers = value["offers"].as_array().unwrap();
+    assert!(offers.iter().all(|offer| offer["valid_mean_reciprocal_rank"].is_null()), "{out}");
+    let on_disk = offers.iter().filter(|offer| offer["settings"]["partitions"] == "8");
+    let on_disk: Vec<_> = on_disk.collect();
+    assert!(!on_disk.is_empty() && on_disk.len() < offers.len(), "{out}");
+    for offer in on_disk {
+        assert!(offer["seconds"].as_f64().unwrap() > 0.0, "{offer}");
+        assert!(offer["train_bytes"].as_u64().unwrap() <= 76 << 20, "{offer}");
+    }
+    // Nothing is left of what was tried.
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
 }
 
 #[test]

@@ -321,6 +321,30 @@ impl Pages {
         remove_folder(&run.join(FOLDER))
     }
 
+    /// Writes the first of some panels, up to so many bytes, and reads them back, as a turn would;
+    /// returns what part of the panels that was.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn there_and_back(
+        [rows, state]: Both<'_>,
+        scratch: &Path,
+        (n_panels, most_bytes): (u64, u64),
+    ) -> Result<f64, FileError> {
+        let bytes = (rows.bytes_of(&[0]) + state.bytes_of(&[0])).max(1);
+        let n = n_panels.min((most_bytes / bytes).max(1));
+        let panels: Vec<u32> = (0..n as u32).collect();
+        let moved = [rows.take(&panels), state.take(&panels)];
+        let (file, sums) = write(scratch, 0, &moved)?;
+        let path = scratch.join(name(0));
+        let source = Source { file, path: path.clone(), start: 0 };
+        let [of_rows, of_state] = read((&source, &sums), [&*rows, &*state], &panels, moved)?;
+        rows.put(&panels, of_rows);
+        state.put(&panels, of_state);
+        fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
+        Ok(n as f64 / n_panels.max(1) as f64)
+    }
+
     /// Takes a partition out of memory and writes it if it was changed.
     fn send_away(&mut self, tables: Both<'_>, partition: usize) -> Result<Moved, FileError> {
         let [rows, state] = tables;

@@ -27,6 +27,7 @@ use crate::sample::{self, Source};
 
 pub mod checkpoint;
 pub mod vectors;
+pub mod watch;
 pub mod stretch;
 pub mod session;
 pub mod pace;

@@ -34,6 +34,16 @@ use crate::sample::Source;
 /// The file of a run that has a line for each entity: the number of its neighbourhood.
 pub const NEIGHBOURHOODS: &str = "neighbourhoods.txt";
 
+/// What a session learns from and judges by.
+pub(super) struct Facts {
+    /// How many entities and relations there are.
+    pub sizes: [usize; 2],
+    /// Training triples.
+    pub train: Triples,
+    /// Validation triples.
+    pub valid: Triples,
+}
+
 /// A run under way.
 pub struct Session<'a> {
     pub(super) config: &'a Config,
@@ -69,8 +79,7 @@ impl<'a> Session<'a> {
         machine: &'a Machine,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
-        let n_entities = graph.entities().len();
-        let form = form::of(config)?;
+        let sizes = [graph.entities().len(), graph.relations().len()];
         let paged = match config.partitions {
             1 => None,
             _ => Some(Paged::new(graph, config, &request.out, observer)?),
@@ -79,12 +88,29 @@ impl<'a> Session<'a> {
             None => graph.triples(Split::Train)?,
             Some(_) => Triples::default(),
         };
+        let facts = Facts { sizes, train, valid: graph.triples(Split::Valid)? };
+        let session = Self::over(facts, config, plan, request, machine, observer)?;
+        Ok(Self { paged, ..session })
+    }
+
+    /// A session over triples that are in memory.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(super) fn over(
+        Facts { sizes: [n_entities, n_relations], train, valid }: Facts,
+        config: &'a Config,
+        plan: &Plan,
+        request: &'a TrainRequest,
+        machine: &'a Machine,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, Error> {
+        let form = form::of(config)?;
         // What is not asked over all entities is asked triple by triple.
         let adjacency = match form.over_all() {
             true => Adjacency::build(n_entities, &[&train]),
             false => Adjacency::build(0, &[]),
         };
-        let valid = graph.triples(Split::Valid)?;
         let valid = (!valid.is_empty()).then(|| {
             let order = Address::new(config.seed, Purpose::Sample, 1);
             let order = Permutation::new(valid.len() as u64, order);
@@ -93,7 +119,6 @@ impl<'a> Session<'a> {
             (judged, valid)
         });
         let method = Method::new(config, plan.kept_bytes, machine.instruction_set)?;
-        let n_relations = graph.relations().len();
         let sampler = method.sampler;
         let alike = || Alternatives::new(n_entities, n_relations, &train);
         let pools = match sampler.source() {
@@ -115,7 +140,7 @@ impl<'a> Session<'a> {
             pools,
             alternatives: (sampler.n_relations() > 0).then(alike),
             train,
-            paged,
+            paged: None,
             partitions_held: plan.partitions_held,
             portions: portions(&adjacency, config.answers),
             adjacency,

@@ -26,12 +26,13 @@ use std::time::Duration;
 use gossamer_graph::k_core::write_core;
 use gossamer_graph::{Snapshot, Split};
 use gossamer_machine::folder::remove_folder;
-use gossamer_machine::{FileError, Machine, Observer, Progress};
+use gossamer_machine::{FileError, Machine, Observer};
 use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::plan::GraphShape;
+use crate::train::watch::Watch;
 use crate::train::{TrainRequest, resume, train};
 
 pub mod space;
@@ -323,27 +324,6 @@ fn table_bytes(config: &Config, graph: &Snapshot) -> Result<u64, Error> {
     let relations = graph.relations().len() * if config.reciprocal { 2 } else { 1 };
     let floats = graph.entities().len() * widths.entity + relations * widths.relation;
     Ok(4 * floats as u64)
-}
-
-/// Ends what it watches when the time is up.
-struct Watch<'a> {
-    observer: &'a dyn Observer,
-    deadline: Duration,
-    stage: &'a str,
-}
-
-impl Observer for Watch<'_> {
-    fn now(&self) -> Duration {
-        self.observer.now()
-    }
-    fn progress(&self, progress: &Progress<'_>) {
-        let stage = format!("{}: {}", self.stage, progress.stage);
-        self.observer.progress(&Progress { stage: &stage, ..progress.clone() });
-    }
-    fn cancelled(&self) -> bool {
-        self.observer.cancelled() || self.now() >= self.deadline
-    }
-    fn log(&self, _: &str) {}
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The pace of a run, from a few of its steps.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use gossamer_graph::Snapshot;
@@ -17,6 +17,8 @@ use crate::form;
 use crate::form::step::Learner;
 use crate::model::Model;
 use crate::plan::{GraphShape, train_plan};
+
+mod paged;
 
 /// Seconds that parts of a run take on this machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,26 +38,24 @@ impl Pace {
 }
 
 /// Takes some steps of a run that is then forgotten, and ranks some triples. It stays within the
-/// run's plan.
+/// run's plan. A run with partitions on disk also moves one there and back, in a folder of its own.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`], and those of the graph's files.
 pub fn pace(
     graph: &Snapshot,
     config: &Config,
+    scratch: &Path,
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Pace, Error> {
     config.check()?;
+    let shape = GraphShape::of(graph)?.with_queries(graph, config)?;
+    let plan = train_plan(config, &shape, machine)?;
     if config.partitions > 1 {
-        return Err(Error::Setting {
-            key: "partitions".into(),
-            what: "the pace of a run with partitions is not known from a few steps".into(),
-            hint: "leave them out".into(),
-        });
+        return paged::pace(graph, &shape, (config, &plan), scratch, machine, observer);
     }
-    let plan = train_plan(config, &GraphShape::of(graph)?.with_queries(graph, config)?, machine)?;
-    let request = TrainRequest { out: PathBuf::new(), ..TrainRequest::default() };
+    let request = TrainRequest::default();
     let session = Session::new(graph, config, &plan, &request, machine, observer)?;
     let (n_entities, n_relations) = (graph.entities().len(), graph.relations().len());
     let model = Model::initial(config, [n_entities, n_relations], &machine.workers)?;
