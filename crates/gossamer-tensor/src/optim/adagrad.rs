@@ -25,6 +25,10 @@ impl Optimiser for Adagrad {
     fn state_width(&self, width: usize) -> usize {
         width
     }
+    fn gathered(&self, n: f32) -> f32 {
+        // n² times the square, once in n steps.
+        n.sqrt()
+    }
     fn update(&self, step: &Step, row: &mut [f32], state: &mut [f32], gradient: &[f32]) {
         adagrad_row(step.instruction_set, step.learning_rate, row, state, gradient);
     }

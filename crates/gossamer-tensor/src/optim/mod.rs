@@ -38,6 +38,11 @@ pub trait Optimiser: Sync {
     fn paper(&self) -> &'static str;
     /// Floats of state kept for a row of this width.
     fn state_width(&self, width: usize) -> usize;
+    /// How much larger a step must be where the gradients of `n` steps come as one, to move a row
+    /// as far as they did.
+    fn gathered(&self, _n: f32) -> f32 {
+        1.0
+    }
     /// Changes one row by its gradient.
     fn update(&self, step: &Step, row: &mut [f32], state: &mut [f32], gradient: &[f32]);
 }
@@ -74,6 +79,25 @@ mod tests {
         let mut zero = [0.0; 2];
         onto.update(&step(1), &mut zero, &mut state, &[0.0; 2]);
         assert_eq!(zero, [0.0; 2]);
+    }
+
+    #[test]
+    fn gathered_gradients_move_a_row_as_far() {
+        for (optimiser, within) in
+            [(&adagrad::Adagrad as &dyn Optimiser, 0.02), (&rowwise_adagrad::RowwiseAdagrad, 0.02)]
+        {
+            let far = |n: usize| {
+                let mut state = vec![0.0; optimiser.state_width(2)];
+                let mut row = [0.0; 2];
+                let of = Step { learning_rate: 0.1 * optimiser.gathered(n as f32), ..step(1) };
+                for _ in 0..4096 / n {
+                    optimiser.update(&of, &mut row, &mut state, &[0.5 * n as f32, 0.5 * n as f32]);
+                }
+                row[0]
+            };
+            assert!((far(4) / far(1) - 1.0).abs() < within, "{}", optimiser.name());
+        }
+        assert_eq!(sgd::Sgd.gathered(4.0), 1.0);
     }
 
     #[test]

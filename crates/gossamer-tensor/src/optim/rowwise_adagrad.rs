@@ -26,6 +26,10 @@ impl Optimiser for RowwiseAdagrad {
     fn state_width(&self, _: usize) -> usize {
         1
     }
+    fn gathered(&self, n: f32) -> f32 {
+        // n² times the square, once in n steps.
+        n.sqrt()
+    }
     fn update(&self, step: &Step, row: &mut [f32], state: &mut [f32], gradient: &[f32]) {
         let square: f32 = crate::kernel::vector::dot(gradient, gradient);
         state[0] += square / gradient.len() as f32;

@@ -79,6 +79,11 @@ impl Method<'_> {
         kept_bytes: u64,
         instruction_set: InstructionSet,
     ) -> Result<Self, Error> {
+        let optimiser = optim::find(&config.optimiser)?;
+        // With some partitions in memory a row meets its triples in fewer steps, more at a time.
+        let held = config.in_memory.min(config.partitions) as f32;
+        let learning_rate =
+            config.learning_rate * optimiser.gathered(config.partitions as f32 / held);
         Ok(Self {
             loss: loss::find(&config.loss)?,
             shape: Shape {
@@ -87,8 +92,8 @@ impl Method<'_> {
                 instruction_set,
             },
             precision: config.precision,
-            optimiser: optim::find(&config.optimiser)?,
-            learning_rate: config.learning_rate,
+            optimiser,
+            learning_rate,
             schedule: schedule::find(&config.schedule)?,
             label_smoothing: config.label_smoothing,
             regulariser: regulariser::find(&config.regulariser)?,
