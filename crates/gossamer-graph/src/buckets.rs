@@ -52,17 +52,15 @@ pub struct Cut<'a> {
     pub bucket: &'a dyn Fn(u64, u32, u32) -> usize,
     /// Triples of a piece, about.
     pub most: u64,
-    /// Pieces of a bucket, at least.
-    pub least: u64,
     /// Of the random numbers that choose a triple's piece.
     pub address: Address,
 }
 
 impl Buckets {
-    /// Bytes of a piece of `most` triples while it is read, and of what is written at a time to at
-    /// `least` so many pieces of each bucket.
-    pub fn bytes_for(n_buckets: u64, n_triples: u64, [least, most]: [u64; 2]) -> u64 {
-        let n_pieces = n_buckets * least + n_triples / most.max(1);
+    /// Bytes of a piece of `most` triples while it is read, and of what is written at a time to the
+    /// pieces of all buckets.
+    pub fn bytes_for(n_buckets: u64, n_triples: u64, most: u64) -> u64 {
+        let n_pieces = n_buckets + n_triples / most.max(1);
         let record = (4 * WORDS * RECORD) as u64;
         // Sizes of pieces vary by some deviations; rows stand beside their columns.
         let largest = most.min(n_triples) + 6 * most.isqrt();
@@ -102,7 +100,7 @@ impl Buckets {
         for (bucket, n) in counts.iter().enumerate() {
             firsts.push(pieces.len());
             let of_bucket = || Piece { bucket, n: 0, sums: Vec::new() };
-            let n_pieces = n.div_ceil(cut.most.max(1)).max(cut.least.min(*n));
+            let n_pieces = n.div_ceil(cut.most.max(1));
             pieces.extend((0..n_pieces).map(|_| of_bucket()));
         }
         firsts.push(pieces.len());
@@ -226,7 +224,6 @@ mod tests {
             n_buckets: 4,
             bucket: &|_, head, tail| (head % 2 + tail % 2 * 2) as usize,
             most: 1000,
-            least: 2,
             address: Address::new(3, Purpose::Partition, 1),
         };
         let folder = root.path().join("buckets");

@@ -36,9 +36,6 @@ const KEPT_BYTES: u64 = 32 << 20;
 /// Buffers of reading and writing files.
 const FILE_BYTES: u64 = 2 << 20;
 
-/// How often an epoch goes through all buckets, each time with a part of each: rows that are
-/// learned apart for long drift apart.
-pub const ROUNDS: u64 = 4;
 /// Triples of a piece of a bucket, about.
 pub const PIECE_TRIPLES: u64 = 1 << 21;
 /// Queries whose scores a thread holds at a time while it ranks.
@@ -172,7 +169,7 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
     let valid = Triples::bytes_for(n_valid, false);
     if config.partitions > 1 {
         let n_buckets = Order::new(config.partitions, config.in_memory).len() as u64;
-        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, [ROUNDS, PIECE_TRIPLES]);
+        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, PIECE_TRIPLES);
         let words = format!("{} at a time", count_in_words(n_train.min(PIECE_TRIPLES)));
         ledger.add("triples", words, "u32", bytes);
         let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);

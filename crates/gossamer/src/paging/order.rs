@@ -69,9 +69,9 @@ impl Order {
         &self.of_pair[one * self.n + other]
     }
 
-    /// The set at a place of a round: forth, and back in the next, so that what was last is first.
-    pub fn at(&self, round: u64, place: usize) -> usize {
-        if round.is_multiple_of(2) { place } else { self.sets.len() - 1 - place }
+    /// The set at a place of an epoch: forth, and back in the next, so that what was last is first.
+    pub fn at(&self, epoch: u64, place: usize) -> usize {
+        if epoch.is_multiple_of(2) { place } else { self.sets.len() - 1 - place }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::form::step::Learner;
 use crate::paging::Pages;
 use crate::paging::negatives::Residents;
 use crate::paging::order::Order;
-use crate::plan::{PIECE_TRIPLES, ROUNDS};
+use crate::plan::PIECE_TRIPLES;
 use crate::table::shelf::Partitions;
 
 /// The folder of a run in which its triples stand by bucket.
@@ -60,7 +60,6 @@ impl Paged {
             n_buckets: order.len(),
             bucket: &bucket,
             most: PIECE_TRIPLES,
-            least: ROUNDS,
             address: Address::new(config.seed, Purpose::Partition, 1),
         };
         let buckets = Buckets::write(graph, Split::Train, &run.join(FOLDER), &cut, observer)?;
@@ -101,15 +100,9 @@ impl Session<'_> {
         };
         let pieces = buckets.pieces();
         let mut places = Vec::new();
-        for round in epoch * ROUNDS..(epoch + 1) * ROUNDS {
-            for set in (0..order.len()).map(|place| order.at(round, place)) {
-                let of_set: Vec<usize> =
-                    (0..pieces.len()).filter(|piece| pieces[*piece].bucket == set).collect();
-                let part = |place: usize| (of_set.len() * place).div_ceil(ROUNDS as usize);
-                let round = (round % ROUNDS) as usize;
-                places
-                    .extend(of_set[part(round)..part(round + 1)].iter().map(|piece| (set, *piece)));
-            }
+        for set in (0..order.len()).map(|place| order.at(epoch, place)) {
+            let of_set = (0..pieces.len()).filter(|piece| pieces[*piece].bucket == set);
+            places.extend(of_set.map(|piece| (set, piece)));
         }
         let (mut steps_before, mut items_before) = (0, 0);
         let stretch = |(place, (set, piece)): (usize, &(usize, usize))| {

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::form::step::Learner;
 use crate::model::Model;
 use crate::paging::{Pages, order::Order};
-use crate::plan::{GraphShape, Plan, ROUNDS, rows_held};
+use crate::plan::{GraphShape, Plan, rows_held};
 use crate::table::PANEL_ROWS;
 use crate::train::TrainRequest;
 use crate::train::session::{Facts, Session};
@@ -78,7 +78,7 @@ pub fn pace(
     let tables = [&mut learner.model.entities, &mut learner.entity_state];
     let part = Pages::there_and_back(tables, scratch, (panels, MOVED_BYTES))?;
     let seconds = observer.now().saturating_sub(begun).as_secs_f64();
-    let turns = ROUNDS * Order::new(config.partitions, config.in_memory).len() as u64;
+    let turns = Order::new(config.partitions, config.in_memory).len();
     let moving = seconds / part * turns as f64;
     let beside = plan.partitions_held > config.in_memory;
     let epoch = if beside { steps.max(moving) } else { steps + moving };
