@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::date::seconds;
-use super::numbers::{Numbered, Numbers};
+use super::numbers::{Behind, Numbers};
 use super::{Attribute, ReadOptions, ReadReport, Row, TripleSink};
 use crate::error::{GraphError, Mistake};
 
@@ -230,7 +230,7 @@ impl Fields {
             let what = format!("{}, this one is empty", self.expected());
             return Err((what, "give every head, relation and tail a name"));
         }
-        type List = Option<Arc<Numbered>>;
+        type List = Option<Arc<dyn Behind>>;
         let name = |of: fn(&Numbers) -> &List| -> Result<&'a str, _> {
             let list = numbers.and_then(|numbers| of(numbers).as_deref());
             list.map_or(Ok(cell), |list| list.name(cell))

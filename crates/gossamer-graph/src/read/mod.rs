@@ -17,6 +17,7 @@ pub mod source;
 pub mod beside;
 pub mod lines;
 pub mod numbers;
+pub mod links;
 pub mod layout;
 pub mod labels;
 pub mod rdf;
@@ -34,7 +35,15 @@ gossamer_machine::registry!("format", Reader:
     hin::Hin,
     neo4j::Neo4j,
     parquet::Parquet,
+    recbole::RecBole,
 );
+
+/// The relation of interactions between users and items.
+pub const INTERACTS: &str = "interacts";
+/// The type of users, and what their names begin with: other things may be called the same.
+pub const USER: &str = "user";
+/// The type of items.
+pub const ITEM: &str = "item";
 
 /// A line longer than this is no row of a graph; the bound keeps memory bounded.
 pub const MAX_LINE_BYTES: usize = 1 << 20;

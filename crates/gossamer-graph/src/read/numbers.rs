@@ -7,15 +7,24 @@ use std::sync::Arc;
 use super::{ReadOptions, source};
 use crate::error::{GraphError, Mistake};
 
+/// What names stand behind what a source writes.
+pub trait Behind: std::fmt::Debug + Send + Sync {
+    /// The name that is meant.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn name<'a>(&'a self, written: &'a str) -> Result<&'a str, String>;
+}
+
 /// The names behind the numbers of a source; what has no list is a name already.
 #[derive(Debug, Clone, Default)]
 pub struct Numbers {
     /// Of heads.
-    pub heads: Option<Arc<Numbered>>,
+    pub heads: Option<Arc<dyn Behind>>,
     /// Of tails: the same list, unless numbers restart for each type.
-    pub tails: Option<Arc<Numbered>>,
+    pub tails: Option<Arc<dyn Behind>>,
     /// Of relations.
-    pub relations: Option<Arc<Numbered>>,
+    pub relations: Option<Arc<dyn Behind>>,
 }
 
 /// How a list is written.
@@ -131,12 +140,10 @@ impl Numbered {
     fn at(&self, place: usize) -> &str {
         self.places.get(place).map_or("", |(start, end)| &self.text[*start..*end])
     }
+}
 
-    /// The name that a number stands for.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn name(&self, number: &str) -> Result<&str, String> {
+impl Behind for Numbered {
+    fn name<'a>(&'a self, number: &'a str) -> Result<&'a str, String> {
         let place: Option<usize> = number.trim().parse().ok();
         match place.map(|place| self.at(place)) {
             Some(name) if !name.is_empty() => Ok(name),

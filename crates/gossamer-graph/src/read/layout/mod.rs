@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::numbers::{ListOrder, Numbered, Numbers};
+use super::numbers::{Behind, ListOrder, Numbered, Numbers};
 use super::source::Source;
 use crate::error::GraphError;
 use crate::id::Split;
 
 gossamer_machine::registry!("layout", Layout:
+    recbole::RecBoleFolder,
     ogb::Ogb,
     openke::OpenKeFolder,
     libkge::LibKge,
@@ -81,8 +82,8 @@ pub fn numbered_sources(
     let (Some(entities), Some(relations), Some(_)) = (entities, relations, &files[0]) else {
         return Ok(None);
     };
-    let entities = Some(Arc::new(Numbered::read(&entities, order)?));
-    let relations = Some(Arc::new(Numbered::read(&relations, order)?));
+    let entities: Option<Arc<dyn Behind>> = Some(Arc::new(Numbered::read(&entities, order)?));
+    let relations: Option<Arc<dyn Behind>> = Some(Arc::new(Numbered::read(&relations, order)?));
     let numbers = Arc::new(Numbers { heads: entities.clone(), tails: entities, relations });
     let sources = Split::ALL.into_iter().zip(files).filter_map(|(split, path)| {
         let (path, split, numbers) = (path?, Some(split), Some(Arc::clone(&numbers)));

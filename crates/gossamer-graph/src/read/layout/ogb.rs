@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{Layout, find_file};
 use crate::error::GraphError;
-use crate::read::numbers::{ListOrder, Numbered, Numbers};
+use crate::read::numbers::{Behind, ListOrder, Numbered, Numbers};
 use crate::read::source::{self, Source};
 
 /// The Open Graph Benchmark's raw files.
@@ -47,13 +47,17 @@ fn list(mapping: &Path, name: &str) -> Result<Option<Numbered>, GraphError> {
     path.map(|path| Numbered::read(&path, ListOrder::NumberComma)).transpose()
 }
 
+fn shared(list: Option<Numbered>) -> Option<Arc<dyn Behind>> {
+    list.map(|list| -> Arc<dyn Behind> { Arc::new(list) })
+}
+
 fn one_kind(raw: &Path, mapping: &Path) -> Result<Option<Vec<Source>>, GraphError> {
     let counts = find_file(raw, &["num-edge-list.csv"]);
     let (Some(path), Some(_)) = (find_file(raw, &["edge.csv"]), counts) else { return Ok(None) };
     let beside = find_file(raw, &["edge_reltype.csv"]);
-    let heads = list(mapping, "nodeidx2entityid.csv")?.map(Arc::new);
+    let heads = shared(list(mapping, "nodeidx2entityid.csv")?);
     let relations = match &beside {
-        Some(_) => list(mapping, "reltype2relid.csv")?.map(Arc::new),
+        Some(_) => shared(list(mapping, "reltype2relid.csv")?),
         None => None,
     };
     let relation = if beside.is_some() { "3" } else { ":edge" };
@@ -83,8 +87,8 @@ fn many_kinds(raw: &Path, mapping: &Path) -> Result<Vec<Source>, GraphError> {
     }
     kinds.sort();
     let counts = counts(raw)?;
-    let mut lists: Vec<(String, Arc<Numbered>)> = Vec::new();
-    let mut names_of = |kind: &str| -> Result<Arc<Numbered>, GraphError> {
+    let mut lists: Vec<(String, Arc<dyn Behind>)> = Vec::new();
+    let mut names_of = |kind: &str| -> Result<Arc<dyn Behind>, GraphError> {
         if let Some((_, names)) = lists.iter().find(|(known, _)| known == kind) {
             return Ok(Arc::clone(names));
         }
