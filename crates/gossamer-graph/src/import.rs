@@ -11,18 +11,21 @@ use gossamer_machine::folder::Draft;
 use gossamer_machine::parallel::pipeline;
 use gossamer_machine::{Observer, Progress};
 
-use crate::build::{Builder, Leftovers};
+use crate::build::{Anew, Builder, Leftovers};
+use crate::dangling::dangling;
 use crate::error::{GraphError, Mistake};
 use crate::id::Split;
 use crate::inspect::{Inspection, inspect};
 use crate::read::beside::Beside;
 use crate::read::labels::read_labels;
+use crate::read::links::is_links;
 use crate::read::source::{self, Source};
 use crate::read::{self, ReadOptions, ReadReport, TripleSink};
 use crate::relay::{Batch, Relay};
 use crate::room::Room;
 use crate::snapshot::{KIND, Snapshot};
 use crate::split::Shares;
+use crate::split_users::Way;
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -43,8 +46,12 @@ pub struct ImportRequest {
     pub types: Vec<PathBuf>,
     /// Import the other rows of a source with mistakes.
     pub skip_bad_rows: bool,
+    /// Tables of users and items; where there are some, `map` is of these.
+    pub interactions: Vec<PathBuf>,
     /// Split the triples anew.
     pub split: Option<Shares>,
+    /// Split the interactions anew.
+    pub split_users: Option<Way>,
     /// Seed of the split.
     pub seed: u64,
     /// Replace what is there.
@@ -71,6 +78,8 @@ pub struct ImportReport {
     pub sources: Vec<SourceReport>,
     /// What was left over.
     pub leftovers: Leftovers,
+    /// Items that no fact is about, where there are interactions and facts.
+    pub dangling: Vec<String>,
     /// The graph as it is.
     pub inspection: Inspection,
 }
@@ -88,13 +97,15 @@ pub fn import(
     let draft = Draft::create(KIND, target, request.replace)?;
     let mut builder = Builder::new(&draft, request.room, observer);
     let mut sources = Vec::new();
-    let found = source::find_sources(&request.sources)?;
+    let mut found = source::find_sources(&request.sources)?;
+    found.extend(interactions(request)?);
     // Of several sources each is remembered; the parts of a split are one source.
     let several = found.iter().filter(|source| source.split.is_none()).count() > 1;
     for source in found {
         let stage = format!("reading {}", source.path.display());
         // Triples that are split anew come from one split, so that none stands in two.
-        let split = source.split.filter(|_| request.split.is_none());
+        let anew = request.split.is_some() || request.split_users.is_some();
+        let split = source.split.filter(|_| !anew);
         let name = source.path.display().to_string();
         let graph = (several && source.split.is_none()).then_some(name.as_str());
         builder.begin(split.unwrap_or(Split::Train), stage, graph);
@@ -109,7 +120,10 @@ pub fn import(
         });
     }
     let report = finish(builder, request, draft, BTreeMap::new(), observer)?;
-    Ok(ImportReport { sources, ..report })
+    let links = sources.iter().map(|source| Path::new(&source.path));
+    let links: Vec<&Path> = links.filter(|path| is_links(path)).collect();
+    let dangling = dangling(&Snapshot::open(target)?, &links)?;
+    Ok(ImportReport { sources, dangling, ..report })
 }
 
 /// Labels, sorts, splits, writes and inspects.
@@ -128,8 +142,12 @@ fn finish(
     }
     let stage = "writing";
     observer.progress(&Progress { stage, done: 0, total: 0, unit: "", detail: "" });
-    let split = request.split.map(|shares| (shares, request.seed));
-    let (leftovers, [n_entities, n_relations]) = builder.write(&draft, split)?;
+    let anew = match (request.split_users, request.split) {
+        (Some(way), _) => Some(Anew::Interactions(way)),
+        (None, shares) => shares.map(Anew::All),
+    };
+    let anew = anew.map(|anew| (anew, request.seed));
+    let (leftovers, [n_entities, n_relations]) = builder.write(&draft, anew)?;
     notes.insert("n_entities".to_string(), n_entities.to_string());
     notes.insert("n_relations".to_string(), n_relations.to_string());
     if observer.cancelled() {
@@ -137,7 +155,7 @@ fn finish(
     }
     let folder = draft.finish(&notes)?;
     let inspection = inspect(&Snapshot::of(folder)?, request.room)?;
-    Ok(ImportReport { sources: Vec::new(), leftovers, inspection })
+    Ok(ImportReport { sources: Vec::new(), leftovers, dangling: Vec::new(), inspection })
 }
 
 fn read_source(
@@ -150,10 +168,12 @@ fn read_source(
     if let Some(beside) = &source.beside {
         input = Box::new(BufReader::new(Beside::new(input, source::open(beside)?)));
     }
+    // A map is of the interactions, where there are some.
+    let map = request.map.as_ref().filter(|_| request.interactions.is_empty());
     let options = ReadOptions {
         file: source.path.display().to_string(),
         columns: request.columns.clone(),
-        map: request.map.clone().or_else(|| source.map.clone()),
+        map: source.map.clone().or_else(|| map.cloned()),
         numbers: source.numbers.clone(),
         base: request.base.clone(),
         scope,
@@ -171,6 +191,18 @@ fn read_source(
     };
     let report = pipeline(read, |batch| batch.deliver(builder))??;
     Ok((reader.name(), report))
+}
+
+/// The tables of interactions, with what their columns are.
+fn interactions(request: &ImportRequest) -> Result<Vec<Source>, GraphError> {
+    let usual = "user=user,item=item".to_string();
+    let map = request.map.clone().unwrap_or(usual);
+    let found = source::find_sources(&request.interactions)?.into_iter();
+    let found = found.map(|source| match source.format {
+        None => Source { map: Some(map.clone()), ..source },
+        Some(_) => source,
+    });
+    Ok(found.collect())
 }
 
 fn refuse_mistakes(sources: &[SourceReport], request: &ImportRequest) -> Result<(), GraphError> {

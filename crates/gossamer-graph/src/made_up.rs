@@ -78,7 +78,7 @@ pub fn import_synth(
     let notes: BTreeMap<_, _> = notes.into_iter().map(|(key, text)| (key.into(), text)).collect();
     let inspection = inspect(&Snapshot::of(draft.finish(&notes)?)?, request.room)?;
     let leftovers = Leftovers { duplicates, ..Leftovers::default() };
-    Ok((ImportReport { sources: Vec::new(), leftovers, inspection }, best))
+    Ok((ImportReport { sources: Vec::new(), leftovers, dangling: Vec::new(), inspection }, best))
 }
 
 /// Calls `take` with every triple drawn, in the numbers of the planted model.

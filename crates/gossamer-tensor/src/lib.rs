@@ -9,6 +9,7 @@ pub mod codec;
 pub mod row_code;
 pub mod dropout;
 pub mod array;
+pub mod inverse;
 pub mod sparse;
 pub mod tape;
 pub mod optim;

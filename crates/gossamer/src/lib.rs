@@ -29,6 +29,7 @@ pub mod evaluate;
 pub mod train;
 pub mod tune;
 pub mod offer;
+pub mod recommend;
 pub mod query;
 pub mod export;
 pub mod classes;

@@ -11,7 +11,7 @@ use gossamer::classes::baseline::{Baseline, baselines};
 use gossamer::classes::problem::{Asked, Problem};
 use gossamer::classes::{Learned, Settings, learn, plan};
 use gossamer::config::SETTINGS;
-use gossamer::{Error, Machine, Snapshot, layer, score};
+use gossamer::{Error, Machine, Snapshot, layer, recommend, score};
 use gossamer_machine::Unknown;
 use gossamer_machine::folder::Draft;
 use gossamer_machine::ledger::bytes_in_words;
@@ -55,14 +55,16 @@ pub fn is_meant(arguments: &ArgMatches, graph: &Snapshot) -> Result<bool, Failur
     Ok(found)
 }
 
-/// Refuses a model that is neither a layer nor a score function, with the nearest of both.
+/// Refuses a model that is no layer, score function or recommender, with the nearest of all.
 pub fn refuse_unknown(arguments: &ArgMatches) -> Result<(), Failure> {
     let Some(model) = text(arguments, "model") else { return Ok(()) };
-    if layer::find(model).is_ok() || score::find(model).is_ok() {
+    if layer::find(model).is_ok() || score::find(model).is_ok() || recommend::find(model).is_ok() {
         return Ok(());
     }
     let functions = score::ALL.iter().map(|function| function.name());
-    let known = functions.chain(layer::ALL.iter().map(|layer| layer.name())).collect();
+    let layers = layer::ALL.iter().map(|layer| layer.name());
+    let recommenders = recommend::ALL.iter().map(|recommender| recommender.name());
+    let known = functions.chain(layers).chain(recommenders).collect();
     Err(Error::from(Unknown { kind: "model", name: model.into(), known }).into())
 }
 

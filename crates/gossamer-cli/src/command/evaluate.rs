@@ -8,13 +8,13 @@ use gossamer::evaluate::bits::{Stored, stored};
 use gossamer::evaluate::compare::Spread;
 use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, Scores, evaluate, metric};
 use gossamer::plan::evaluate_plan;
-use gossamer::{Error, Run, Side, Split};
+use gossamer::{Error, Run, Side, Split, recommend};
 use gossamer_machine::ledger::bytes_in_words;
 use serde_json::{Value, json};
 
 use super::compare::runs_in;
 use super::report::write_run_page;
-use super::{Command, flag, folder, number, option, path, text};
+use super::{Command, flag, folder, number, option, path, recommenders, text};
 use crate::exit::Failure;
 use crate::output::{self, count, score_cells, score_headings, scores_json};
 use crate::terminal::Context;
@@ -54,6 +54,7 @@ impl Command for Evaluate {
             ))
             .arg(option("negatives", "N", "Of those that compete, only N, drawn once, do"))
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
+            .arg(option("at", "K", "With a recommender: where lists end [default: 20]"))
             .arg(flag(
                 "bits",
                 "Also count the bits about the training triples that the tables store",
@@ -68,6 +69,9 @@ impl Command for Evaluate {
             Split::ALL.into_iter().find(|known| known.name() == split).ok_or_else(|| {
                 Failure::input(format!("there is no split '{split}'"), "train, valid or test")
             })?;
+        if recommend::run::Run::is_one(&path(arguments, "run")) {
+            return recommenders::judge(arguments, split, context);
+        }
         let runs = runs_in(&path(arguments, "run"))?;
         if let [several @ .., last] = runs.as_slice()
             && !several.is_empty()

@@ -8,6 +8,7 @@ use gossamer::{Error, ImportReport, ImportRequest, Snapshot};
 use gossamer_graph::build::Leftovers;
 use gossamer_graph::import::SourceReport;
 use gossamer_graph::split::Shares;
+use gossamer_graph::split_users::Way;
 use gossamer_machine::folder::remove_folder;
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ impl Command for Import {
         "gossamer import facts.tsv --split 90/5/5 -o graph/"
     }
     fn arguments(&self, clap: Clap) -> Clap {
-        clap.arg(Arg::new("sources").required(true).num_args(1..).value_name("SOURCE").help(
+        clap.arg(Arg::new("sources").required_unless_present("interactions").num_args(1..).value_name("SOURCE").help(
             "Files (any format of gossamer ls, also .gz and .zst), folders, or - for standard input",
         ))
         .arg(option("format", "NAME", "The format of all sources [default: from their content]"))
@@ -43,10 +44,19 @@ impl Command for Import {
             option("labels", "FILE", "Labels: name, tab, label [, tab, language]; may be repeated")
                 .action(clap::ArgAction::Append),
         )
+        .arg(
+            option(
+                "interactions",
+                "FILE",
+                "A table of users and items; --map user=customer,item=product,time=3 is of it; may be repeated",
+            )
+            .action(clap::ArgAction::Append),
+        )
         .arg(option(
             "split",
             "PARTS",
-            "Split all triples anew, such as 90/5/5; mirrored pairs stay together",
+            "Split all triples anew, such as 90/5/5, mirrored pairs together; or only interactions: \
+             per-user:80/10/10, leave-last or by-time:80/10/10",
         ))
         .arg(option("seed", "N", "Seed of the split [default: 0]"))
         .arg(flag("skip-bad-rows", "Import the other rows of a source with mistakes"))
@@ -65,7 +75,10 @@ impl Command for Import {
             let values = arguments.get_many::<String>(name).into_iter().flatten();
             values.map(Into::into).collect::<Vec<std::path::PathBuf>>()
         };
-        let split = text(arguments, "split").map(Shares::parse).transpose();
+        let way = text(arguments, "split").map(Way::parse).transpose();
+        let split_users = way.map_err(Error::from)?.flatten();
+        let split = text(arguments, "split").filter(|_| split_users.is_none());
+        let split = split.map(Shares::parse).transpose();
         let request = ImportRequest {
             sources: many("sources"),
             columns: text(arguments, "columns").map(String::from),
@@ -75,7 +88,9 @@ impl Command for Import {
             labels: many("labels"),
             types: many("types"),
             skip_bad_rows: arguments.get_flag("skip-bad-rows"),
+            interactions: many("interactions"),
             split: split.map_err(Error::from)?,
+            split_users,
             seed: number(arguments, "seed")?.unwrap_or(0),
             replace: arguments.get_flag("force"),
             room: import_plan(&context.machine)?.1,
@@ -111,6 +126,7 @@ fn show(request: &ImportRequest, target: &Path, context: &Context) -> Result<(),
         value["sources"] = sources_json(&report);
         let Leftovers { duplicates, labels, attributes, schema } = report.leftovers;
         value["duplicates"] = duplicates.into();
+        value["items_without_facts"] = report.dangling.clone().into();
         value["labels_without_owner"] = labels.into();
         value["attributes_without_owner"] = attributes.into();
         value["schema_without_owner"] = schema.into();
@@ -155,8 +171,19 @@ pub fn sources_text(report: &ImportReport) -> String {
             text += &format!("! {} {what}\n", count(n as usize));
         }
     }
+    if let Some((shown, rest)) =
+        report.dangling.split_at_checked(SHOWN_ITEMS.min(report.dangling.len()))
+        && !shown.is_empty()
+    {
+        let (n, names) = (count(report.dangling.len()), shown.join(", "));
+        let more = if rest.is_empty() { "" } else { ", … (all with --json)" };
+        text += &format!("! {n} items have no fact about them: {names}{more}\n");
+    }
     text
 }
+
+/// Items without facts that are named for people.
+const SHOWN_ITEMS: usize = 10;
 
 fn sources_json(report: &ImportReport) -> Value {
     let source = |SourceReport { path, format, read }: &SourceReport| {

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command as Clap};
 use gossamer::config::{ALIASES, SETTINGS};
 use gossamer::recipe::Recipe;
 use gossamer::sample::Source;
-use gossamer::{evaluate, form, loss, recipe, regulariser, sample, score};
+use gossamer::{evaluate, form, loss, recipe, recommend, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
 
@@ -113,6 +113,7 @@ pub fn entries() -> Vec<Entry> {
         example: layout.example().to_string(),
     }));
     all.extend(entries!("score function", score::ALL, setting("model")));
+    all.extend(entries!("recommender", recommend::ALL, setting("model")));
     all.extend(entries!("training form", form::ALL, setting("form")));
     all.extend(entries!("loss", loss::ALL, with_sampling));
     all.extend(entries!("regulariser", regulariser::ALL, setting("regulariser")));

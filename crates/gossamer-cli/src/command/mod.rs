@@ -24,6 +24,7 @@ gossamer_machine::registry!("command", Command:
     compare::Compare,
     classify::Classify,
     predict::Predict,
+    recommend::Recommend,
     similar::Similar,
     relations::Relations,
     export::Export,
@@ -36,6 +37,7 @@ gossamer_machine::registry!("command", Command:
 
 mod classes;
 mod passes;
+mod recommenders;
 
 /// Something the program does.
 pub trait Command: Sync {

@@ -12,7 +12,9 @@ use gossamer::{Config, Error, Machine, Run, Snapshot, layer, recipe};
 use gossamer_machine::Ledger;
 use serde_json::json;
 
-use super::{Command, classes, flag, folder, number, option, output, path, report, text};
+use super::{
+    Command, classes, flag, folder, number, option, output, path, recommenders, report, text,
+};
 use crate::exit::Failure;
 use crate::output;
 use crate::tensorboard::events;
@@ -92,6 +94,7 @@ impl Command for Train {
                 "N",
                 "With a layer as the model and classes: draw N triples of an entity for each layer, around --batch entities a step",
             ))
+            .args(recommenders::options())
             .arg(save_every())
             .arg(flag("force", "Replace the run folder if it is there"))
             .args(settings)
@@ -104,6 +107,9 @@ impl Command for Train {
         let graph = Snapshot::open(&path(arguments, "graph")).map_err(Error::from)?;
         if classes::is_meant(arguments, &graph)? {
             return classes::run(arguments, &graph, context);
+        }
+        if recommenders::is_meant(arguments) {
+            return recommenders::run(arguments, &graph, context);
         }
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;

@@ -6,6 +6,7 @@ mod classes;
 mod kill;
 mod memory;
 mod networks;
+mod recommend;
 mod reference;
 mod story;
 

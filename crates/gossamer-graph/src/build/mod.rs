@@ -22,13 +22,14 @@ use gossamer_machine::{FileError, Observer, Progress};
 use crate::error::GraphError;
 use crate::id::Split;
 use crate::mirror::Pairs;
-use crate::read::{Attribute, Row, SchemaFact, TripleSink};
+use crate::read::{Attribute, INTERACTS, Row, SchemaFact, TripleSink};
 use crate::room::Room;
 use crate::sampling::{Sampling, WHOLE_TRIPLES};
 use crate::snapshot::NO_TIME;
 use crate::split::{Assignment, MIRROR_COUNT, MIRROR_SHARE, Shares};
+use crate::split_users::{OfUsers, Way};
 use attributes::Attributes;
-use facts::{Extra, Facts};
+use facts::{Extra, Fact, Facts};
 use growing::ListColumn;
 use labels::Labels;
 use naming::Naming;
@@ -56,6 +57,30 @@ pub struct Builder<'a> {
     labels: Labels,
     attributes: Attributes,
     schema: Schema,
+}
+
+/// What is split anew.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Anew {
+    /// All triples.
+    All(Shares),
+    /// Interactions; facts are training triples.
+    Interactions(Way),
+}
+
+/// Where facts go.
+enum Assigned {
+    All(Assignment),
+    Interactions(OfUsers),
+}
+
+impl Assigned {
+    fn split(&self, fact: &Fact) -> Split {
+        match self {
+            Self::All(assignment) => assignment.split(fact.triple),
+            Self::Interactions(of_users) => of_users.split(fact.triple, fact.validity[0]),
+        }
+    }
 }
 
 /// What was left over when a graph was written.
@@ -192,7 +217,7 @@ impl<'a> Builder<'a> {
         Ok(self.labels.push(self.things.intern(name), label, language)?)
     }
 
-    /// Writes the columns; with shares and a seed, split anew. Returns what was left over, and how
+    /// Writes the columns; with a way and a seed, split anew. Returns what was left over, and how
     /// many entities and relations there are.
     ///
     /// # Errors
@@ -200,7 +225,7 @@ impl<'a> Builder<'a> {
     pub fn write(
         self,
         draft: &Draft,
-        split: Option<(Shares, u64)>,
+        anew: Option<(Anew, u64)>,
     ) -> Result<(Leftovers, [usize; 2]), FileError> {
         let Self { things, relations, mut types, graphs, facts, kinds, .. } = self;
         let mut naming = things.named(&relations)?;
@@ -229,8 +254,23 @@ impl<'a> Builder<'a> {
         let mut lookup = naming.lookup();
         let attributes = attributes.write(draft, |thing| lookup.entity(thing))?;
         let mut facts = facts.named(&naming)?;
-        let assignment =
-            split.map(|split| assigned(&mut facts, n_names, split, self.room)).transpose()?;
+        let interactions = relations.find(INTERACTS);
+        let assignment = match anew {
+            None => None,
+            Some((Anew::All(shares), seed)) => {
+                let all = assigned(&mut facts, n_names, (shares, seed), self.room)?;
+                Some(Assigned::All(all))
+            }
+            Some((Anew::Interactions(way), seed)) => {
+                let mut of_users = OfUsers::new(way, interactions, seed);
+                facts.for_each(|fact| {
+                    of_users.see(fact.triple, fact.validity[0]);
+                    Ok::<(), FileError>(())
+                })?;
+                of_users.settle();
+                Some(Assigned::Interactions(of_users))
+            }
+        };
         let duplicates = write_facts(draft, facts, !graphs.is_empty(), assignment)?;
         Ok((Leftovers { duplicates, labels: without, attributes, schema }, n_names))
     }
@@ -263,7 +303,7 @@ fn write_facts(
     draft: &Draft,
     mut facts: Facts,
     graphs: bool,
-    assignment: Option<Assignment>,
+    assignment: Option<Assigned>,
 ) -> Result<u64, FileError> {
     let mut said = Split::ALL.map(|split| facts.said(split));
     if assignment.is_some() {
@@ -271,7 +311,7 @@ fn write_facts(
     }
     let mut files = TripleFiles::new(draft, said, graphs);
     let duplicates = facts.for_each(|fact| {
-        let anew = assignment.as_ref().map(|assignment| assignment.split(fact.triple));
+        let anew = assignment.as_ref().map(|assignment| assignment.split(fact));
         files.push(anew.unwrap_or(fact.split), fact)
     })?;
     files.finish()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::date::seconds;
 use super::numbers::{Behind, Numbers};
-use super::{Attribute, ReadOptions, ReadReport, Row, TripleSink};
+use super::{Attribute, INTERACTS, ITEM, ReadOptions, ReadReport, Row, TripleSink, USER};
 use crate::error::{GraphError, Mistake};
 
 /// What a column holds.
@@ -34,6 +34,12 @@ pub enum Role {
     TailLabel,
     /// An attribute's value: the row says it of its head, and the relation is the property.
     Value,
+    /// When an interaction was: a date, or seconds since 1970.
+    Time,
+    /// A user: the head of an interaction.
+    User,
+    /// An item: the tail of one.
+    Item,
     /// Nothing we read.
     Ignored,
 }
@@ -51,7 +57,10 @@ const WORDS: &[(Role, &[&str])] = &[
     (Role::HeadLabel, &["head_label", "subject_label", "source_label"]),
     (Role::TailLabel, &["tail_label", "object_label", "target_label"]),
     (Role::Value, &["value"]),
-    (Role::Ignored, &["-", "_"]),
+    (Role::Time, &["time", "timestamp"]),
+    (Role::User, &["user"]),
+    (Role::Item, &["item"]),
+    (Role::Ignored, &["-", "_", "rating"]),
 ];
 
 fn role(word: &str) -> Option<Role> {
@@ -79,7 +88,10 @@ impl Fields {
 
     /// The roles that a first row spells out, if it is a header.
     fn from_header(first: &[&str]) -> Option<Self> {
-        let found: Vec<Option<Role>> = first.iter().map(|word| role(word)).collect();
+        // Those of interactions are said by a map alone.
+        let of_facts = |role: &Role| !matches!(role, Role::User | Role::Item | Role::Time);
+        let found: Vec<Option<Role>> =
+            first.iter().map(|word| role(word).filter(of_facts)).collect();
         let has = |wanted: Role| found.contains(&Some(wanted));
         if !(has(Role::Head) && has(Role::Relation) && has(Role::Tail)) {
             return None;
@@ -130,6 +142,12 @@ impl Fields {
         };
         let mut fields = Self { open: true, ..Self::new(Vec::new()) };
         let mut header = false;
+        if map.split(',').any(|part| part.trim_start().starts_with("user=")) {
+            // What users and items do is one relation, and both have a type.
+            let said =
+                [(Role::Relation, INTERACTS), (Role::HeadType, USER), (Role::TailType, ITEM)];
+            fields.constants = said.map(|(role, value)| (role, value.to_string())).to_vec();
+        }
         for part in map.split(',') {
             let (word, column) = part.split_once('=').ok_or_else(|| wrong(format!("'{part}'")))?;
             let role = role(word).ok_or_else(|| wrong(format!("there is no role '{word}'")))?;
@@ -147,6 +165,13 @@ impl Fields {
                 fields.roles.resize(place + 1, Role::Ignored);
             }
             fields.roles[place] = role;
+        }
+        let has = |role: Role| fields.roles.contains(&role);
+        if has(Role::User) || has(Role::Item) {
+            return match has(Role::User) && has(Role::Item) {
+                true => Ok((Self { least: fields.roles.len(), ..fields }, header)),
+                false => Err(wrong("an interaction has a user and an item".into())),
+            };
         }
         fields.least = fields.roles.len();
         let end = if fields.are_attributes() { Role::Value } else { Role::Tail };
@@ -226,7 +251,9 @@ impl Fields {
         if cell.contains('\0') {
             return Err(("a NUL byte inside a name".into(), "is this a text file?"));
         }
-        if cell.is_empty() && matches!(role, Role::Head | Role::Relation | Role::Tail) {
+        let named =
+            matches!(role, Role::User | Role::Item | Role::Head | Role::Relation | Role::Tail);
+        if cell.is_empty() && named {
             let what = format!("{}, this one is empty", self.expected());
             return Err((what, "give every head, relation and tail a name"));
         }
@@ -250,6 +277,13 @@ impl Fields {
             Role::HeadLabel => row.head_label = some,
             Role::TailLabel => row.tail_label = some,
             Role::Value => row.tail = cell,
+            Role::Time => {
+                let number = cell.parse::<f64>().ok().filter(|n| (1e5..1e15).contains(&n.abs()));
+                let found = some.map(|cell| number.map_or_else(|| time(cell), |n| Ok(n as i64)));
+                row.from = found.transpose()?;
+            }
+            Role::User => row.head = cell,
+            Role::Item => row.tail = cell,
             Role::Ignored => {}
         }
         Ok(())
@@ -365,6 +399,12 @@ impl<'a> TableRows<'a> {
                 let attribute = Attribute { subject, property, text, kind: "", is_label: false };
                 self.sink.attribute(&attribute)
             }
+            Ok(row) if fields.roles.contains(&Role::User) => {
+                self.report.rows += 1;
+                // A user may be called as an item is.
+                let user = format!("{USER}/{}", row.head);
+                self.sink.row(&Row { head: &user, ..row })
+            }
             Ok(row) => {
                 self.report.rows += 1;
                 self.sink.row(&row)
@@ -418,6 +458,28 @@ mod tests {
         for wrong in ["head=1", "head=9,relation=1,tail=2", "who=1", "head"] {
             assert!(Fields::choose(&map(wrong), &first).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn users_and_items_are_said_by_a_map_alone() {
+        let map = |map: &str| ReadOptions { map: Some(map.into()), ..ReadOptions::default() };
+        let first = ["who", "what", "when", "stars"];
+        let chosen = Fields::choose(&map("user=who,item=what,time=when,rating=stars"), &first);
+        let (fields, header) = chosen.unwrap();
+        assert!(header);
+        let row = fields.row(&["7", "9", "881250949", "5"], &[1, 3, 5, 15], None).unwrap();
+        assert_eq!((row.head, row.relation, row.tail), ("7", INTERACTS, "9"));
+        assert_eq!((row.head_type, row.tail_type), (Some(USER), Some(ITEM)));
+        assert_eq!((row.from, row.weight), (Some(881_250_949), None));
+        let day = fields.row(&["7", "9", "2001-01-01", "5"], &[1, 3, 5, 16], None).unwrap();
+        assert_eq!(day.from, Some(978_307_200));
+        let said = Fields::choose(&map("user=who,item=whta"), &first).unwrap_err().to_string();
+        assert!(said.contains("there is no column 'whta'") && said.contains("who, what"), "{said}");
+        assert!(Fields::choose(&map("user=who,rating=stars"), &first).is_err());
+        // In a table of facts a column called item is any column.
+        let header = ["head", "relation", "tail", "item"];
+        let (fields, _) = Fields::choose(&ReadOptions::default(), &header).unwrap();
+        assert_eq!(fields.row(&["a", "r", "b", "x"], &[1, 3, 5, 7], None).unwrap().tail, "b");
     }
 
     #[test]

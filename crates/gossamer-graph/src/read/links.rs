@@ -23,6 +23,11 @@ impl Behind for Links {
 }
 
 impl Links {
+    /// The items, in no order.
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        self.items.values().map(String::as_str)
+    }
+
     /// Reads a table with a header of `item_id` and `entity_id`.
     ///
     /// # Errors
@@ -63,6 +68,12 @@ impl Links {
         }
         Ok(links)
     }
+}
+
+/// True for a file of links, by its name.
+pub fn is_links(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.trim_end_matches(".gz").trim_end_matches(".zst").ends_with(".link")
 }
 
 /// The place of a column in a header such as `item_id:token`.

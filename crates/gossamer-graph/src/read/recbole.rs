@@ -195,7 +195,7 @@ mod tests {
                 ("x.train.inter", "user_id:token\titem_id:token\trating:float\n1\t1\t5\n2\t1\t3\n"),
                 ("x.test.inter", "user_id:token\titem_id:token\trating:float\n1\t2\t4\n"),
                 ("x.kg", "head_id:token\trelation_id:token\ttail_id:token\n7\tby\t1\n9\tby\t1\n"),
-                ("x.link", "item_id:token\tentity_id:token\n1\t7\n3\t9\n"),
+                ("x.link", "item_id:token\tentity_id:token\n1\t7\n3\t9\n4\t8\n"),
                 (
                     "x.item",
                     "item_id:token\tmovie_title:token_seq\tyear:token\n1\tToy Story\t1995\n",
@@ -233,6 +233,7 @@ mod tests {
         let toy = graph.entities().find("item/1").unwrap().unwrap();
         assert_eq!(graph.entities().shown(toy).unwrap(), "Toy Story (item/1)");
         assert_eq!(report.sources[0].read.unread, 2);
+        assert_eq!(report.dangling, ["item/2", "item/4"]);
     }
 
     #[test]

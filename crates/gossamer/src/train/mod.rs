@@ -108,7 +108,7 @@ pub fn train(
         });
     }
     let neighbourhoods = find_neighbourhoods(graph, request, machine)?;
-    begin_folder(graph, request)?;
+    begin_folder(graph, &request.out, request.replace)?;
     if let Some(found) = neighbourhoods {
         write_whole(&request.out.join(NEIGHBOURHOODS), found.to_text().as_bytes())?;
     }
@@ -228,12 +228,11 @@ fn find_neighbourhoods(
 }
 
 /// Makes the run folder and shares the graph's files with it.
-fn begin_folder(graph: &Snapshot, request: &TrainRequest) -> Result<(), Error> {
-    let out = &request.out;
+pub(crate) fn begin_folder(graph: &Snapshot, out: &Path, replace: bool) -> Result<(), Error> {
     let empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     if out.exists() && !empty {
-        if !request.replace {
-            return Err(FileError::Exists { path: out.clone() }.into());
+        if !replace {
+            return Err(FileError::Exists { path: out.to_path_buf() }.into());
         }
         // Set aside first: a kill must not leave half of a finished run under its name.
         if let Some(old) = set_aside(out)? {

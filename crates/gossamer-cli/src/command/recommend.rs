@@ -1,0 +1,147 @@
+//! `gossamer recommend`: what users will want.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::{ArgMatches, Command as Clap};
+use gossamer::Error;
+use gossamer::recommend::run::Run;
+use gossamer_graph::read::USER;
+use serde_json::{Value, json};
+
+use super::{Command, flag, folder, number, option, path, text};
+use crate::exit::Failure;
+use crate::output;
+use crate::terminal::Context;
+
+/// `gossamer recommend`.
+pub struct Recommend;
+
+/// Reasons shown for an item.
+const REASONS: usize = 3;
+
+impl Command for Recommend {
+    fn name(&self) -> &'static str {
+        "recommend"
+    }
+    fn summary(&self) -> &'static str {
+        "List the items that a user will want most and does not have, with reasons; or for all users"
+    }
+    fn example(&self) -> &'static str {
+        "gossamer recommend run/ --user 42 -k 20 --explain"
+    }
+    fn arguments(&self, clap: Clap) -> Clap {
+        clap.arg(folder("run", "A finished run of a recommender"))
+            .arg(option("user", "NAME", "The user, as the interactions name it"))
+            .arg(option("all", "FILE", "Write the lists of all users to a tab-separated file"))
+            .arg(option("k", "N", "How many items [default: 10]").short('k'))
+            .arg(flag("explain", "Name the user's items that say most for each"))
+    }
+    fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
+        let run = Run::open(&path(arguments, "run"))?;
+        let k = number(arguments, "k")?.unwrap_or(10);
+        match (text(arguments, "user"), text(arguments, "all")) {
+            (Some(user), None) => one(&run, user, (k, arguments.get_flag("explain")), context),
+            (None, Some(file)) => all(&run, Path::new(file), k, context),
+            _ => {
+                let hint = "--user NAME lists them, --all FILE writes everybody's";
+                Err(Failure::input("give either --user or --all", hint))
+            }
+        }
+    }
+}
+
+/// The place of a user, by its name with or without the type before it.
+fn user_of(run: &Run, name: &str) -> Result<usize, Failure> {
+    let entities = run.graph.entities();
+    for name in [name.to_string(), format!("{USER}/{name}")] {
+        if let Some(id) = entities.find(&name).map_err(Error::from)?
+            && let Ok(place) = run.problem.users.binary_search(&id)
+        {
+            return Ok(place);
+        }
+    }
+    let nearest = entities.nearest(&format!("{USER}/{name}"), 3).map_err(Error::from)?;
+    Err(Error::UnknownName { kind: "user", name: name.into(), nearest }.into())
+}
+
+fn item_name(run: &Run, item: u32) -> Result<String, Failure> {
+    Ok(run.graph.entities().shown(run.problem.items[item as usize]).map_err(Error::from)?)
+}
+
+/// The list of one user.
+fn one(
+    run: &Run,
+    name: &str,
+    (k, explain): (usize, bool),
+    context: &Context,
+) -> Result<(), Failure> {
+    let user = user_of(run, name)?;
+    let mut headings = vec!["", "item", "score"];
+    if explain {
+        headings.push("because of");
+    }
+    let (mut rows, mut list) = (output::table(&headings), Vec::new());
+    for (place, (item, score)) in (1..).zip(run.recommend(user, k, &context.machine)) {
+        let shown = item_name(run, item)?;
+        let reasons = if explain { run.reasons(user, item, REASONS) } else { Vec::new() };
+        let named = |(own, weight): &(u32, f32)| Ok((item_name(run, *own)?, *weight));
+        let reasons: Vec<(String, f32)> =
+            reasons.iter().map(named).collect::<Result<_, Failure>>()?;
+        if context.json {
+            let id = run.problem.items[item as usize];
+            let mut value = json!({
+                "name": run.graph.entities().name(id).map_err(Error::from)?,
+                "label": run.graph.entities().label(id).map_err(Error::from)?,
+                "score": score,
+            });
+            if explain {
+                let reason = |(name, weight): &(String, f32)| json!({"item": name, "says": weight});
+                value["reasons"] = reasons.iter().map(reason).collect::<Value>();
+            }
+            list.push(value);
+            continue;
+        }
+        let mut cells = vec![place.to_string(), shown, format!("{score:.3}")];
+        if explain {
+            let words = |(name, weight): &(String, f32)| format!("{name} {weight:.3}");
+            cells.push(reasons.iter().map(words).collect::<Vec<_>>().join("; "));
+        }
+        rows.add_row(cells);
+    }
+    if context.json {
+        let user = run.graph.entities().name(run.problem.users[user]).map_err(Error::from)?;
+        context.print(&json!({"user": user, "items": list}).to_string());
+        return Ok(());
+    }
+    for column in [1, 3] {
+        if let Some(column) = rows.column_mut(column) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Left);
+        }
+    }
+    context.print(&rows.trim_fmt());
+    Ok(())
+}
+
+/// The lists of all users, into a file.
+fn all(run: &Run, file: &Path, k: usize, context: &Context) -> Result<(), Failure> {
+    let name = |id: u32| run.graph.entities().name(id).map_err(Error::from);
+    let mut text = String::from("user\trank\titem\tscore\n");
+    let total = run.problem.users.len() as u64;
+    for (user, id) in run.problem.users.iter().enumerate() {
+        if user % 64 == 0 {
+            let (stage, unit, detail) = ("recommending", "users", "");
+            let done = user as u64;
+            let progress = gossamer::Progress { stage, done, total, unit, detail };
+            gossamer::Observer::progress(context, &progress);
+        }
+        let user_name = name(*id)?;
+        for (rank, (item, score)) in (1..).zip(run.recommend(user, k, &context.machine)) {
+            let item = name(run.problem.items[item as usize])?;
+            let _ = writeln!(text, "{user_name}\t{rank}\t{item}\t{score}");
+        }
+    }
+    gossamer_machine::file::write_whole(file, text.as_bytes()).map_err(Error::from)?;
+    context.print(&format!("the lists of {total} users: {}", file.display()));
+    Ok(())
+}

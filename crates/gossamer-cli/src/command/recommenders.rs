@@ -1,0 +1,181 @@
+//! `gossamer train --model ease`: learn to recommend, and judge what was learned.
+//!
+//! Not a command of its own: `train` comes here when the model is a recommender, `evaluate` when the
+//! run is one's.
+
+use clap::{Arg, ArgMatches};
+use gossamer::config::SETTINGS;
+use gossamer::recommend::judge::METRICS;
+use gossamer::recommend::problem::Problem;
+use gossamer::recommend::report::{Row, report};
+use gossamer::recommend::run::{Run, begin, finish};
+use gossamer::recommend::{self, Settings, Shape, learn, plan};
+use gossamer::{Observer, Snapshot, Split};
+use serde_json::{Value, json};
+
+use super::{number, option, path, text, train};
+use crate::exit::Failure;
+use crate::output::{self, count, render};
+use crate::terminal::Context;
+
+/// Settings of `train` that a recommender may have.
+const OWN: [&str; 7] = ["dim", "regularisation", "epochs", "seed", "facts", "nearest", "absent"];
+
+/// Settings that only recommenders have.
+pub fn options() -> [Arg; 3] {
+    [
+        option(
+            "facts",
+            "WEIGHT",
+            "With a recommender: weight of facts beside interactions; 0: none",
+        ),
+        option("nearest", "K", "With itemknn: items that an item speaks for [default: 300]"),
+        option("absent", "WEIGHT", "With ials: weight of what a user does not have [default: 0.1]"),
+    ]
+}
+
+/// True if the model is a recommender.
+pub fn is_meant(arguments: &ArgMatches) -> bool {
+    text(arguments, "model").is_some_and(|model| recommend::find(model).is_ok())
+}
+
+/// The settings that were given, on those that suit the recommender.
+fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
+    let others = SETTINGS.iter().map(|setting| setting.key);
+    let others = others.filter(|key| *key != "model" && !OWN.contains(key));
+    for key in others.chain(["recipe", "config", "init", "init-relations", "neighbours", "seeds"]) {
+        if text(arguments, key).is_some() {
+            let what = format!("--{} is nothing that a recommender has", key.replace('_', "-"));
+            return Err(Failure::input(what, "leave it out; gossamer ls has the recommenders"));
+        }
+    }
+    let mut settings = Settings::of(text(arguments, "model").unwrap_or_default())?;
+    for key in OWN {
+        if let Some(value) = text(arguments, key) {
+            settings.set(key, value)?;
+        }
+    }
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Learns, and writes a run folder.
+pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Result<(), Failure> {
+    let settings = settings(arguments)?;
+    let problem = Problem::of(graph)?;
+    let ledger = plan(&Shape::of(&problem), &settings, &context.machine)?;
+    if train::show_plan(arguments, &ledger, None, context) {
+        return Ok(());
+    }
+    let out = path(arguments, "output");
+    begin(graph, &out, arguments.get_flag("force"))?;
+    let begun = context.now();
+    let learned = learn(&problem, &settings, &context.machine, context)?;
+    let seconds = context.now().saturating_sub(begun).as_secs_f64();
+    finish(&out, &settings, &learned)?;
+    let [n_users, n_items] = [problem.users.len(), problem.items.len()];
+    let (n, n_facts) = (problem.interactions[0].n_values(), problem.facts.len());
+    if context.json {
+        let value = json!({
+            "run": out.display().to_string(),
+            "users": n_users,
+            "items": n_items,
+            "interactions": n,
+            "facts": n_facts,
+            "seconds": seconds,
+            "peak_bytes": crate::terminal::peak_bytes(),
+        });
+        context.print(&value.to_string());
+    } else {
+        context.print(&format!(
+            "{} learned from {} interactions of {} users with {} items, {} facts, in {seconds:.1} s",
+            settings.model,
+            count(n),
+            count(n_users),
+            count(n_items),
+            count(n_facts),
+        ));
+    }
+    context.say(&format!("next: gossamer evaluate {}", out.display()));
+    Ok(())
+}
+
+/// Judges a run beside its controls and the baselines.
+pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<(), Failure> {
+    let run = Run::open(&path(arguments, "run"))?;
+    plan(&Shape::of(&run.problem), &run.settings, &context.machine)?;
+    let k = number(arguments, "at")?.unwrap_or(20);
+    if k == 0 || split == Split::Train {
+        let what = "a recommender is judged by lists of 1 or more, on valid or test";
+        return Err(Failure::input(what, "--at 20 --split test"));
+    }
+    let of = (&run.settings, &run.learned, 0.0);
+    let rows = report(&run.problem, of, (split, k), &context.machine, context)?;
+    if context.json {
+        let mut value = json!({
+            "split": split.name(),
+            "k": k,
+            "rows": rows.iter().map(row_json).collect::<Vec<_>>(),
+        });
+        value["peak_bytes"] = crate::terminal::peak_bytes().into();
+        context.print(&value.to_string());
+    } else {
+        context.print(&in_words(&rows, (split, k)));
+    }
+    context.say(&format!("next: gossamer recommend {} --user NAME", run.path.display()));
+    Ok(())
+}
+
+fn row_json(row: &Row) -> Value {
+    let judged = &row.judged;
+    let mut value = json!({
+        "name": row.name,
+        "users": judged.n_users,
+        "coverage": judged.coverage,
+        "popularity": judged.popularity,
+        "seconds": row.seconds,
+        "parts": judged.parts.iter().map(|part| {
+            json!({"of": part.name, "n": part.n, "recall": part.recall})
+        }).collect::<Vec<_>>(),
+    });
+    for (metric, mean) in METRICS.iter().zip(&judged.means) {
+        value[*metric] = json!({"mean": mean.value, "half_width_95": mean.half_width});
+    }
+    value
+}
+
+/// The table for people.
+fn in_words(rows: &[Row], (split, k): (Split, usize)) -> String {
+    let with_k = |metric: &&str| match *metric {
+        "auc" => "AUC".to_string(),
+        metric => format!("{metric}@{k}"),
+    };
+    let mut headings = vec![String::new()];
+    headings.extend(METRICS.iter().map(with_k));
+    headings.extend(["of all items".to_string(), "users of an item".to_string()]);
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let mut table = output::table(&headings);
+    for Row { name, judged, .. } in rows {
+        let mut cells = vec![name.clone()];
+        cells.extend(judged.means.iter().map(|mean| format!("{:.4}", mean.value)));
+        cells.push(format!("{:.1} %", 100.0 * judged.coverage));
+        cells.push(format!("{:.0}", judged.popularity));
+        table.add_row(cells);
+    }
+    let mut words = render(table);
+    let Some(Row { judged, name, .. }) = rows.first() else { return words };
+    let [recall, ndcg, ..] = judged.means;
+    words += &format!(
+        "\n\n{} users of the {} split, all items ranked but those a user had before, ties by mean; \
+         95 % of users drawn anew: recall ± {:.4}, ndcg ± {:.4}",
+        count(judged.n_users),
+        split.name(),
+        recall.half_width,
+        ndcg.half_width
+    );
+    for part in &judged.parts {
+        words +=
+            &format!("\n{name}, recall of {} {}: {:.4}", count(part.n), part.name, part.recall);
+    }
+    words
+}

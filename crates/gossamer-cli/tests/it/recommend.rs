@@ -1,0 +1,100 @@
+//! Recommending: a shop's clicks and what it knows of its items, from the files to a list with reasons.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{fail, succeed};
+
+/// Clicks of users with one of two tastes, and facts that say which taste an item is for; item 99 has none.
+fn shop() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let (mut clicks, mut facts) = (String::from("customer,product,at,stars\n"), String::new());
+    for user in 0..40u32 {
+        for item in (0..30u32).filter(|item| item % 2 == user % 2) {
+            if (user * 7919 + item * 104_729) % 97 < 60 {
+                let at = 1_600_000_000 + 86_400 * item + user;
+                let _ = writeln!(clicks, "{user},{item},{at},{}", item % 5);
+            }
+        }
+    }
+    clicks += "3,99,2021-05-01,5\n";
+    for item in 0..30 {
+        let _ = writeln!(facts, "{item}\tis for\ttaste {}", item % 2);
+    }
+    fs::write(root.path().join("clicks.csv"), clicks).unwrap();
+    fs::write(root.path().join("facts.tsv"), facts).unwrap();
+    let path = root.path().to_path_buf();
+    (root, path)
+}
+
+const MAP: &str = "--interactions clicks.csv --map user=customer,item=product,time=at,rating=stars";
+
+fn json(folder: &Path, line: &str) -> serde_json::Value {
+    serde_json::from_str(&succeed(folder, line)).unwrap()
+}
+
+#[test]
+fn from_clicks_and_facts_to_a_list_with_reasons() {
+    let (_root, folder) = shop();
+    let said = succeed(&folder, &format!("gossamer import facts.tsv {MAP} --split per-user -o g"));
+    assert!(said.contains("1 items have no fact about them: 99"), "{said}");
+    for model in ["pop", "itemknn", "ease", "ials"] {
+        succeed(&folder, &format!("gossamer train g --model {model} -o {model}"));
+    }
+    let judged = json(&folder, "gossamer evaluate ease --at 10 --json");
+    let rows = judged["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let controls = ["control: ease without facts", "control: ease with shuffled facts"];
+    assert_eq!(names[..3], [&["ease"][..], &controls[..]].concat());
+    let recall = |row: usize| rows[row]["recall"]["mean"].as_f64().unwrap();
+    let of_pop = names.iter().position(|name| *name == "baseline: pop").unwrap();
+    assert!(recall(0) > 0.9 && recall(of_pop) < 0.9, "{judged}");
+    let text = succeed(&folder, "gossamer evaluate ials --split valid");
+    assert!(text.contains("recall@20") && text.contains("baseline: ease"), "{text}");
+    let list = json(&folder, "gossamer recommend ease --user 4 -k 3 --explain --json");
+    assert_eq!(list["user"], "user/4");
+    for item in list["items"].as_array().unwrap() {
+        let even =
+            |name: &serde_json::Value| name.as_str().unwrap().parse::<u32>().unwrap() % 2 == 0;
+        assert!(even(&item["name"]) && even(&item["reasons"][0]["item"]), "{list}");
+    }
+    succeed(&folder, "gossamer recommend ials --all lists.tsv -k 2");
+    assert_eq!(fs::read_to_string(folder.join("lists.tsv")).unwrap().lines().count(), 81);
+    fail(&folder, "gossamer recommend ease --user nobody", 3, &["no user 'nobody'", "nearest"]);
+    fail(&folder, "gossamer recommend ease", 2, &["--user or --all"]);
+    fail(&folder, "gossamer train g --model pop --dim 8 -o x", 2, &["pop has no such setting"]);
+    fail(&folder, "gossamer train g --model ease --batch 8 -o x", 2, &["--batch is nothing"]);
+    fail(&folder, "gossamer train g --model ease -o x --budget 5MiB", 4, &["too small"]);
+    fail(&folder, "gossamer train g --model eese -o x", 3, &["did you mean 'ease'"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said_with_its_place() {
+    let (_root, folder) = shop();
+    let misspelt = MAP.replace("customer", "custmer");
+    let line = format!("gossamer import facts.tsv {misspelt} -o g");
+    fail(&folder, &line, 2, &["there is no column 'custmer'", "customer, product, at, stars"]);
+    succeed(&folder, "gossamer import facts.tsv -o plain");
+    fail(&folder, "gossamer train plain --model ease -o x", 2, &["no relation 'interacts'"]);
+    succeed(&folder, &format!("gossamer import facts.tsv {MAP} -o whole"));
+    succeed(&folder, "gossamer train whole --model pop -o pop");
+    fail(
+        &folder,
+        "gossamer evaluate pop",
+        2,
+        &["no user has an item in the test split", "per-user"],
+    );
+}
+
+#[test]
+fn the_last_of_each_user_is_held_out_by_time() {
+    let (_root, folder) = shop();
+    succeed(&folder, &format!("gossamer import facts.tsv {MAP} --split leave-last -o g"));
+    let report = json(&folder, "gossamer inspect g --json");
+    assert_eq!([&report["n_triples"]["valid"], &report["n_triples"]["test"]], [40, 40]);
+    // Item 99 was clicked in 2021, after all others.
+    succeed(&folder, "gossamer train g --model pop -o pop");
+    let judged = json(&folder, "gossamer evaluate pop --json");
+    assert!(judged["rows"][0]["parts"][0]["of"].as_str().unwrap().contains("nobody had"));
+}

@@ -1,0 +1,214 @@
+//! What a recommender learns from: who interacted with what, and facts.
+//!
+//! *Invariant:* what is held out is in no list that a model learns from; facts come from the
+//! training split, and none of them is an interaction.
+
+use std::collections::BTreeSet;
+
+use gossamer_graph::read::{INTERACTS, ITEM};
+use gossamer_graph::{Snapshot, Split, Triples};
+use gossamer_machine::random::{Address, Permutation, Purpose};
+
+use crate::error::Error;
+
+/// A list of numbers for each of some rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists {
+    ends: Vec<usize>,
+    values: Vec<u32>,
+}
+
+impl Lists {
+    /// Of pairs of row and value, in any order, repeated or not.
+    pub fn of_pairs(n_rows: usize, mut pairs: Vec<(u32, u32)>) -> Self {
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut ends = vec![0; n_rows];
+        pairs.iter().for_each(|(row, _)| ends[*row as usize] += 1);
+        let mut sum = 0;
+        ends.iter_mut().for_each(|end| {
+            sum += *end;
+            *end = sum;
+        });
+        Self { ends, values: pairs.into_iter().map(|(_, value)| value).collect() }
+    }
+
+    /// Bytes of so many.
+    pub fn bytes_for(n_rows: u64, n_values: u64) -> u64 {
+        8 * n_rows + 4 * n_values
+    }
+
+    /// How many rows.
+    pub fn n_rows(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many values in all.
+    pub fn n_values(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The values of a row, ascending.
+    pub fn of(&self, row: usize) -> &[u32] {
+        let first = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.values[first..self.ends[row]]
+    }
+
+    /// The rows of each value.
+    pub fn turned(&self, n_values: usize) -> Self {
+        let of_row = |row: usize| self.of(row).iter().map(move |value| (*value, row as u32));
+        Self::of_pairs(n_values, (0..self.n_rows()).flat_map(of_row).collect())
+    }
+}
+
+/// Users, items, interactions and facts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// The entities that are users, ascending.
+    pub users: Vec<u32>,
+    /// The entities that are items, ascending.
+    pub items: Vec<u32>,
+    /// Of each split the items of each user.
+    pub interactions: [Lists; 3],
+    /// The facts: training triples of other relations.
+    pub facts: Vec<[u32; 3]>,
+    /// How many entities there are.
+    pub n_entities: usize,
+}
+
+impl Problem {
+    /// Of a graph with the relation of interactions: its heads are users, its tails items, and what has the
+    /// type of items is one too.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where the graph has none; those of its files.
+    pub fn of(graph: &Snapshot) -> Result<Self, Error> {
+        let Some(relation) = graph.relations().find(INTERACTS)? else {
+            return Err(Error::Request {
+                what: format!("the graph has no relation '{INTERACTS}'"),
+                hint: "import RecBole's files, or a table with --map user=1,item=2".into(),
+            });
+        };
+        let splits = [
+            graph.triples(Split::Train)?,
+            graph.triples(Split::Valid)?,
+            graph.triples(Split::Test)?,
+        ];
+        let of_all =
+            || splits.iter().flat_map(Triples::iter).filter(|triple| triple[1] == relation);
+        let users: BTreeSet<u32> = of_all().map(|[user, ..]| user).collect();
+        let mut items: BTreeSet<u32> = of_all().map(|[.., item]| item).collect();
+        if let Some(types) = graph.types()?
+            && let Some(kind) = types.names.find(ITEM)?
+        {
+            let entities = 0..graph.entities().len() as u32;
+            items.extend(entities.filter(|entity| types.of(*entity).contains(&kind)));
+        }
+        let [users, items] = [users, items].map(|set| set.into_iter().collect::<Vec<u32>>());
+        let lists = |triples: &Triples| {
+            let pair = |[user, _, item]: [u32; 3]| {
+                Some((place(&users, user)? as u32, place(&items, item)? as u32))
+            };
+            let of_relation = triples.iter().filter(|triple| triple[1] == relation);
+            Lists::of_pairs(users.len(), of_relation.filter_map(pair).collect())
+        };
+        let interactions = splits.each_ref().map(lists);
+        let facts = splits[0].iter().filter(|triple| triple[1] != relation).collect();
+        let n_entities = graph.entities().len();
+        Ok(Self { users, items, interactions, facts, n_entities })
+    }
+
+    /// The items that a user has, over some splits, ascending.
+    pub fn seen(&self, user: usize, splits: &[Split]) -> Vec<u32> {
+        let of = |split: &Split| self.interactions[*split as usize].of(user);
+        let mut seen: Vec<u32> = splits.iter().flat_map(of).copied().collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
+    /// The same without its facts.
+    pub fn without_facts(&self) -> Self {
+        Self { facts: Vec::new(), ..self.clone() }
+    }
+
+    /// The same with facts that say nothing: the tails of each relation's facts change places at random.
+    pub fn with_shuffled_facts(&self, seed: u64) -> Self {
+        let mut facts = self.facts.clone();
+        facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
+        let mut shuffled = Vec::with_capacity(facts.len());
+        for of_relation in facts.chunk_by(|one, other| one[1] == other[1]) {
+            let address = Address::new(seed, Purpose::Split, 1 + u64::from(of_relation[0][1]));
+            let order = Permutation::new(of_relation.len() as u64, address);
+            let tail = |place: usize| of_relation[order.get(place as u64) as usize][2];
+            let of =
+                |(place, [head, relation, _]): (usize, &[u32; 3])| [*head, *relation, tail(place)];
+            shuffled.extend(of_relation.iter().enumerate().map(of));
+        }
+        Self { facts: shuffled, ..self.clone() }
+    }
+
+    /// Of each item the entities that a fact joins it to.
+    pub fn neighbours(&self) -> Lists {
+        let ends = |[head, _, tail]: &[u32; 3]| [(*head, *tail), (*tail, *head)];
+        let item = |(one, other): (u32, u32)| Some((place(&self.items, one)? as u32, other));
+        let pairs = self.facts.iter().flat_map(ends).filter_map(item).collect();
+        Lists::of_pairs(self.items.len(), pairs)
+    }
+}
+
+/// The place of an entity among some.
+fn place(ids: &[u32], id: u32) -> Option<usize> {
+    ids.binary_search(&id).ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two tastes: users of either like the items of it, and a fact says which it is.
+    pub fn two_tastes(n_users: u32, n_items: u32) -> Problem {
+        let mut splits = [Vec::new(), Vec::new(), Vec::new()];
+        for user in 0..n_users {
+            for item in (0..n_items).filter(|item| item % 2 == user % 2) {
+                let draw = (user * 7919 + item * 104_729) % 97;
+                let split = match draw {
+                    0..10 => 2,
+                    10..20 => 1,
+                    20..60 => 0,
+                    _ => continue,
+                };
+                splits[split].push((user, item));
+            }
+        }
+        let (first_item, taste) = (n_users, n_users + n_items);
+        Problem {
+            users: (0..n_users).collect(),
+            items: (first_item..taste).collect(),
+            interactions: splits.map(|pairs| Lists::of_pairs(n_users as usize, pairs)),
+            facts: (0..n_items).map(|item| [first_item + item, 0, taste + item % 2]).collect(),
+            n_entities: taste as usize + 2,
+        }
+    }
+
+    #[test]
+    fn lists_turn_and_shuffled_facts_keep_their_ends() {
+        let lists = Lists::of_pairs(3, vec![(2, 5), (0, 1), (2, 1), (0, 1)]);
+        assert_eq!((lists.of(0), lists.of(1), lists.of(2)), (&[1][..], &[][..], &[1, 5][..]));
+        let turned = lists.turned(6);
+        assert_eq!((turned.of(1), turned.of(5), turned.n_values()), (&[0, 2][..], &[2][..], 3));
+        assert_eq!(turned.turned(3), lists);
+        let problem = two_tastes(20, 30);
+        let shuffled = problem.with_shuffled_facts(3);
+        let ends = |facts: &[[u32; 3]], place: usize| {
+            let mut ends: Vec<u32> = facts.iter().map(|fact| fact[place]).collect();
+            ends.sort_unstable();
+            ends
+        };
+        for place in [0, 2] {
+            assert_eq!(ends(&problem.facts, place), ends(&shuffled.facts, place));
+        }
+        assert_ne!(problem.facts, shuffled.facts);
+        assert_eq!(problem.neighbours().of(3), [51]);
+    }
+}

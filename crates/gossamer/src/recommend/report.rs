@@ -1,0 +1,106 @@
+//! A recommender beside its controls and the rules that it must beat.
+//!
+//! *Invariant:* a recommender that uses facts is never shown without itself without facts, and with
+//! facts that say nothing.
+
+use gossamer_graph::Split;
+use gossamer_machine::{Machine, Observer};
+
+use super::judge::{Judged, judge};
+use super::problem::Problem;
+use super::scores::Learned;
+use super::{Settings, Shape, learn, plan};
+use crate::error::Error;
+
+/// Items up to which weights between all of them are a baseline.
+const MOST_ITEMS: u64 = 20_000;
+/// Seed of the facts that say nothing.
+const SHUFFLE: u64 = 1;
+
+/// A recommender with how good it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What it is.
+    pub name: String,
+    /// How good it is.
+    pub judged: Judged,
+    /// Seconds of learning.
+    pub seconds: f64,
+}
+
+/// What stands beside a recommender: a name, settings and what to learn from.
+fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Problem)> {
+    let mut rows = Vec::new();
+    let uses = settings.facts > 0.0 && !problem.facts.is_empty();
+    if uses {
+        let without = Settings { facts: 0.0, ..settings.clone() };
+        let name = format!("control: {} without facts", settings.model);
+        rows.push((name, without, problem.without_facts()));
+        let name = format!("control: {} with shuffled facts", settings.model);
+        rows.push((name, settings.clone(), problem.with_shuffled_facts(SHUFFLE)));
+    }
+    for model in ["pop", "itemknn", "ease"] {
+        let own = Settings::of(model).unwrap_or_else(|_| settings.clone());
+        let plain = Settings { facts: 0.0, ..own };
+        if plain.model != settings.model
+            && (model != "ease" || problem.items.len() as u64 <= MOST_ITEMS)
+        {
+            rows.push((format!("baseline: {model}"), plain, problem.without_facts()));
+        }
+    }
+    rows
+}
+
+/// Judges what was learned, and learns and judges what stands beside it; what has no room in the budget is
+/// left out, and said.
+///
+/// # Errors
+/// Those of learning and judging.
+pub fn report(
+    problem: &Problem,
+    (settings, learned, seconds): (&Settings, &Learned, f64),
+    (split, k): (Split, usize),
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Result<Vec<Row>, Error> {
+    let judged = judge(problem, learned, (split, k), machine, observer)?;
+    let mut rows = vec![Row { name: settings.model.clone(), judged, seconds }];
+    for (name, settings, problem) in beside(problem, settings) {
+        if let Err(error @ Error::BudgetTooSmall { .. }) =
+            plan(&Shape::of(&problem), &settings, machine)
+        {
+            observer.log(&format!("left out, {name}: {error}"));
+            continue;
+        }
+        let begun = observer.now();
+        let learned = learn(&problem, &settings, machine, observer)?;
+        let seconds = observer.now().saturating_sub(begun).as_secs_f64();
+        let judged = judge(&problem, &learned, (split, k), machine, observer)?;
+        rows.push(Row { name, judged, seconds });
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recommend::problem::tests::two_tastes;
+    use gossamer_machine::Silent;
+
+    #[test]
+    fn whoever_uses_facts_stands_beside_itself_without_them() {
+        let (problem, machine) = (two_tastes(40, 30), Machine::new(2, None));
+        let names = |model: &str, facts: f32| -> Vec<String> {
+            let settings = Settings { facts, ..Settings::of(model).unwrap() };
+            let learned = learn(&problem, &settings, &machine, &Silent).unwrap();
+            let of = (&settings, &learned, 0.0);
+            let rows = report(&problem, of, (Split::Test, 10), &machine, &Silent).unwrap();
+            rows.into_iter().map(|row| row.name).collect()
+        };
+        let rules = ["baseline: pop", "baseline: itemknn"];
+        let controls = ["ease", "control: ease without facts", "control: ease with shuffled facts"];
+        assert_eq!(names("ease", 1.0), [&controls[..], &rules[..]].concat());
+        assert_eq!(names("ease", 0.0), [&controls[..1], &rules[..]].concat());
+        assert_eq!(names("pop", 0.0), ["pop", "baseline: itemknn", "baseline: ease"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! The run folder of a recommender: its graph, its settings and what it has learned.
+//!
+//! | file | what |
+//! |---|---|
+//! | `graph/` | the graph, shared |
+//! | `config.toml` | settings |
+//! | `tables.safetensors` | what was learned |
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gossamer_graph::{Snapshot, Split};
+use gossamer_machine::FileError;
+use gossamer_machine::file::write_whole;
+use gossamer_machine::folder::{Folder, seal};
+
+use super::Settings;
+use super::judge::top;
+use super::problem::Problem;
+use super::scores::Learned;
+use crate::error::Error;
+use crate::model::file;
+use crate::train::begin_folder;
+
+/// What a run of this kind is sealed as.
+pub const KIND: &str = "recommendation";
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Run {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its graph.
+    pub graph: Snapshot,
+    /// Its settings.
+    pub settings: Settings,
+    /// Who interacted with what.
+    pub problem: Problem,
+    /// What was learned.
+    pub learned: Learned,
+}
+
+/// Begins a run folder: the graph is in it, and nothing is sealed.
+///
+/// # Errors
+/// [`Error::File`] also where something is there that is not to be replaced.
+pub fn begin(graph: &Snapshot, out: &Path, replace: bool) -> Result<(), Error> {
+    begin_folder(graph, out, replace)
+}
+
+/// Writes what was learned and seals the folder.
+///
+/// # Errors
+/// [`FileError`].
+pub fn finish(out: &Path, settings: &Settings, learned: &Learned) -> Result<(), Error> {
+    let about = BTreeMap::from([("model".to_string(), settings.model.clone())]);
+    let tables = learned.tables();
+    let tables: Vec<(&str, &crate::table::Table)> =
+        tables.iter().map(|(name, table)| (*name, table)).collect();
+    file::write(&out.join("tables.safetensors"), &tables, &about)?;
+    write_whole(&out.join("config.toml"), to_toml(settings).as_bytes())?;
+    seal(KIND, out, &BTreeMap::new())?;
+    Ok(())
+}
+
+impl Run {
+    /// True if a folder is a run of this kind.
+    pub fn is_one(path: &Path) -> bool {
+        Folder::open(KIND, path).is_ok()
+    }
+
+    /// Opens a finished run and verifies it.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let folder = Folder::open(KIND, path)?;
+        let text = String::from_utf8_lossy(&folder.read("config.toml")?).into_owned();
+        let graph = Snapshot::open(&path.join("graph"))?;
+        let (settings, problem) = (of_toml(&text)?, Problem::of(&graph)?);
+        let tables = file::read(&folder, "tables.safetensors", None)?;
+        let sizes = [problem.users.len(), problem.items.len()];
+        let learned = Learned::of_tables(tables, sizes).ok_or_else(|| {
+            FileError::corrupt(path, 0, "the tables do not fit the users and items")
+        })?;
+        Ok(Self { path: path.to_path_buf(), graph, settings, problem, learned })
+    }
+
+    /// The items that a user will want most and does not have, with scores; places in
+    /// [`Problem::users`] and [`Problem::items`].
+    pub fn recommend(
+        &self,
+        user: usize,
+        k: usize,
+        machine: &gossamer_machine::Machine,
+    ) -> Vec<(u32, f32)> {
+        let n_items = self.problem.items.len();
+        let seen = self.problem.seen(user, &Split::ALL);
+        let mut scores = vec![0.0; n_items];
+        self.learned.scores(machine, &[(user, seen.clone())], n_items, &mut scores);
+        let candidates = (0..n_items as u32).filter(|item| seen.binary_search(item).is_err());
+        let found = top(candidates.collect(), k, |item| scores[item as usize]);
+        found.into_iter().map(|item| (item, scores[item as usize])).collect()
+    }
+
+    /// The items of a user that say most for another, with their part of its score; none where
+    /// a model has no such reasons.
+    pub fn reasons(&self, user: usize, item: u32, most: usize) -> Vec<(u32, f32)> {
+        let mut scores = vec![0.0; self.problem.items.len()];
+        let mut said = |own: u32| {
+            scores.fill(0.0);
+            self.learned.add_reasons(own as usize, &mut scores);
+            (own, scores[item as usize])
+        };
+        let mut reasons: Vec<(u32, f32)> =
+            self.problem.seen(user, &Split::ALL).into_iter().map(&mut said).collect();
+        reasons.retain(|(_, weight)| *weight > 0.0);
+        reasons.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+        reasons.truncate(most);
+        reasons
+    }
+}
+
+/// The settings as a file.
+pub fn to_toml(settings: &Settings) -> String {
+    let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed } = settings;
+    format!(
+        "# A recommender.\nmodel = \"{model}\"\nregularisation = {regularisation}\nfacts = {facts}\n\
+         nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n"
+    )
+}
+
+/// The settings of a file.
+fn of_toml(text: &str) -> Result<Settings, Error> {
+    let wrong = |what: String| Error::Setting {
+        key: "config.toml".into(),
+        what,
+        hint: "the run's settings were changed; train again".into(),
+    };
+    let table: toml::Table = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let model = table.get("model").and_then(toml::Value::as_str);
+    let mut settings = Settings::of(model.ok_or_else(|| wrong("it names no model".into()))?)?;
+    for (key, value) in table.iter().filter(|(key, _)| *key != "model") {
+        settings.set(key, &value.to_string())?;
+    }
+    settings.check()?;
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_back() {
+        let settings = Settings { regularisation: 12.5, seed: 3, ..Settings::of("ease").unwrap() };
+        assert_eq!(of_toml(&to_toml(&settings)).unwrap(), settings);
+        for wrong in ["", "model = 3", "model = \"ease\"\ndim = x", "model = \"ease\"\nsize = 3"] {
+            assert!(of_toml(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a recommender has learned: scores of all items for a user, from the user's history or row.
+
+use std::collections::BTreeMap;
+
+use gossamer_machine::Machine;
+use gossamer_tensor::kernel::vector;
+
+use crate::table::Table;
+
+/// A matrix (rows × width) as it stands in memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Matrix {
+    /// Row after row.
+    pub values: Vec<f32>,
+    /// Floats of a row.
+    pub width: usize,
+}
+
+impl Matrix {
+    /// A row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..][..self.width]
+    }
+}
+
+/// What was learned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Learned {
+    /// A score of each item, whoever asks.
+    Popularity(Vec<f32>),
+    /// What each item of a history says for every item (items × items).
+    Weights(Matrix),
+    /// What each item of a history says for the items nearest to it: number, weight, number … (items
+    /// × 2k); a weight of 0 is of none.
+    Nearest(Matrix),
+    /// A row of each user and of each item, compared by their product.
+    Factors {
+        /// Users × dim.
+        users: Matrix,
+        /// Items × dim.
+        items: Matrix,
+    },
+}
+
+/// The largest number that a float holds exactly.
+pub const MOST_ITEMS: usize = 1 << 24;
+
+impl Learned {
+    /// Fills `out` (users × items) with the scores of some users, each with a history of items.
+    pub fn scores(
+        &self,
+        machine: &Machine,
+        users: &[(usize, Vec<u32>)],
+        n_items: usize,
+        out: &mut [f32],
+    ) {
+        let tasks = users.iter().zip(out.chunks_mut(n_items.max(1))).collect();
+        machine.workers.each(tasks, |((user, history), out): (&(usize, Vec<u32>), &mut [f32])| {
+            match self {
+                Self::Popularity(scores) => out.copy_from_slice(scores),
+                Self::Factors { users, items } => {
+                    let user = users.row(*user);
+                    let rows = items.values.chunks_exact(items.width.max(1));
+                    let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
+                    out.iter_mut().zip(rows).for_each(score);
+                }
+                _ => {
+                    out.fill(0.0);
+                    history.iter().for_each(|item| self.add_reasons(*item as usize, out));
+                }
+            }
+        });
+    }
+
+    /// Adds what an item of a history says for every item; nothing where histories say nothing.
+    pub fn add_reasons(&self, item: usize, out: &mut [f32]) {
+        match self {
+            Self::Weights(weights) => {
+                out.iter_mut().zip(weights.row(item)).for_each(|(out, weight)| *out += weight);
+            }
+            Self::Nearest(nearest) => {
+                for pair in nearest.row(item).chunks_exact(2) {
+                    out[pair[0] as usize] += pair[1];
+                }
+            }
+            Self::Popularity(_) | Self::Factors { .. } => {}
+        }
+    }
+
+    /// Its matrices by name, as files have them.
+    pub fn tables(&self) -> Vec<(&'static str, Table)> {
+        let table = |matrix: &Matrix| {
+            let n = matrix.values.len() / matrix.width.max(1);
+            let fill = |row: u32, out: &mut [f32]| out.copy_from_slice(matrix.row(row as usize));
+            Table::filled(n, matrix.width, fill)
+        };
+        match self {
+            Self::Popularity(scores) => {
+                vec![("popularity", table(&Matrix { values: scores.clone(), width: 1 }))]
+            }
+            Self::Weights(weights) => vec![("weights", table(weights))],
+            Self::Nearest(nearest) => vec![("nearest", table(nearest))],
+            Self::Factors { users, items } => vec![("user", table(users)), ("item", table(items))],
+        }
+    }
+
+    /// From the tables of a file; none if they are of no recommender for so many users and items.
+    pub fn of_tables(
+        mut tables: BTreeMap<String, Table>,
+        [n_users, n_items]: [usize; 2],
+    ) -> Option<Self> {
+        let mut take = |name: &str, n: usize| {
+            let mut table = tables.remove(name).filter(|table| table.n_rows() == n)?;
+            let (mut values, mut room) = (Vec::with_capacity(n * table.width()), Vec::new());
+            for panel in 0..table.n_panels() {
+                values.extend_from_slice(table.panel(panel, &mut room).rows);
+                // There is no room for a second copy of all.
+                drop(table.take(&[panel as u32]));
+            }
+            Some(Matrix { values, width: table.width() })
+        };
+        if let Some(scores) = take("popularity", n_items) {
+            return Some(Self::Popularity(scores.values));
+        }
+        if let Some(weights) = take("weights", n_items) {
+            return (weights.width == n_items).then_some(Self::Weights(weights));
+        }
+        if let Some(nearest) = take("nearest", n_items) {
+            let known = |pair: &[f32]| pair[0] >= 0.0 && (pair[0] as usize) < n_items;
+            let whole = nearest.width.is_multiple_of(2);
+            let good = whole && nearest.values.chunks_exact(2).all(known);
+            return good.then_some(Self::Nearest(nearest));
+        }
+        let (users, items) = (take("user", n_users)?, take("item", n_items)?);
+        (users.width == items.width).then_some(Self::Factors { users, items })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_score_and_come_back_from_their_tables() {
+        let machine = Machine::new(2, None);
+        let matrix = |values: &[f32], width| Matrix { values: values.to_vec(), width };
+        let users = [(0, vec![0, 1]), (1, vec![])];
+        for (learned, wanted) in [
+            (Learned::Popularity(vec![3.0, 1.0]), [3.0, 1.0, 3.0, 1.0]),
+            (Learned::Weights(matrix(&[0.0, 2.0, 0.5, 0.0], 2)), [0.5, 2.0, 0.0, 0.0]),
+            (Learned::Nearest(matrix(&[1.0, 2.0, 0.0, 0.5], 2)), [0.5, 2.0, 0.0, 0.0]),
+            (
+                Learned::Factors {
+                    users: matrix(&[1.0, 0.0, 2.0, 1.0], 2),
+                    items: matrix(&[0.5, 1.0, 3.0, 0.0], 2),
+                },
+                [0.5, 3.0, 2.0, 6.0],
+            ),
+        ] {
+            let mut out = [9.0; 4];
+            learned.scores(&machine, &users, 2, &mut out);
+            assert_eq!(out, wanted, "{learned:?}");
+            let named = |(name, table): (&str, Table)| (name.to_string(), table);
+            let tables: BTreeMap<String, Table> = learned.tables().into_iter().map(named).collect();
+            assert_eq!(Learned::of_tables(tables.clone(), [2, 2]).as_ref(), Some(&learned));
+            assert_eq!(Learned::of_tables(tables, [2, 3]), None);
+        }
+        let far =
+            BTreeMap::from([("nearest".to_string(), Table::filled(2, 2, |_, row| row.fill(7.0)))]);
+        assert_eq!(Learned::of_tables(far, [2, 2]), None);
+    }
+}
