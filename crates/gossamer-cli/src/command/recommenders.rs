@@ -19,7 +19,19 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings of `train` that a recommender may have.
-const OWN: [&str; 7] = ["dim", "regularisation", "epochs", "seed", "facts", "nearest", "absent"];
+const OWN: [&str; 11] = [
+    "dim",
+    "regularisation",
+    "epochs",
+    "seed",
+    "facts",
+    "nearest",
+    "absent",
+    "batch",
+    "negatives",
+    "layers",
+    "learning_rate",
+];
 
 /// Settings that only recommenders have.
 pub fn options() -> [Arg; 3] {

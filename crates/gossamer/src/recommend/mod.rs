@@ -12,6 +12,7 @@ use crate::plan::add_program;
 pub mod problem;
 pub mod scores;
 pub mod judge;
+mod pairwise;
 pub mod report;
 pub mod run;
 
@@ -23,6 +24,9 @@ gossamer_machine::registry!("recommender", Recommender:
     itemknn::ItemKnn,
     ease::Ease,
     ials::Ials,
+    bpr::Bpr,
+    mf::Mf,
+    lightgcn::LightGcn,
 );
 
 /// What decides a recommender's result.
@@ -42,6 +46,14 @@ pub struct Settings {
     pub absent: f32,
     /// Passes over the interactions.
     pub epochs: usize,
+    /// Pairs of a step.
+    pub batch: usize,
+    /// Items that stand against a pair's.
+    pub negatives: usize,
+    /// Hops that rows are means over.
+    pub layers: usize,
+    /// Adam's step size.
+    pub learning_rate: f32,
     /// Seed of every random choice.
     pub seed: u64,
 }
@@ -60,6 +72,10 @@ impl Settings {
             dim: 64,
             absent: 0.1,
             epochs: 16,
+            batch: 2048,
+            negatives: 1,
+            layers: 0,
+            learning_rate: 0.005,
             seed: 0,
         };
         Ok(find(model)?.defaults(settings))
@@ -84,6 +100,10 @@ impl Settings {
             "dim" => put(&mut self.dim, text),
             "absent" => put(&mut self.absent, text),
             "epochs" => put(&mut self.epochs, text),
+            "batch" => put(&mut self.batch, text),
+            "negatives" => put(&mut self.negatives, text),
+            "layers" => put(&mut self.layers, text),
+            "learning_rate" => put(&mut self.learning_rate, text),
             "seed" => put(&mut self.seed, text),
             _ => false,
         };
@@ -102,7 +122,14 @@ impl Settings {
     /// [`Error::Unknown`], [`Error::Setting`].
     pub fn check(&self) -> Result<(), Error> {
         let recommender = find(&self.model)?;
-        let counts = [("nearest", self.nearest), ("dim", self.dim), ("epochs", self.epochs)];
+        let counts = [
+            ("nearest", self.nearest),
+            ("dim", self.dim),
+            ("epochs", self.epochs),
+            ("batch", self.batch),
+            ("negatives", self.negatives),
+            ("layers", self.layers + 1),
+        ];
         let wrong = |key: &str, what: String, hint: &str| {
             Err(Error::Setting { key: key.into(), what, hint: hint.into() })
         };
@@ -116,6 +143,7 @@ impl Settings {
             ("regularisation", self.regularisation),
             ("facts", self.facts),
             ("absent", self.absent),
+            ("learning_rate", self.learning_rate),
         ];
         for (key, value) in weights {
             if !(0.0..=1e9).contains(&value) {
@@ -131,6 +159,10 @@ impl Settings {
             ("dim", self.dim as f32, usual.dim as f32),
             ("absent", self.absent, usual.absent),
             ("epochs", self.epochs as f32, usual.epochs as f32),
+            ("batch", self.batch as f32, usual.batch as f32),
+            ("negatives", self.negatives as f32, usual.negatives as f32),
+            ("layers", self.layers as f32, usual.layers as f32),
+            ("learning_rate", self.learning_rate, usual.learning_rate),
         ] {
             if one != other && !recommender.own().contains(&key) {
                 let what = format!("{} has no such setting", self.model);

@@ -123,10 +123,14 @@ impl Run {
 
 /// The settings as a file.
 pub fn to_toml(settings: &Settings) -> String {
-    let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed } = settings;
+    let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed, .. } =
+        settings;
+    let Settings { batch, negatives, layers, learning_rate, .. } = settings;
     format!(
         "# A recommender.\nmodel = \"{model}\"\nregularisation = {regularisation}\nfacts = {facts}\n\
-         nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n"
+         nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n\
+         batch = {batch}\nnegatives = {negatives}\nlayers = {layers}\n\
+         learning_rate = {learning_rate}\n"
     )
 }
 

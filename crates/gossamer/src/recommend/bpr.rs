@@ -1,0 +1,45 @@
+//! BPR: factors of users and items, pair by pair.
+
+use gossamer_machine::{Ledger, Machine, Observer};
+
+use super::problem::Problem;
+use super::scores::Learned;
+use super::{Recommender, Settings, Shape, pairwise};
+use crate::error::Error;
+
+/// BPR: factors of users and items, pair by pair.
+#[derive(Debug)]
+pub struct Bpr;
+
+impl Recommender for Bpr {
+    fn name(&self) -> &'static str {
+        "bpr"
+    }
+    fn summary(&self) -> &'static str {
+        "factors, each item that a user has against one that it has not"
+    }
+    fn formula(&self) -> &'static str {
+        "−log σ(⟨p_u, q_i⟩ − ⟨p_u, q_j⟩), j drawn from what u does not have"
+    }
+    fn paper(&self) -> &'static str {
+        "Rendle et al.: BPR (UAI 2009)"
+    }
+    fn own(&self) -> &'static [&'static str] {
+        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives"]
+    }
+    fn defaults(&self, settings: Settings) -> Settings {
+        Settings { layers: 0, negatives: 1, epochs: 500, regularisation: 1e-4, ..settings }
+    }
+    fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
+        pairwise::plan(shape, settings, ledger);
+    }
+    fn learn(
+        &self,
+        problem: &Problem,
+        settings: &Settings,
+        machine: &Machine,
+        observer: &dyn Observer,
+    ) -> Result<Learned, Error> {
+        pairwise::learn(problem, settings, machine, observer)
+    }
+}

@@ -1,0 +1,45 @@
+//! Matrix factorisation with a softmax over drawn items.
+
+use gossamer_machine::{Ledger, Machine, Observer};
+
+use super::problem::Problem;
+use super::scores::Learned;
+use super::{Recommender, Settings, Shape, pairwise};
+use crate::error::Error;
+
+/// Matrix factorisation with a softmax over drawn items.
+#[derive(Debug)]
+pub struct Mf;
+
+impl Recommender for Mf {
+    fn name(&self) -> &'static str {
+        "mf"
+    }
+    fn summary(&self) -> &'static str {
+        "factors, each item that a user has against many that it has not"
+    }
+    fn formula(&self) -> &'static str {
+        "−log (e^s_ui / (e^s_ui + Σ over drawn j of e^s_uj)), s = ⟨p, q⟩"
+    }
+    fn paper(&self) -> &'static str {
+        "Wu et al.: On the Effectiveness of Sampled Softmax Loss for Item Recommendation (TOIS 2024)"
+    }
+    fn own(&self) -> &'static [&'static str] {
+        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives"]
+    }
+    fn defaults(&self, settings: Settings) -> Settings {
+        Settings { layers: 0, negatives: 64, epochs: 500, regularisation: 1e-4, ..settings }
+    }
+    fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
+        pairwise::plan(shape, settings, ledger);
+    }
+    fn learn(
+        &self,
+        problem: &Problem,
+        settings: &Settings,
+        machine: &Machine,
+        observer: &dyn Observer,
+    ) -> Result<Learned, Error> {
+        pairwise::learn(problem, settings, machine, observer)
+    }
+}
