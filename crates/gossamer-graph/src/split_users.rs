@@ -15,7 +15,8 @@ use crate::split::Shares;
 /// How interactions are held out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Way {
-    /// Parts of each user's, drawn at random; one for test and one for validation where there are enough.
+    /// Parts of each user's, drawn at random; one for test and one for validation where there are
+    /// enough.
     PerUser(Shares),
     /// Each user's last for test, the one before it for validation.
     LeaveLast,

@@ -20,7 +20,6 @@ pub mod sample;
 pub mod layer;
 pub mod network;
 pub mod config;
-pub mod recipe;
 pub mod paging;
 pub mod model;
 pub mod form;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
+use gossamer::config::recipe::{self, Recipe};
 use gossamer::config::{ALIASES, SETTINGS};
-use gossamer::recipe::Recipe;
 use gossamer::sample::Source;
-use gossamer::{evaluate, form, loss, recipe, recommend, regulariser, sample, score};
+use gossamer::{evaluate, form, loss, recommend, regulariser, sample, score};
 use gossamer_graph::read;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use gossamer::config::SETTINGS;
 use gossamer::plan::{GraphShape, train_plan};
 use gossamer::train::vectors::{Vectors, names_beside};
 use gossamer::train::{Outcome, TrainRequest, resume, train};
-use gossamer::{Config, Error, Machine, Run, Snapshot, layer, recipe};
+use gossamer::{Config, Error, Machine, Run, Snapshot, config::recipe, layer};
 use gossamer_machine::Ledger;
 use serde_json::json;
 

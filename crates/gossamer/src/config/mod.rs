@@ -12,6 +12,7 @@ use crate::score;
 use crate::score::{Initial, ScoreFunction};
 
 mod check;
+pub mod recipe;
 mod suited;
 mod value;
 

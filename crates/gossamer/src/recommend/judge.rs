@@ -227,9 +227,9 @@ fn summed(
         let mut sums = [0.0; 7];
         for place in 0..n {
             let values = &of_users[of(place)].values;
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value / n as f64);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
-        sums
+        sums.map(|sum| sum / n as f64)
     };
     let address = Address::new(0, Purpose::Resample, 0);
     let drawn =

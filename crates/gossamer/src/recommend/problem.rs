@@ -77,8 +77,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Of a graph with the relation of interactions: its heads are users, its tails items, and what has the
-    /// type of items is one too.
+    /// Of a graph with the relation of interactions: its heads are users, its tails items, and what
+    /// has the type of items is one too.
     ///
     /// # Errors
     /// [`Error::Request`] where the graph has none; those of its files.
@@ -132,7 +132,8 @@ impl Problem {
         Self { facts: Vec::new(), ..self.clone() }
     }
 
-    /// The same with facts that say nothing: the tails of each relation's facts change places at random.
+    /// The same with facts that say nothing: the tails of each relation's facts change places at
+    /// random.
     pub fn with_shuffled_facts(&self, seed: u64) -> Self {
         let mut facts = self.facts.clone();
         facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));

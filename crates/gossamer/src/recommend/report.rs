@@ -51,8 +51,8 @@ fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Prob
     rows
 }
 
-/// Judges what was learned, and learns and judges what stands beside it; what has no room in the budget is
-/// left out, and said.
+/// Judges what was learned, and learns and judges what stands beside it; what has no room in the
+/// budget is left out, and said.
 ///
 /// # Errors
 /// Those of learning and judging.

@@ -30,8 +30,8 @@ pub enum Learned {
     Popularity(Vec<f32>),
     /// What each item of a history says for every item (items × items).
     Weights(Matrix),
-    /// What each item of a history says for the items nearest to it: number, weight, number … (items
-    /// × 2k); a weight of 0 is of none.
+    /// What each item of a history says for the items nearest to it: number, weight, number …
+    /// (items × 2k); a weight of 0 is of none.
     Nearest(Matrix),
     /// A row of each user and of each item, compared by their product.
     Factors {

@@ -32,7 +32,7 @@ pub struct Recipe {
 }
 
 static ALL: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
-    let lines = include_str!("recipes.jsonl").lines();
+    let lines = include_str!("../recipes.jsonl").lines();
     lines.filter_map(|line| recipe(&serde_json::from_str(line).ok()?)).collect()
 });
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_recipe_is_a_valid_configuration_with_a_result() {
-        let lines = include_str!("recipes.jsonl").lines().count();
+        let lines = include_str!("../recipes.jsonl").lines().count();
         assert_eq!(all().len(), lines, "every line is read");
         for recipe in all() {
             let settings = recipe.settings();
