@@ -36,6 +36,8 @@ gossamer_machine::registry!("format", Reader:
     neo4j::Neo4j,
     parquet::Parquet,
     recbole::RecBole,
+    spaces::Spaces,
+    lists::Lists,
 );
 
 /// The relation of interactions between users and items.

@@ -36,6 +36,8 @@ pub enum ListOrder {
     NumberFirst,
     /// A number, a comma, its name, perhaps in quotes.
     NumberComma,
+    /// A name, its number and more, between white space.
+    NameThenMore,
 }
 
 /// Names by number.
@@ -66,6 +68,21 @@ impl Numbered {
         list.places.resize(self.places.len(), (0, 0));
         for (number, place) in self.places.iter().enumerate().filter(|(_, place)| place.1 > 0) {
             list.put(number, prefix, &self.text[place.0..place.1]);
+        }
+        list
+    }
+
+    /// These names, and those of another list for the numbers that have none here.
+    pub fn then(&self, other: &Self) -> Self {
+        let mut list = Self { file: self.file.clone(), ..Self::default() };
+        for number in 0..self.places.len().max(other.places.len()) {
+            let name = match self.at(number) {
+                "" => other.at(number),
+                own => own,
+            };
+            if !name.is_empty() {
+                list.put(number, "", name);
+            }
         }
         list
     }
@@ -113,6 +130,10 @@ impl Numbered {
     fn take(&mut self, line: &str, order: ListOrder) -> Result<(), String> {
         let cut = match order {
             ListOrder::NameFirst => line.trim_end().rsplit_once(['\t', ' ']),
+            ListOrder::NameThenMore => {
+                let mut words = line.split_whitespace();
+                words.next().zip(words.next())
+            }
             ListOrder::NumberFirst => line.split_once('\t').map(|(number, name)| (name, number)),
             ListOrder::NumberComma => {
                 line.split_once(',').map(|(number, name)| (name.trim().trim_matches('"'), number))

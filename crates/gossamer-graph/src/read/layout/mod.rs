@@ -12,6 +12,7 @@ use crate::id::Split;
 
 gossamer_machine::registry!("layout", Layout:
     recbole::RecBoleFolder,
+    kgat::KgatFolder,
     ogb::Ogb,
     openke::OpenKeFolder,
     libkge::LibKge,
