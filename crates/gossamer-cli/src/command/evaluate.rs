@@ -56,6 +56,10 @@ impl Command for Evaluate {
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
             .arg(option("at", "K", "With a recommender: where lists end [default: 20]"))
             .arg(flag(
+                "kgcn",
+                "With a recommender: KGCN's AUC, each interaction against one drawn item",
+            ))
+            .arg(flag(
                 "bits",
                 "Also count the bits about the training triples that the tables store",
             ))

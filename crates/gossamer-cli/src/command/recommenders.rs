@@ -9,7 +9,7 @@ use gossamer::recommend::judge::METRICS;
 use gossamer::recommend::problem::Problem;
 use gossamer::recommend::report::{Row, report};
 use gossamer::recommend::run::{Run, begin, finish};
-use gossamer::recommend::{self, Settings, Shape, learn, plan};
+use gossamer::recommend::{self, Settings, Shape, learn, pairs, plan};
 use gossamer::{Observer, Snapshot, Split};
 use serde_json::{Value, json};
 
@@ -121,6 +121,9 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
         let what = "a recommender is judged by lists of 1 or more, on valid or test";
         return Err(Failure::input(what, "--at 20 --split test"));
     }
+    if arguments.get_flag("kgcn") {
+        return by_pairs(&run, split, number(arguments, "seed")?.unwrap_or(0), context);
+    }
     let of = (&run.settings, &run.learned, 0.0);
     let rows = report(&run.problem, of, (split, k), &context.machine, context)?;
     if context.json {
@@ -135,6 +138,23 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
         context.print(&in_words(&rows, (split, k)));
     }
     context.say(&format!("next: gossamer recommend {} --user NAME", run.path.display()));
+    Ok(())
+}
+
+/// Judges by KGCN's protocol.
+fn by_pairs(run: &Run, split: Split, seed: u64, context: &Context) -> Result<(), Failure> {
+    let (auc, n) = pairs::auc(&run.problem, &run.learned, (split, seed), &context.machine);
+    if context.json {
+        let value = json!({"split": split.name(), "kgcn_auc": auc, "interactions": n});
+        context.print(&value.to_string());
+    } else {
+        context.print(&format!(
+            "kgcn's protocol: AUC {auc:.4} over {} interactions of the {} split, each against one item \
+             that its user never had; no measure of lists",
+            count(n),
+            split.name()
+        ));
+    }
     Ok(())
 }
 

@@ -282,8 +282,8 @@ impl Fields {
                 let found = some.map(|cell| number.map_or_else(|| time(cell), |n| Ok(n as i64)));
                 row.from = found.transpose()?;
             }
-            Role::User => row.head = cell,
-            Role::Item => row.tail = cell,
+            Role::User => row.head = name(|of| &of.heads).map_err(numbered)?,
+            Role::Item => row.tail = name(|of| &of.tails).map_err(numbered)?,
             Role::Ignored => {}
         }
         Ok(())
@@ -398,6 +398,10 @@ impl<'a> TableRows<'a> {
                 let (subject, property, text) = (row.head, row.relation, row.tail);
                 let attribute = Attribute { subject, property, text, kind: "", is_label: false };
                 self.sink.attribute(&attribute)
+            }
+            Ok(row) if row.head.is_empty() || row.tail.is_empty() => {
+                self.report.left_out += 1;
+                Ok(())
             }
             Ok(row) if fields.roles.contains(&Role::User) => {
                 self.report.rows += 1;

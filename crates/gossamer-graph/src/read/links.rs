@@ -22,10 +22,26 @@ impl Behind for Links {
     }
 }
 
+/// The items that some links know, by themselves; rows of others are left out.
+#[derive(Debug)]
+pub struct Linked(HashMap<String, String>);
+
+impl Behind for Linked {
+    fn name<'a>(&'a self, written: &'a str) -> Result<&'a str, String> {
+        Ok(self.0.get(written).map_or("", String::as_str))
+    }
+}
+
 impl Links {
     /// The items, in no order.
     pub fn items(&self) -> impl Iterator<Item = &str> {
         self.items.values().map(String::as_str)
+    }
+
+    /// Those items, as rows of interactions call them.
+    pub fn linked(&self) -> Linked {
+        let plain = |name: &String| name[ITEM.len() + 1..].to_string();
+        Linked(self.items.values().map(|name| (plain(name), name.clone())).collect())
     }
 
     /// Reads a table with a header of `item_id` and `entity_id`.
@@ -33,13 +49,25 @@ impl Links {
     /// # Errors
     /// [`GraphError::Mistakes`] with the first line that is not understood.
     pub fn read(path: &Path) -> Result<Self, GraphError> {
+        Self::read_table(path, None)
+    }
+
+    /// Reads a table without a header, an item and its entity in a line.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_plain(path: &Path) -> Result<Self, GraphError> {
+        Self::read_table(path, Some([0, 1]))
+    }
+
+    fn read_table(path: &Path, mut places: Option<[usize; 2]>) -> Result<Self, GraphError> {
         let file = path.display().to_string();
         let options = ReadOptions { file: file.clone(), ..ReadOptions::default() };
         let wrong = |line: u64, found: Mistake| {
             let mistakes = vec![Mistake { file: file.clone(), line, ..found }];
             GraphError::Mistakes { mistakes, total: 1 }
         };
-        let (mut links, mut places) = (Self::default(), None::<[usize; 2]>);
+        let mut links = Self::default();
         for (line, text) in (1..).zip(source::open(path)?.lines()) {
             let text = text.map_err(|error| source::unreadable(&options, &error))?;
             let cells: Vec<&str> = text.trim_end_matches('\r').split('\t').map(str::trim).collect();

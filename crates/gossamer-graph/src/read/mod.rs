@@ -131,6 +131,8 @@ pub struct ReadReport {
     pub schema: u64,
     /// Values beside facts that have no place in a graph.
     pub unread: u64,
+    /// Rows about what a list of names leaves out.
+    pub left_out: u64,
     /// Rows that were not understood.
     pub mistakes: u64,
     /// The first of them.

@@ -9,7 +9,7 @@ use crate::error::{GraphError, Mistake};
 
 /// What names stand behind what a source writes.
 pub trait Behind: std::fmt::Debug + Send + Sync {
-    /// The name that is meant.
+    /// The name that is meant; an empty one where the row is to be left out.
     ///
     /// # Errors
     /// What is wrong, in words.

@@ -12,6 +12,7 @@ use crate::plan::add_program;
 pub mod problem;
 pub mod scores;
 pub mod judge;
+pub mod pairs;
 mod pairwise;
 pub mod report;
 pub mod run;

@@ -56,20 +56,25 @@ impl Learned {
     ) {
         let tasks = users.iter().zip(out.chunks_mut(n_items.max(1))).collect();
         machine.workers.each(tasks, |((user, history), out): (&(usize, Vec<u32>), &mut [f32])| {
-            match self {
-                Self::Popularity(scores) => out.copy_from_slice(scores),
-                Self::Factors { users, items } => {
-                    let user = users.row(*user);
-                    let rows = items.values.chunks_exact(items.width.max(1));
-                    let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
-                    out.iter_mut().zip(rows).for_each(score);
-                }
-                _ => {
-                    out.fill(0.0);
-                    history.iter().for_each(|item| self.add_reasons(*item as usize, out));
-                }
-            }
+            self.scores_of((*user, history), out);
         });
+    }
+
+    /// Fills `out` with the scores of a user with a history.
+    pub fn scores_of(&self, (user, history): (usize, &[u32]), out: &mut [f32]) {
+        match self {
+            Self::Popularity(scores) => out.copy_from_slice(scores),
+            Self::Factors { users, items } => {
+                let user = users.row(user);
+                let rows = items.values.chunks_exact(items.width.max(1));
+                let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
+                out.iter_mut().zip(rows).for_each(score);
+            }
+            Self::Weights(_) | Self::Nearest(_) => {
+                out.fill(0.0);
+                history.iter().for_each(|item| self.add_reasons(*item as usize, out));
+            }
+        }
     }
 
     /// Adds what an item of a history says for every item; nothing where histories say nothing.

@@ -13,6 +13,7 @@ use crate::id::Split;
 gossamer_machine::registry!("layout", Layout:
     recbole::RecBoleFolder,
     kgat::KgatFolder,
+    kgcn::KgcnFolder,
     ogb::Ogb,
     openke::OpenKeFolder,
     libkge::LibKge,
