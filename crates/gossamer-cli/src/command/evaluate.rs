@@ -73,10 +73,10 @@ impl Command for Evaluate {
             Split::ALL.into_iter().find(|known| known.name() == split).ok_or_else(|| {
                 Failure::input(format!("there is no split '{split}'"), "train, valid or test")
             })?;
-        if recommend::run::Run::is_one(&path(arguments, "run")) {
+        let runs = runs_in(&path(arguments, "run"))?;
+        if recommend::run::Run::is_one(&runs[0]) {
             return recommenders::judge(arguments, split, context);
         }
-        let runs = runs_in(&path(arguments, "run"))?;
         if let [several @ .., last] = runs.as_slice()
             && !several.is_empty()
         {

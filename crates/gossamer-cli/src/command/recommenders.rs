@@ -3,16 +3,20 @@
 //! Not a command of its own: `train` comes here when the model is a recommender, `evaluate` when the
 //! run is one's.
 
+use std::path::Path;
+
 use clap::{Arg, ArgMatches};
 use gossamer::config::SETTINGS;
+use gossamer::evaluate::compare::Spread;
 use gossamer::recommend::judge::METRICS;
 use gossamer::recommend::problem::Problem;
 use gossamer::recommend::report::{Row, report};
-use gossamer::recommend::run::{Run, begin, finish};
+use gossamer::recommend::run::{Run, refuse_existing, save};
 use gossamer::recommend::{self, Settings, Shape, learn, pairs, plan};
 use gossamer::{Observer, Snapshot, Split};
 use serde_json::{Value, json};
 
+use super::compare::runs_in;
 use super::{number, option, path, text, train};
 use crate::exit::Failure;
 use crate::output::{self, count, render};
@@ -55,7 +59,7 @@ pub fn is_meant(arguments: &ArgMatches) -> bool {
 fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     let others = SETTINGS.iter().map(|setting| setting.key);
     let others = others.filter(|key| *key != "model" && !OWN.contains(key));
-    for key in others.chain(["recipe", "config", "init", "init-relations", "neighbours", "seeds"]) {
+    for key in others.chain(["recipe", "config", "init", "init-relations", "neighbours"]) {
         if text(arguments, key).is_some() {
             let what = format!("--{} is nothing that a recommender has", key.replace('_', "-"));
             return Err(Failure::input(what, "leave it out; gossamer ls has the recommenders"));
@@ -71,78 +75,105 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-/// Learns, and writes a run folder.
+/// Learns, and writes a run folder for each seed.
 pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Result<(), Failure> {
-    let settings = settings(arguments)?;
+    let mut settings = settings(arguments)?;
     let problem = Problem::of(graph)?;
     let ledger = plan(&Shape::of(&problem), &settings, &context.machine)?;
     if train::show_plan(arguments, &ledger, None, context) {
         return Ok(());
     }
-    let out = path(arguments, "output");
-    begin(graph, &out, arguments.get_flag("force"))?;
-    let begun = context.now();
-    let learned = learn(&problem, &settings, &context.machine, context)?;
-    let seconds = context.now().saturating_sub(begun).as_secs_f64();
-    finish(&out, &settings, &learned)?;
+    let (out, replace) = (path(arguments, "output"), arguments.get_flag("force"));
+    let (first, seeds) = (settings.seed, number::<u64>(arguments, "seeds")?);
+    for seed in first..first + seeds.unwrap_or(1) {
+        settings.seed = seed;
+        let folder = match seeds {
+            Some(_) => out.join(format!("seed-{seed}")),
+            None => out.clone(),
+        };
+        // A kill while it learns leaves nothing.
+        refuse_existing(&folder, replace)?;
+        let begun = context.now();
+        let learned = learn(&problem, &settings, &context.machine, context)?;
+        let seconds = context.now().saturating_sub(begun).as_secs_f64();
+        save(graph, (&folder, replace), &settings, &learned)?;
+        context.print(&learned_in_words(&problem, &settings, (&folder, seconds), context.json));
+    }
+    context.say(&format!("next: gossamer evaluate {}", out.display()));
+    Ok(())
+}
+
+/// What was learned from.
+fn learned_in_words(
+    problem: &Problem,
+    settings: &Settings,
+    (folder, seconds): (&Path, f64),
+    as_json: bool,
+) -> String {
     let [n_users, n_items] = [problem.users.len(), problem.items.len()];
     let (n, n_facts) = (problem.interactions[0].n_values(), problem.facts.len());
-    if context.json {
-        let value = json!({
-            "run": out.display().to_string(),
+    if as_json {
+        return json!({
+            "run": folder.display().to_string(),
             "users": n_users,
             "items": n_items,
             "interactions": n,
             "facts": n_facts,
             "seconds": seconds,
             "peak_bytes": crate::terminal::peak_bytes(),
-        });
-        context.print(&value.to_string());
-    } else {
-        context.print(&format!(
-            "{} learned from {} interactions of {} users with {} items, {} facts, in {seconds:.1} s",
-            settings.model,
-            count(n),
-            count(n_users),
-            count(n_items),
-            count(n_facts),
-        ));
+        })
+        .to_string();
     }
-    context.say(&format!("next: gossamer evaluate {}", out.display()));
-    Ok(())
+    format!(
+        "{} learned from {} interactions of {} users with {} items, {} facts, in {seconds:.1} s",
+        settings.model,
+        count(n),
+        count(n_users),
+        count(n_items),
+        count(n_facts),
+    )
 }
 
-/// Judges a run beside its controls and the baselines.
+/// Judges a run, or those of several seeds, beside controls and baselines.
 pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<(), Failure> {
-    let run = Run::open(&path(arguments, "run"))?;
-    plan(&Shape::of(&run.problem), &run.settings, &context.machine)?;
+    let folder = path(arguments, "run");
     let k = number(arguments, "at")?.unwrap_or(20);
     if k == 0 || split == Split::Train {
         let what = "a recommender is judged by lists of 1 or more, on valid or test";
         return Err(Failure::input(what, "--at 20 --split test"));
     }
-    if arguments.get_flag("kgcn") {
-        return by_pairs(&run, split, number(arguments, "seed")?.unwrap_or(0), context);
+    let mut of_seeds: Vec<Vec<Row>> = Vec::new();
+    for path in runs_in(&folder)? {
+        let run = Run::open(&path)?;
+        plan(&Shape::of(&run.problem), &run.settings, &context.machine)?;
+        if arguments.get_flag("kgcn") {
+            let seed = number(arguments, "seed")?.unwrap_or(0);
+            by_pairs(&run, split, seed, context);
+            continue;
+        }
+        let of = (&run.settings, &run.learned, 0.0);
+        of_seeds.push(report(&run.problem, of, (split, k), &context.machine, context)?);
     }
-    let of = (&run.settings, &run.learned, 0.0);
-    let rows = report(&run.problem, of, (split, k), &context.machine, context)?;
+    if of_seeds.is_empty() {
+        return Ok(());
+    }
     if context.json {
-        let mut value = json!({
-            "split": split.name(),
-            "k": k,
-            "rows": rows.iter().map(row_json).collect::<Vec<_>>(),
-        });
+        let rows = |rows: &Vec<Row>| rows.iter().map(row_json).collect::<Value>();
+        let mut value = json!({"split": split.name(), "k": k, "rows": rows(&of_seeds[0])});
+        if of_seeds.len() > 1 {
+            value["seeds"] = of_seeds.iter().map(rows).collect::<Value>();
+        }
         value["peak_bytes"] = crate::terminal::peak_bytes().into();
         context.print(&value.to_string());
     } else {
-        context.print(&in_words(&rows, (split, k)));
+        context.print(&in_words(&of_seeds, (split, k)));
     }
-    context.say(&format!("next: gossamer recommend {} --user NAME", run.path.display()));
+    context.say(&format!("next: gossamer recommend {} --user NAME", folder.display()));
     Ok(())
 }
 
 /// Judges by KGCN's protocol.
-fn by_pairs(run: &Run, split: Split, seed: u64, context: &Context) -> Result<(), Failure> {
+fn by_pairs(run: &Run, split: Split, seed: u64, context: &Context) {
     let (auc, n) = pairs::auc(&run.problem, &run.learned, (split, seed), &context.machine);
     if context.json {
         let value = json!({"split": split.name(), "kgcn_auc": auc, "interactions": n});
@@ -155,7 +186,6 @@ fn by_pairs(run: &Run, split: Split, seed: u64, context: &Context) -> Result<(),
             split.name()
         ));
     }
-    Ok(())
 }
 
 fn row_json(row: &Row) -> Value {
@@ -176,8 +206,8 @@ fn row_json(row: &Row) -> Value {
     value
 }
 
-/// The table for people.
-fn in_words(rows: &[Row], (split, k): (Split, usize)) -> String {
+/// The table for people: of several seeds the means, with their deviations.
+fn in_words(of_seeds: &[Vec<Row>], (split, k): (Split, usize)) -> String {
     let with_k = |metric: &&str| match *metric {
         "auc" => "AUC".to_string(),
         metric => format!("{metric}@{k}"),
@@ -187,9 +217,17 @@ fn in_words(rows: &[Row], (split, k): (Split, usize)) -> String {
     headings.extend(["of all items".to_string(), "users of an item".to_string()]);
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let mut table = output::table(&headings);
-    for Row { name, judged, .. } in rows {
+    let rows = of_seeds.first().map_or(&[][..], Vec::as_slice);
+    for (place, Row { name, judged, .. }) in rows.iter().enumerate() {
         let mut cells = vec![name.clone()];
-        cells.extend(judged.means.iter().map(|mean| format!("{:.4}", mean.value)));
+        cells.extend((0..METRICS.len()).map(|metric| {
+            let of = |rows: &Vec<Row>| rows[place].judged.means[metric].value;
+            let values: Vec<f64> = of_seeds.iter().map(of).collect();
+            match Spread::of(&values) {
+                Some(Spread { mean, deviation, .. }) => format!("{mean:.4} ± {deviation:.4}"),
+                None => format!("{:.4}", values[0]),
+            }
+        }));
         cells.push(format!("{:.1} %", 100.0 * judged.coverage));
         cells.push(format!("{:.0}", judged.popularity));
         table.add_row(cells);
@@ -205,6 +243,9 @@ fn in_words(rows: &[Row], (split, k): (Split, usize)) -> String {
         recall.half_width,
         ndcg.half_width
     );
+    if of_seeds.len() > 1 {
+        words += &format!("; in the table, deviations over {} seeds", of_seeds.len());
+    }
     for part in &judged.parts {
         words +=
             &format!("\n{name}, recall of {} {}: {:.4}", count(part.n), part.name, part.recall);

@@ -52,6 +52,11 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     assert!(recall(0) > 0.9 && recall(of_pop) < 0.9, "{judged}");
     let text = succeed(&folder, "gossamer evaluate ials --split valid");
     assert!(text.contains("recall@20") && text.contains("baseline: ease"), "{text}");
+    succeed(&folder, "gossamer train g --model bpr --epochs 20 --dim 4 --seeds 2 -o several");
+    let text = succeed(&folder, "gossamer evaluate several");
+    assert!(text.contains("deviations over 2 seeds") && text.contains(" ± "), "{text}");
+    let said = succeed(&folder, "gossamer evaluate several/seed-1 --kgcn");
+    assert!(said.contains("kgcn's protocol: AUC 0."), "{said}");
     let list = json(&folder, "gossamer recommend ease --user 4 -k 3 --explain --json");
     assert_eq!(list["user"], "user/4");
     for item in list["items"].as_array().unwrap() {
@@ -64,7 +69,7 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     fail(&folder, "gossamer recommend ease --user nobody", 3, &["no user 'nobody'", "nearest"]);
     fail(&folder, "gossamer recommend ease", 2, &["--user or --all"]);
     fail(&folder, "gossamer train g --model pop --dim 8 -o x", 2, &["pop has no such setting"]);
-    fail(&folder, "gossamer train g --model ease --batch 8 -o x", 2, &["--batch is nothing"]);
+    fail(&folder, "gossamer train g --model ease --loss margin -o x", 2, &["--loss is nothing"]);
     fail(&folder, "gossamer train g --model ease -o x --budget 5MiB", 4, &["too small"]);
     fail(&folder, "gossamer train g --model eese -o x", 3, &["did you mean 'ease'"]);
 }

@@ -40,19 +40,29 @@ pub struct Run {
     pub learned: Learned,
 }
 
-/// Begins a run folder: the graph is in it, and nothing is sealed.
+/// Refuses a place where something is that is not to be replaced, before anything is learned.
+///
+/// # Errors
+/// [`FileError::Exists`].
+pub fn refuse_existing(out: &Path, replace: bool) -> Result<(), Error> {
+    let empty = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    match out.exists() && !empty && !replace {
+        true => Err(FileError::Exists { path: out.to_path_buf() }.into()),
+        false => Ok(()),
+    }
+}
+
+/// Writes a run folder: the graph, what was learned, and a seal.
 ///
 /// # Errors
 /// [`Error::File`] also where something is there that is not to be replaced.
-pub fn begin(graph: &Snapshot, out: &Path, replace: bool) -> Result<(), Error> {
-    begin_folder(graph, out, replace)
-}
-
-/// Writes what was learned and seals the folder.
-///
-/// # Errors
-/// [`FileError`].
-pub fn finish(out: &Path, settings: &Settings, learned: &Learned) -> Result<(), Error> {
+pub fn save(
+    graph: &Snapshot,
+    (out, replace): (&Path, bool),
+    settings: &Settings,
+    learned: &Learned,
+) -> Result<(), Error> {
+    begin_folder(graph, out, replace)?;
     let about = BTreeMap::from([("model".to_string(), settings.model.clone())]);
     let tables = learned.tables();
     let tables: Vec<(&str, &crate::table::Table)> =
