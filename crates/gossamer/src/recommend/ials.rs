@@ -115,12 +115,25 @@ fn add_square(out: &mut [f64], row: &[f32]) {
     }
 }
 
+/// The product of two rows, in lanes that are added at the end.
+fn product(one: &[f64], other: &[f64]) -> f64 {
+    const LANES: usize = 16;
+    let (mut lanes, mut rest) = ([0.0; LANES], 0.0);
+    let ((one, one_rest), (other, other_rest)) =
+        (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
+    for (one, other) in one.iter().zip(other) {
+        (0..LANES).for_each(|lane| lanes[lane] += one[lane] * other[lane]);
+    }
+    one_rest.iter().zip(other_rest).for_each(|(x, y)| rest += x * y);
+    lanes.iter().sum::<f64>() + rest
+}
+
 /// Solves A x = b by Cholesky, A given below and on its diagonal; x stands in b afterwards.
 fn solve_equations(a: &mut [f64], b: &mut [f64]) {
     let n = b.len();
     for i in 0..n {
         for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
+            let sum = product(&a[i * n..i * n + j], &a[j * n..j * n + j]);
             let rest = a[i * n + j] - sum;
             a[i * n + j] = if i == j { rest.max(1e-30).sqrt() } else { rest / a[j * n + j] };
         }
