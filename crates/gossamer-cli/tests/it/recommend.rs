@@ -103,3 +103,26 @@ fn the_last_of_each_user_is_held_out_by_time() {
     let judged = json(&folder, "gossamer evaluate pop --json");
     assert!(judged["rows"][0]["parts"][0]["of"].as_str().unwrap().contains("nobody had"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn learning_and_judging_stay_within_the_budget() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let mut clicks = String::from("user,item\n");
+    for user in 0..3000u32 {
+        for place in 0..8 {
+            let _ = writeln!(clicks, "{user},{}", (user * 31 + place * place * 97) % 1500);
+        }
+    }
+    fs::write(folder.join("clicks.csv"), clicks).unwrap();
+    succeed(folder, "gossamer import --interactions clicks.csv --split per-user -o g");
+    for (model, budget) in [("ease", 48u64 << 20), ("lightgcn --epochs 5", 32 << 20)] {
+        let line = format!("gossamer train g --model {model} -o run --force --threads 2 --json");
+        let peak = |line: &str| json(folder, line)["peak_bytes"].as_u64().unwrap();
+        let found = peak(&format!("{line} --budget {budget}"));
+        assert!(found <= budget, "{model}: {found}");
+        let line = format!("gossamer evaluate run --threads 2 --json --budget {budget}");
+        assert!(peak(&line) <= budget, "{model}");
+    }
+}

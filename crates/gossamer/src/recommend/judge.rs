@@ -212,6 +212,8 @@ pub fn top(mut candidates: Vec<u32>, k: usize, score: impl Fn(u32) -> f32) -> Ve
     }
     candidates.truncate(k);
     candidates.sort_by(order);
+    // One list stays for each user.
+    candidates.shrink_to_fit();
     candidates
 }
 
