@@ -23,7 +23,7 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings of `train` that a recommender may have.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "dim",
     "regularisation",
     "epochs",
@@ -33,17 +33,23 @@ const OWN: [&str; 11] = [
     "absent",
     "batch",
     "negatives",
+    "hardest",
     "layers",
     "learning_rate",
 ];
 
 /// Settings that only recommenders have.
-pub fn options() -> [Arg; 3] {
+pub fn options() -> [Arg; 4] {
     [
         option(
             "facts",
             "WEIGHT",
             "With a recommender: weight of facts beside interactions; 0: none",
+        ),
+        option(
+            "hardest",
+            "VALUE",
+            "With mf: true if of --negatives the one with the highest score alone counts",
         ),
         option("nearest", "K", "With itemknn: items that an item speaks for [default: 300]"),
         option("absent", "WEIGHT", "With ials: weight of what a user does not have [default: 0.1]"),

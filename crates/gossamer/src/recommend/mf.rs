@@ -16,7 +16,7 @@ impl Recommender for Mf {
         "mf"
     }
     fn summary(&self) -> &'static str {
-        "factors, each item that a user has against many that it has not"
+        "factors, each item that a user has against many that it has not, or the hardest of them"
     }
     fn formula(&self) -> &'static str {
         "−log (e^s_ui / (e^s_ui + Σ over drawn j of e^s_uj)), s = ⟨p, q⟩"
@@ -25,7 +25,7 @@ impl Recommender for Mf {
         "Wu et al.: On the Effectiveness of Sampled Softmax Loss for Item Recommendation (TOIS 2024)"
     }
     fn own(&self) -> &'static [&'static str] {
-        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives"]
+        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives", "hardest"]
     }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings { layers: 0, negatives: 64, epochs: 500, regularisation: 1e-4, ..settings }

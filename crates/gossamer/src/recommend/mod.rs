@@ -51,6 +51,8 @@ pub struct Settings {
     pub batch: usize,
     /// Items that stand against a pair's.
     pub negatives: usize,
+    /// True if of these the one with the highest score alone counts.
+    pub hardest: bool,
     /// Hops that rows are means over.
     pub layers: usize,
     /// Adam's step size.
@@ -75,6 +77,7 @@ impl Settings {
             epochs: 16,
             batch: 2048,
             negatives: 1,
+            hardest: false,
             layers: 0,
             learning_rate: 0.005,
             seed: 0,
@@ -103,6 +106,7 @@ impl Settings {
             "epochs" => put(&mut self.epochs, text),
             "batch" => put(&mut self.batch, text),
             "negatives" => put(&mut self.negatives, text),
+            "hardest" => put(&mut self.hardest, text),
             "layers" => put(&mut self.layers, text),
             "learning_rate" => put(&mut self.learning_rate, text),
             "seed" => put(&mut self.seed, text),
@@ -162,6 +166,7 @@ impl Settings {
             ("epochs", self.epochs as f32, usual.epochs as f32),
             ("batch", self.batch as f32, usual.batch as f32),
             ("negatives", self.negatives as f32, usual.negatives as f32),
+            ("hardest", u8::from(self.hardest).into(), u8::from(usual.hardest).into()),
             ("layers", self.layers as f32, usual.layers as f32),
             ("learning_rate", self.learning_rate, usual.learning_rate),
         ] {

@@ -3,7 +3,7 @@
 //! Rows of users and items are those of a table, or means of it over the neighbours of 0 … L hops.
 //! *Formula:* E_l = (D^−½ A D^−½)^l E_0; rows (E_0 + … + E_L) / (L + 1); a pair's loss −log of the
 //! softmax of its item's score among those of M negatives, with M = 1 that is BPR; λ‖·‖² of the rows of E_0
-//! that a pair names. The way back of a mean over neighbours is itself, so nothing is kept for it.
+//! that a pair names. Of hard negatives the one with the highest score alone counts. The way back of a mean over neighbours is itself, so nothing is kept for it.
 //!
 //! The epoch that is best by the validation split is kept.
 //! *Invariant:* threads change no bit.
@@ -197,7 +197,8 @@ impl<'a> Learner<'a> {
         let rows = self.rows();
         let judged = self.machine.workers.map(pairs.len().div_ceil(TASK), |task| {
             let of_task = &pairs[task * TASK..pairs.len().min((task + 1) * TASK)];
-            of_task.iter().map(|pair| slopes(&rows, pair)).collect::<Vec<_>>()
+            let hardest = self.settings.hardest;
+            of_task.iter().map(|pair| slopes(&rows, pair, hardest)).collect::<Vec<_>>()
         });
         let scale = 1.0 / pairs.len() as f32;
         let mut gradient = Array::zeroed(&self.machine.buffers, rows.rows, rows.width);
@@ -251,10 +252,16 @@ impl<'a> Learner<'a> {
 }
 
 /// The loss of a pair, and its slope by the score of each of its items.
-fn slopes(rows: &Array, pair: &Pair) -> (f32, Vec<f32>) {
+fn slopes(rows: &Array, pair: &Pair, hardest: bool) -> (f32, Vec<f32>) {
     let user = rows.row(pair.user as usize);
     let score = |item: &u32| vector::dot(user, rows.row(*item as usize));
-    let scores: Vec<f32> = pair.items.iter().map(score).collect();
+    let mut scores: Vec<f32> = pair.items.iter().map(score).collect();
+    if hardest {
+        let of = |one: &usize, other: &usize| scores[*one].total_cmp(&scores[*other]);
+        let best = (1..scores.len()).max_by(of);
+        let others = (1..scores.len()).filter(|place| Some(*place) != best);
+        others.for_each(|place| scores[place] = f32::NEG_INFINITY);
+    }
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let mut parts: Vec<f32> = scores.iter().map(|score| (score - most).exp()).collect();
     let sum: f32 = parts.iter().sum();
@@ -291,7 +298,10 @@ mod tests {
     fn loss(learner: &mut Learner<'_>, pairs: &[Pair], place: usize, more: f32) -> f64 {
         learner.table.values[place] += more;
         let rows = learner.rows();
-        let sum: f64 = pairs.iter().map(|pair| f64::from(slopes(&rows, pair).0)).sum();
+        let sum: f64 = pairs
+            .iter()
+            .map(|pair| f64::from(slopes(&rows, pair, learner.settings.hardest).0))
+            .sum();
         let width = rows.width;
         let square = |row: &u32| -> f64 {
             let own = &learner.table.values[*row as usize * width..][..width];
@@ -307,10 +317,11 @@ mod tests {
     #[test]
     fn a_step_follows_the_slope_of_its_loss() {
         let (problem, machine) = (two_tastes(12, 10), Machine::new(2, None));
-        for (layers, negatives) in [(0, 1), (2, 3)] {
+        for (layers, negatives, hardest) in [(0, 1, false), (2, 3, false), (0, 4, true)] {
             let settings = Settings {
                 layers,
                 negatives,
+                hardest,
                 dim: 4,
                 regularisation: 0.1,
                 ..Settings::of("lightgcn").unwrap()

@@ -135,11 +135,11 @@ impl Run {
 pub fn to_toml(settings: &Settings) -> String {
     let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed, .. } =
         settings;
-    let Settings { batch, negatives, layers, learning_rate, .. } = settings;
+    let Settings { batch, negatives, hardest, layers, learning_rate, .. } = settings;
     format!(
         "# A recommender.\nmodel = \"{model}\"\nregularisation = {regularisation}\nfacts = {facts}\n\
          nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n\
-         batch = {batch}\nnegatives = {negatives}\nlayers = {layers}\n\
+         batch = {batch}\nnegatives = {negatives}\nhardest = {hardest}\nlayers = {layers}\n\
          learning_rate = {learning_rate}\n"
     )
 }
