@@ -130,7 +130,7 @@ fn in_words(offers: &[Offer], shown: &[usize], chosen: Option<usize>) -> String 
     }
     let mut words = render(rows);
     if offers.iter().any(|offer| offer.worth.is_some()) {
-        words += "\nMRR: by the validation triples; ~ estimated from the small models learned here";
+        words += "\nMRR: of the validation triples, as training says it; ~ estimated from the small models learned here";
     }
     let beaten = offers.len() - shown.len();
     if beaten > 0 {
