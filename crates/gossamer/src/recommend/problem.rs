@@ -86,7 +86,8 @@ impl Problem {
         let Some(relation) = graph.relations().find(INTERACTS)? else {
             return Err(Error::Request {
                 what: format!("the graph has no relation '{INTERACTS}'"),
-                hint: "import RecBole's files, or a table: --interactions FILE --map user=1,item=2".into(),
+                hint: "import RecBole's files, or a table: --interactions FILE --map user=1,item=2"
+                    .into(),
             });
         };
         let splits = [
