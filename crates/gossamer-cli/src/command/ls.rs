@@ -113,7 +113,8 @@ pub fn entries() -> Vec<Entry> {
         example: layout.example().to_string(),
     }));
     all.extend(entries!("score function", score::ALL, setting("model")));
-    all.extend(entries!("recommender", recommend::ALL, setting("model")));
+    let recommender = |name: &str| format!("gossamer train shop/ --model {name} -o run/");
+    all.extend(entries!("recommender", recommend::ALL, recommender));
     all.extend(entries!("training form", form::ALL, setting("form")));
     all.extend(entries!("loss", loss::ALL, with_sampling));
     all.extend(entries!("regulariser", regulariser::ALL, setting("regulariser")));

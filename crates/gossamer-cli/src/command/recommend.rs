@@ -28,7 +28,7 @@ impl Command for Recommend {
         "List the items that a user will want most and does not have, with reasons; or for all users"
     }
     fn example(&self) -> &'static str {
-        "gossamer recommend run/ --user 42 -k 20 --explain"
+        "gossamer recommend run/ --user 7 -k 20 --explain"
     }
     fn arguments(&self, clap: Clap) -> Clap {
         clap.arg(folder("run", "A finished run of a recommender"))

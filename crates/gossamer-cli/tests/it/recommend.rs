@@ -9,6 +9,13 @@ use crate::{fail, succeed};
 /// Clicks of users with one of two tastes, and facts that say which taste an item is for; item 99 has none.
 fn shop() -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
+    write_shop(root.path());
+    let path = root.path().to_path_buf();
+    (root, path)
+}
+
+/// Writes them: `clicks.csv` and `facts.tsv`.
+pub fn write_shop(folder: &Path) {
     let (mut clicks, mut facts) = (String::from("customer,product,at,stars\n"), String::new());
     for user in 0..40u32 {
         for item in (0..30u32).filter(|item| item % 2 == user % 2) {
@@ -22,13 +29,13 @@ fn shop() -> (tempfile::TempDir, PathBuf) {
     for item in 0..30 {
         let _ = writeln!(facts, "{item}\tis for\ttaste {}", item % 2);
     }
-    fs::write(root.path().join("clicks.csv"), clicks).unwrap();
-    fs::write(root.path().join("facts.tsv"), facts).unwrap();
-    let path = root.path().to_path_buf();
-    (root, path)
+    fs::write(folder.join("clicks.csv"), clicks).unwrap();
+    fs::write(folder.join("facts.tsv"), facts).unwrap();
 }
 
-const MAP: &str = "--interactions clicks.csv --map user=customer,item=product,time=at,rating=stars";
+/// How they come in.
+pub const MAP: &str =
+    "--interactions clicks.csv --map user=customer,item=product,time=at,rating=stars";
 
 fn json(folder: &Path, line: &str) -> serde_json::Value {
     serde_json::from_str(&succeed(folder, line)).unwrap()

@@ -53,6 +53,12 @@ fn the_examples_run() {
     succeed(&folder, "gossamer import planted -o classes");
     succeed(&folder, "gossamer train graph -o vectored --dim 4 --epochs 1");
     succeed(&folder, "gossamer export vectored --format numpy -o descriptions");
+    let shop = tempfile::tempdir().unwrap();
+    crate::recommend::write_shop(shop.path());
+    let (map, into) = (crate::recommend::MAP, folder.join("shop"));
+    let import = format!("gossamer import facts.tsv {map} --split per-user -o {}", into.display());
+    succeed(shop.path(), &import);
+    succeed(&folder, "gossamer train shop --model ease -o recommended");
     let text = succeed(&folder, "gossamer ls --json");
     let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     for entry in entries {
@@ -64,7 +70,11 @@ fn the_examples_run() {
         }
         let first = example.lines().next().unwrap();
         let mut line = first.split(" > ").next().unwrap().to_string();
-        if line.contains(" train ") {
+        if entry["family"] == "recommender" {
+            line = line.replace("-o run/", "-o trained/ --force");
+        } else if line.contains(" recommend ") {
+            line = line.replace("run/", "recommended/");
+        } else if line.contains(" train ") {
             line = line.replace("-o run/", "-o trained/ --force --epochs 1");
         } else if line.contains(" import ") {
             line = line.replace("-o graph/", "-o imported/ --force");

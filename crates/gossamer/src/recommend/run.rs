@@ -23,7 +23,7 @@ use crate::model::file;
 use crate::train::begin_folder;
 
 /// What a run of this kind is sealed as.
-pub const KIND: &str = "recommendation";
+pub const KIND: &str = "recommender";
 
 /// A finished run.
 #[derive(Debug)]
