@@ -173,7 +173,7 @@ fn read_source(
     let options = ReadOptions {
         file: source.path.display().to_string(),
         columns: request.columns.clone(),
-        map: source.map.clone().or_else(|| map.cloned()),
+        map: map.cloned().or_else(|| source.map.clone()),
         numbers: source.numbers.clone(),
         base: request.base.clone(),
         scope,
@@ -484,6 +484,38 @@ mod tests {
         let mut facts: Vec<String> = (0..triples.len()).map(|i| fact(triples.get(i))).collect();
         facts.sort();
         (root, graph, facts)
+    }
+
+    #[test]
+    fn a_users_map_wins_over_a_layouts_and_is_of_interactions_where_there_are_some() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(root.path().join("data")).unwrap();
+            fs::write(root.path().join(name), text).unwrap();
+            root.path().join(name)
+        };
+        write("data/edges.tsv", "a\tb\n");
+        write("data/labels.tsv", "a\tc\n");
+        let map = Some("head=2,relation=:of,tail=1".to_string());
+        let sources = vec![root.path().join("data")];
+        let request = ImportRequest { sources, map, ..ImportRequest::default() };
+        import(&request, &root.path().join("one"), &Silent).unwrap();
+        let graph = Snapshot::open(&root.path().join("one")).unwrap();
+        let id = |graph: &Snapshot, name: &str| graph.entities().find(name).unwrap().unwrap();
+        let triples: Vec<_> = graph.triples(Split::Train).unwrap().iter().collect();
+        assert!(triples.contains(&[id(&graph, "b"), 0, id(&graph, "a")]), "{triples:?}");
+        let facts = write("facts.tsv", "i\tin\tx\n");
+        let interactions = vec![write("clicks.csv", "what,who\ni,u\n")];
+        let map = Some("user=who,item=what".to_string());
+        let sources = vec![facts];
+        let request = ImportRequest { sources, interactions, map, ..ImportRequest::default() };
+        import(&request, &root.path().join("two"), &Silent).unwrap();
+        let graph = Snapshot::open(&root.path().join("two")).unwrap();
+        assert_eq!(graph.n_triples(Split::Train).unwrap(), 2);
+        let triples: Vec<_> = graph.triples(Split::Train).unwrap().iter().collect();
+        let interacts = graph.relations().find("interacts").unwrap().unwrap();
+        let wanted = [id(&graph, "user/u"), interacts, id(&graph, "i")];
+        assert!(triples.contains(&wanted), "{triples:?}");
     }
 
     #[test]

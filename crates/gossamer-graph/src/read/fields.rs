@@ -135,8 +135,9 @@ impl Fields {
         let wrong = |what: String| GraphError::Request {
             what: format!("--map {map}: {what}"),
             hint: format!(
-                "write for example --map head=1,relation=:knows,tail=2: a column by its header or \
-                 number, or a value after a colon; the first row is {}",
+                "write for example --map head=1,relation=:knows,tail=2, or user=1,item=2 for \
+                 interactions: a column by its header or number, or a value after a colon; the \
+                 first row is {}",
                 first.join(", ")
             ),
         };

@@ -12,8 +12,8 @@
 //! sets, so an epoch's negatives of i come from k as N_k/N, as if drawn from all entities. What is not
 //! mended: two candidates for a query are compared only where both are in memory with the known entity.
 //! *Measured:* FB15k-237, 8 partitions, 2 in memory: `bench/paged`. Rows of absent partitions as
-//! negatives that do not change make it worse, whatever the others then count: a quarter of them
-//! took .006 of MRR, as queries learn to tell what is in memory from what is not.
+//! negatives that do not change were tried and made it worse: queries learn to tell what is in
+//! memory from what is not.
 //! *Paper:* Lerer et al.: PyTorch-BigGraph (SysML 2019), §3.1, who draw from the answer's partition.
 
 use std::sync::Arc;
