@@ -65,13 +65,39 @@ impl Sparse {
         (&self.columns[range.clone()], &self.weights[range])
     }
 
+    /// The columns that come some way after the first of a row: those to ask memory for by then.
+    pub fn after(&self, row: usize) -> &[u32] {
+        /// So many entries ahead of its use a row is asked for.
+        const AHEAD: usize = 16;
+        let ahead = (self.starts[row] as usize + AHEAD).min(self.columns.len());
+        &self.columns[ahead..]
+    }
+
     /// Rows and columns exchanged.
     pub fn transposed(&self) -> Self {
-        let entries = (0..self.n_rows()).flat_map(|row| {
-            let (columns, weights) = self.row(row);
-            columns.iter().zip(weights).map(move |(column, weight)| (*column, row as u32, *weight))
-        });
-        Self::new(self.n_columns, self.n_rows(), entries.collect())
+        let (mut transposed, order) = self.turned();
+        transposed.weights = order.iter().map(|place| self.weights[*place as usize]).collect();
+        transposed
+    }
+
+    /// Rows and columns exchanged, without weights, and where each entry stands here.
+    pub fn turned(&self) -> (Self, Vec<u32>) {
+        let mut starts = vec![0; self.n_columns + 2];
+        self.columns.iter().for_each(|column| starts[*column as usize + 2] += 1);
+        (2..starts.len()).for_each(|column| starts[column] += starts[column - 1]);
+        let (mut columns, mut order) = (vec![0; self.columns.len()], vec![0; self.columns.len()]);
+        for row in 0..self.n_rows() {
+            for place in self.starts[row]..self.starts[row + 1] {
+                // What is the start of a column is its end when all are placed.
+                let at = &mut starts[self.columns[place as usize] as usize + 1];
+                columns[*at as usize] = row as u32;
+                order[*at as usize] = place;
+                *at += 1;
+            }
+        }
+        starts.pop();
+        let turned = Self { starts, columns, weights: Vec::new(), n_columns: self.n_rows() };
+        (turned, order)
     }
 }
 
@@ -112,12 +138,10 @@ impl Labelled {
 
     /// Rows and columns exchanged.
     pub fn transposed(&self) -> Self {
-        let entries = (0..self.matrix.n_rows()).flat_map(|row| {
-            let exchanged = move |(column, label, w)| (column as u32, row as u32, label as u32, w);
-            self.row(row).map(exchanged)
-        });
-        let n_columns = self.matrix.n_columns;
-        Self::new(n_columns, self.matrix.n_rows(), self.n_labels, entries.collect())
+        let (mut matrix, order) = self.matrix.turned();
+        matrix.weights = order.iter().map(|place| self.matrix.weights[*place as usize]).collect();
+        let labels = order.iter().map(|place| self.labels[*place as usize]).collect();
+        Self { matrix, labels, n_labels: self.n_labels }
     }
 
     /// Bytes of one with so many rows and entries.

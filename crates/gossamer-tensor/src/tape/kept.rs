@@ -140,7 +140,12 @@ impl Store {
         machine.workers.each(tasks, |(bits, values): (&mut [u8], &[f32])| {
             codes::sign_bits(machine.instruction_set, values, bits);
         });
-        self.kept.push(Kept { name, rows: array.rows, width: array.width, how: How::Bits(bits) });
+        self.bits(name, [array.rows, array.width], bits)
+    }
+
+    /// Keeps bits that were made: one for each float of so many rows and so wide.
+    pub fn bits(&mut self, name: &'static str, [rows, width]: [usize; 2], bits: Vec<u8>) -> usize {
+        self.kept.push(Kept { name, rows, width, how: How::Bits(bits) });
         self.kept.len() - 1
     }
 

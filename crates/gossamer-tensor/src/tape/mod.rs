@@ -274,8 +274,7 @@ impl<'a> Tape<'a> {
             (Whole::Own(_), None) if !self.keeps => return Floats::Kept(0),
             (Whole::Own(_), None) => {}
         }
-        let codec = (self.codecs)(self.store.len());
-        let place = self.store.floats(name, var.value(), codec, self.machine, self.address);
+        let place = self.keep_array(name, var.value());
         var.floats = Some(place);
         if let Some(signs) = var.signs {
             self.store.signs_are_within(signs, place);
@@ -283,9 +282,20 @@ impl<'a> Tape<'a> {
         Floats::Kept(place)
     }
 
+    /// Keeps floats that no var has yet.
+    fn keep_array(&mut self, name: &'static str, array: &Array) -> usize {
+        let codec = (self.codecs)(self.store.len());
+        self.store.floats(name, array, codec, self.machine, self.address)
+    }
+
     /// Keeps which floats are positive.
     fn keep_signs(&mut self, name: &'static str, array: &Array) -> usize {
         if self.keeps { self.store.signs(name, array, self.machine) } else { 0 }
+    }
+
+    /// Keeps bits that an op made.
+    fn keep_bits(&mut self, name: &'static str, shape: [usize; 2], bits: Vec<u8>) -> usize {
+        if self.keeps { self.store.bits(name, shape, bits) } else { 0 }
     }
 
     /// As [`keep_floats`](Self::keep_floats), without loss.
@@ -317,7 +327,10 @@ impl<'a> Tape<'a> {
 
     /// The gradients of all parameters, from those of the last vars; none if a value that was kept
     /// was no finite number.
-    pub fn backward<const N: usize>(self, ends: [(Var<'_>, Array); N]) -> Option<Gradients> {
+    pub fn backward<'v>(
+        self,
+        ends: impl IntoIterator<Item = (Var<'v>, Array)>,
+    ) -> Option<Gradients> {
         if self.store.is_broken() {
             return None;
         }

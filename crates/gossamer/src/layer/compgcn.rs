@@ -89,7 +89,7 @@ impl Layer for CompGcn {
             }
             let more = tape.linear("composed", &mut composed, parameters[direction]);
             sum = Some(match sum {
-                Some(sum) => tape.add(sum, more, 1.0),
+                Some(sum) => tape.add(sum, &more, 1.0),
                 None => more,
             });
         }

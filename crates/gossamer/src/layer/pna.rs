@@ -39,7 +39,7 @@ impl Layer for Pna {
         let Given { name, mut rows, around, relations, .. } = given;
         let own = tape.linear(name, &mut rows, parameters[0]);
         let more = tape.aggregate_neighbours(name, &mut rows, around.pairs(), parameters[1]);
-        let sum = tape.add(own, more, 1.0);
+        let sum = tape.add(own, &more, 1.0);
         Made { rows: tape.add_bias(sum, parameters[2]), relations }
     }
 }

@@ -47,7 +47,7 @@ impl Layer for Rgat {
             let labels = [&mut parameters[1].var(), &mut parameters[2].var()];
             let more = tape.attend_labels("attended", &mut rows, labels, entries);
             sum = Some(match sum {
-                Some(sum) => tape.add(sum, more, 1.0),
+                Some(sum) => tape.add(sum, &more, 1.0),
                 None => more,
             });
         }

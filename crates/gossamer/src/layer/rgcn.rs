@@ -48,7 +48,7 @@ impl Layer for Rgcn {
         for entries in around.entries() {
             let mixed = [parameters[1], parameters[2]];
             let more = tape.sum_bases(name, &mut rows, entries, mixed, edge_dropout);
-            sum = tape.add(sum, more, 1.0);
+            sum = tape.add(sum, &more, 1.0);
         }
         Made { rows: tape.add_bias(sum, parameters[3]), relations }
     }

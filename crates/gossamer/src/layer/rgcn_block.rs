@@ -56,7 +56,7 @@ impl Layer for RgcnBlock {
         for entries in around.entries() {
             let blocks = (parameters[1], n_blocks);
             let more = tape.sum_blocks(name, &mut rows, entries, blocks, edge_dropout);
-            sum = tape.add(sum, more, 1.0);
+            sum = tape.add(sum, &more, 1.0);
         }
         Made { rows: tape.add_bias(sum, parameters[2]), relations }
     }

@@ -45,7 +45,7 @@ impl Layer for Sage {
     ) -> Made<'a> {
         let [own, others] = tape.halves(given.rows);
         let sums = tape.sum_neighbours(&others, given.around.pairs(), given.edge_dropout);
-        let rows = tape.add(own, sums, 1.0);
+        let rows = tape.add(own, &sums, 1.0);
         Made { rows: tape.add_bias(rows, parameters[1]), relations: given.relations }
     }
 }

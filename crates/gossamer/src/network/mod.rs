@@ -283,7 +283,7 @@ impl Network {
         made: Var<'a>,
     ) -> Var<'a> {
         match before.filter(|before| before.value().width == made.value().width) {
-            Some(before) => tape.add(before, made, self.factor()),
+            Some(before) => tape.add(before, &made, self.factor()),
             None => made,
         }
     }

@@ -1,4 +1,4 @@
-//! Z = H + f·K; and the two halves of each row. Backward: dH = dZ and dK = f·dZ; the halves'
+//! Z = H + f·K; Z = f·H; and the two halves of each row. Backward: dH = dZ and dK = f·dZ; the halves'
 //! gradients side by side. Nothing is kept.
 
 use super::super::{Back, Op, Tape, Var};
@@ -10,6 +10,11 @@ struct Add {
     factor: f32,
 }
 
+struct Scale {
+    input: usize,
+    factor: f32,
+}
+
 struct Half {
     input: usize,
     second: bool,
@@ -17,12 +22,20 @@ struct Half {
 
 impl<'a> Tape<'a> {
     /// The first array, to which the second is added times a factor.
-    pub fn add(&mut self, first: Var<'a>, second: Var<'a>, factor: f32) -> Var<'a> {
+    pub fn add(&mut self, first: Var<'a>, second: &Var<'a>, factor: f32) -> Var<'a> {
         let inputs = [first.id, second.id];
         let mut out = first.into_own(self.machine);
         let isa = self.machine.instruction_set;
         vector::add_scaled(isa, &mut out.values, factor, &second.value().values);
         self.record(out, Add { inputs, factor })
+    }
+
+    /// The array times a factor.
+    pub fn scale(&mut self, input: Var<'a>, factor: f32) -> Var<'a> {
+        let id = input.id;
+        let mut out = input.into_own(self.machine);
+        vector::scale(self.machine.instruction_set, &mut out.values, factor);
+        self.record(out, Scale { input: id, factor })
     }
 
     /// The first and the second half of each row.
@@ -49,6 +62,13 @@ impl Op for Add {
     }
 }
 
+impl Op for Scale {
+    fn backward(&self, back: &mut Back<'_>, mut gradient: Array) {
+        vector::scale(back.machine.instruction_set, &mut gradient.values, self.factor);
+        back.add(self.input, gradient);
+    }
+}
+
 impl Op for Half {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
         let width = gradient.width;
@@ -69,7 +89,8 @@ mod tests {
 
     fn build<'a>(tape: &mut Tape<'a>, (): &'a (), all: &[Parameter<'a>]) -> Var<'a> {
         let [first, second] = tape.halves(all[0].var());
-        tape.add(first, second, 0.5)
+        let sum = tape.add(first, &second, 0.5);
+        tape.scale(sum, 3.0)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use gossamer_machine::{InstructionSet, Machine};
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Parameter, Tape, Var};
 use crate::array::Array;
-use crate::kernel::pack::{Matrix, MatrixMut, Right};
+use crate::kernel::pack::{self, Matrix, MatrixMut};
 use crate::kernel::product::{Put, multiply};
 use crate::kernel::verify::{Wrong, verify};
 
@@ -55,26 +55,52 @@ fn look(machine: &Machine, [n, k, m]: [usize; 3], values: [&[f32]; 3], block: us
     machine.faults.note(format!("{wrong} of a product of {k} × {m} does not add up"));
 }
 
+/// A matrix that rows are multiplied with, block by block.
+pub struct Right<'a> {
+    machine: &'a Machine,
+    packed: pack::Right<f32>,
+    k: usize,
+    m: usize,
+    /// As rows of what is multiplied with, which is what is verified against.
+    plain: Option<Vec<f32>>,
+}
+
+impl<'a> Right<'a> {
+    /// Of a matrix, or its transpose.
+    pub fn new(machine: &'a Machine, matrix: &Array, transposed: bool) -> Self {
+        let values = Matrix { values: &matrix.values, stride: matrix.width };
+        let mut packed = pack::Right::<f32>::default();
+        let (rows, width) = (matrix.rows, matrix.width);
+        let (k, m) = if transposed { (width, rows) } else { (rows, width) };
+        match transposed {
+            true => packed.pack_transposed(k, m, values),
+            false => packed.pack(machine.instruction_set, k, m, values, None),
+        }
+        let plain = machine.faults.looks().then(|| plain(matrix, transposed));
+        Self { machine, packed, k, m, plain }
+    }
+
+    /// A block of rows (n × k) multiplied, into n × m; the block's number is for what is said of
+    /// faults.
+    pub fn times(&self, rows: &[f32], out: &mut [f32], block: usize) {
+        let isa: InstructionSet = self.machine.instruction_set;
+        let (k, m) = (self.k, self.m);
+        let (n, left) = (rows.len() / k, Matrix { values: rows, stride: k });
+        multiply(isa, n, left.into(), &self.packed, Put::Set, MatrixMut { values: out, stride: m });
+        if let Some(right) = &self.plain {
+            look(self.machine, [n, k, m], [rows, right, out], block);
+        }
+    }
+}
+
 /// rows · matrix, or · its transpose, by all threads.
 pub fn times(machine: &Machine, rows: &Array, matrix: &Array, transposed: bool) -> Array {
-    let values = Matrix { values: &matrix.values, stride: matrix.width };
-    let isa: InstructionSet = machine.instruction_set;
-    let mut packed = Right::<f32>::default();
-    let (k, m) = if transposed { (matrix.width, matrix.rows) } else { (matrix.rows, matrix.width) };
-    match transposed {
-        true => packed.pack_transposed(k, m, values),
-        false => packed.pack(isa, k, m, values, None),
-    }
+    let right = Right::new(machine, matrix, transposed);
+    let (k, m) = (right.k, right.m);
     let mut out = Array::room(&machine.buffers, rows.rows, m);
     let tasks = rows.values.chunks((ROWS * k).max(1)).zip(out.values.chunks_mut((ROWS * m).max(1)));
-    // Rows of a transpose are what is verified against, so it is made.
-    let right = machine.faults.looks().then(|| plain(matrix, transposed));
     machine.workers.each(tasks.enumerate().collect(), |(block, (rows, out))| {
-        let (n, left) = (rows.len() / k, Matrix { values: rows, stride: k });
-        multiply(isa, n, left.into(), &packed, Put::Set, MatrixMut { values: out, stride: m });
-        if let Some(right) = &right {
-            look(machine, [n, k, m], [rows, right, out], block);
-        }
+        right.times(rows, out, block);
     });
     out
 }

@@ -7,16 +7,18 @@
 //!
 //! *Paper:* Wang et al., "KGAT: knowledge graph attention network" (2019), bi-interaction.
 
-use gossamer_machine::Machine;
+use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
-use super::bias::sum_of_rows;
-use super::fixed::times;
+use super::fixed::Right;
 use super::leak::{LEAK, leaky};
-use super::linear::product_of_columns;
-use super::neighbours::{BothWays, sums};
+use super::neighbours::{BothWays, add_neighbours, sums};
 use crate::array::Array;
+use crate::kernel::pack::{Matrix, MatrixMut};
+use crate::kernel::product::add_product;
+use crate::kernel::{codes, vector};
+use crate::sparse::Sparse;
 
 struct Interact<'a> {
     input: usize,
@@ -40,81 +42,175 @@ impl<'a> Tape<'a> {
     ) -> Var<'a> {
         let floats = self.keep_floats(name, input);
         let (machine, h) = (self.machine, input.value());
-        let [added, multiplied] = both(machine, h, &sums(machine, matrix.forward, h));
-        let mut out = Array::zeroed(&machine.buffers, h.rows, parameters[0].array.width);
-        let signs = [(added, 0), (multiplied, 2)].map(|(of, place)| {
-            let mut z = times(machine, &of, parameters[place].array, false);
-            let bias = &parameters[place + 1].array.values;
-            for (z, out) in
-                z.values.chunks_exact_mut(z.width).zip(out.values.chunks_exact_mut(z.width))
-            {
-                for ((z, out), bias) in z.iter_mut().zip(out).zip(bias.iter()) {
-                    *z += bias;
-                    *out += leaky(*z);
+        let (isa, n, k) = (machine.instruction_set, h.rows, h.width);
+        let m = parameters[0].array.width;
+        let mut out = Array::room(&machine.buffers, n, m);
+        let [mut added, mut multiplied] = [(); 2].map(|()| vec![0; (n * m).div_ceil(8)]);
+        let rights = [0, 2].map(|place| Right::new(machine, parameters[place].array, false));
+        let biases = [1, 3].map(|place| &parameters[place].array.values);
+        // A block's floats are whole bytes of bits.
+        let bits = added.chunks_mut(ROWS * m / 8).zip(multiplied.chunks_mut(ROWS * m / 8));
+        let tasks = out.values.chunks_mut(ROWS * m).zip(bits).enumerate().collect();
+        machine.workers.each_with(
+            tasks,
+            Room::default,
+            |room, (block, (out, (added, multiplied)))| {
+                room.sum(isa, matrix.forward, h, block);
+                let pairs = [&room.added, &room.multiplied].into_iter().zip(&rights).zip(biases);
+                for (place, ((rows, right), bias)) in pairs.enumerate() {
+                    room.z.resize(out.len(), 0.0);
+                    right.times(rows, &mut room.z, block);
+                    for (z, out) in room.z.chunks_exact_mut(m).zip(out.chunks_exact_mut(m)) {
+                        for ((z, out), bias) in z.iter_mut().zip(out).zip(bias.iter()) {
+                            *z += bias;
+                            *out = if place == 0 { leaky(*z) } else { *out + leaky(*z) };
+                        }
+                    }
+                    let bits = if place == 0 { &mut *added } else { &mut *multiplied };
+                    codes::sign_bits(isa, &room.z, bits);
                 }
-            }
-            self.keep_signs(name, &z)
-        });
-        let (id, k) = (input.id, h.width);
-        self.record(out, Interact { input: id, floats, signs, matrix, parameters, k })
+            },
+        );
+        let signs = [added, multiplied].map(|bits| self.keep_bits(name, [n, m], bits));
+        self.record(out, Interact { input: input.id, floats, signs, matrix, parameters, k })
     }
 }
 
-/// H + S and H ∘ S.
-fn both(machine: &Machine, h: &Array, s: &Array) -> [Array; 2] {
-    let of = |value: fn(f32, f32) -> f32| {
-        let mut out = Array::room(&machine.buffers, h.rows, h.width);
-        let pairs = h.values.iter().zip(s.values.iter());
-        out.values.iter_mut().zip(pairs).for_each(|(out, (h, s))| *out = value(*h, *s));
-        out
-    };
-    [of(|h, s| h + s), of(|h, s| h * s)]
+/// A block's S, H + S, H ∘ S and what they become.
+#[derive(Default)]
+struct Room {
+    sums: Vec<f32>,
+    added: Vec<f32>,
+    multiplied: Vec<f32>,
+    z: Vec<f32>,
+}
+
+impl Room {
+    /// Sums a block's neighbours, and puts them together with its rows.
+    fn sum(&mut self, isa: InstructionSet, matrix: &Sparse, h: &Array, block: usize) {
+        let (first, k) = (block * ROWS, h.width);
+        let n = ROWS.min(h.rows - first);
+        self.sums.clear();
+        self.sums.resize(n * k, 0.0);
+        add_neighbours(isa, matrix, h, first, &mut self.sums);
+        let own = &h.values[first * k..][..n * k];
+        let pairs = || own.iter().zip(&self.sums);
+        self.added.clear();
+        self.added.extend(pairs().map(|(h, s)| h + s));
+        self.multiplied.clear();
+        self.multiplied.extend(pairs().map(|(h, s)| h * s));
+    }
+}
+
+/// Sums of blocks that are made one after the other; their number fixes the order of addition.
+const SUMS: usize = 16;
+
+/// Of W, b, V and c, one after the other, each summed over a share of the blocks.
+struct Shares {
+    sizes: [usize; 4],
+    values: Vec<f32>,
+}
+
+impl Shares {
+    fn new([k, m]: [usize; 2]) -> Self {
+        let sizes = [k * m, m, k * m, m];
+        Self { sizes, values: vec![0.0; SUMS * sizes.iter().sum::<usize>()] }
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.values.chunks_mut(self.sizes.iter().sum::<usize>().max(1))
+    }
+
+    /// Adds them up.
+    fn summed(&self, back: &Back<'_>, parameters: [Parameter<'_>; 4]) -> [Array; 4] {
+        let mut first = 0;
+        std::array::from_fn(|place| {
+            let of = parameters[place].array;
+            let mut out = Array::zeroed(&back.machine.buffers, of.rows, of.width);
+            for share in self.values.chunks(self.sizes.iter().sum::<usize>().max(1)) {
+                let own = &share[first..first + self.sizes[place]];
+                out.values.iter_mut().zip(own).for_each(|(out, x)| *out += x);
+            }
+            first += self.sizes[place];
+            out
+        })
+    }
 }
 
 impl Interact<'_> {
-    /// The gradient before a leak.
-    fn before_leak(&self, back: &Back<'_>, gradient: &Array, place: usize) -> Array {
-        let (machine, width) = (back.machine, gradient.width);
-        let mut out = Array::of(&machine.buffers, &gradient.values, width);
-        let blocks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-        machine.workers.each_with(blocks, Vec::new, |room: &mut Vec<f32>, (block, out)| {
-            room.clear();
-            room.extend_from_slice(out);
-            back.store.keep_positive(self.signs[place], block, machine, room);
-            for (out, positive) in out.iter_mut().zip(room.iter()) {
-                *out = LEAK * *out + (1.0 - LEAK) * positive;
-            }
-        });
-        out
+    /// The gradient of a block before a leak, into `out`.
+    fn before_leak(
+        &self,
+        back: &Back<'_>,
+        given: &[f32],
+        (leak, block): (usize, usize),
+        out: &mut Vec<f32>,
+    ) {
+        out.clear();
+        out.extend_from_slice(given);
+        back.store.keep_positive(self.signs[leak], block, back.machine, out);
+        let pairs = out.iter_mut().zip(given);
+        pairs.for_each(|(out, g)| *out = LEAK * g + (1.0 - LEAK) * *out);
     }
 }
 
 impl Op for Interact<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let machine = back.machine;
-        let h = self.floats.whole(gradient.rows, self.k, back);
-        let s = sums(machine, self.matrix.forward, &h);
-        let [p, q] = [0, 1].map(|place| {
-            let gradient = self.before_leak(back, &gradient, place);
-            let [added, multiplied] = both(machine, &h, &s);
-            let of = if place == 0 { added } else { multiplied };
-            let [weights, bias] = [2 * place, 2 * place + 1].map(|at| self.parameters[at]);
-            let of_weights = product_of_columns(back, Floats::Lent(&of), self.k, &gradient);
-            back.add(weights.id, of_weights);
-            let of_bias = sum_of_rows(back, &gradient);
-            back.add(bias.id, of_bias);
-            times(machine, &gradient, weights.array, true)
+        let (machine, k, m) = (back.machine, self.k, gradient.width);
+        let isa = machine.instruction_set;
+        let h = self.floats.whole(gradient.rows, k, back);
+        let n_blocks = gradient.rows.div_ceil(ROWS);
+        let rights = [0, 2].map(|place| Right::new(machine, self.parameters[place].array, true));
+        let mut of_rows = Array::room(&machine.buffers, gradient.rows, k);
+        let mut of_sums = Array::room(&machine.buffers, gradient.rows, k);
+        let mut shares = Shares::new([k, m]);
+        let mut blocks = of_rows
+            .values
+            .chunks_mut(ROWS * k)
+            .zip(of_sums.values.chunks_mut(ROWS * k))
+            .zip(gradient.values.chunks(ROWS * m))
+            .enumerate();
+        let take = |share: usize| n_blocks * (share + 1) / SUMS - n_blocks * share / SUMS;
+        let tasks: Vec<_> = shares
+            .each()
+            .enumerate()
+            .map(|(share, out)| (out, blocks.by_ref().take(take(share)).collect::<Vec<_>>()))
+            .collect();
+        let shared: &Back<'_> = back;
+        machine.workers.each(tasks, |(share, blocks)| {
+            let (mut room, mut g, mut q) = (Room::default(), Vec::new(), Vec::new());
+            let (of_added, of_multiplied) = share.split_at_mut(k * m + m);
+            for (block, ((of_rows, of_sums), given)) in blocks {
+                room.sum(isa, self.matrix.forward, &h, block);
+                let n = given.len() / m;
+                let sides =
+                    [(&room.added, &mut *of_added), (&room.multiplied, &mut *of_multiplied)];
+                for (leak, (rows, of)) in sides.into_iter().enumerate() {
+                    self.before_leak(shared, given, (leak, block), &mut g);
+                    let (of_weights, of_bias) = of.split_at_mut(k * m);
+                    let left = Matrix { values: rows, stride: k }.transposed();
+                    let right = Matrix { values: &g, stride: m };
+                    let out = MatrixMut { values: of_weights, stride: m };
+                    add_product(isa, [k, n, m], left, right, out);
+                    g.chunks_exact(m).for_each(|g| vector::add_scaled(isa, of_bias, 1.0, g));
+                    q.resize(n * k, 0.0);
+                    let out = if leak == 0 { &mut *of_rows } else { &mut q[..] };
+                    rights[leak].times(&g, out, block);
+                }
+                let own = &h.values[block * ROWS * k..][..n * k];
+                let given = q.iter().zip(own.iter().zip(&room.sums));
+                let out = of_rows.iter_mut().zip(of_sums.iter_mut());
+                for ((of_row, of_sum), (q, (h, s))) in out.zip(given) {
+                    *of_sum = *of_row + q * h;
+                    *of_row += q * s;
+                }
+            }
         });
-        drop(gradient);
-        let mut of_sums = Array::room(&machine.buffers, h.rows, h.width);
-        let mut of_rows = p;
-        let out = of_rows.values.iter_mut().zip(of_sums.values.iter_mut());
-        let given = q.values.iter().zip(h.values.iter().zip(s.values.iter()));
-        for ((of_row, of_sum), (q, (h, s))) in out.zip(given) {
-            *of_sum = *of_row + q * h;
-            *of_row += q * s;
+        drop((h, gradient));
+        let found = shares.summed(back, self.parameters);
+        for (parameter, found) in self.parameters.iter().zip(found) {
+            back.add(parameter.id, found);
         }
-        drop((q, s));
         back.add(self.input, sums(machine, self.matrix.backward, &of_sums));
         back.weigh(self.floats, &of_rows);
         back.add(self.input, of_rows);

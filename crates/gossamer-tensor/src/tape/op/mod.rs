@@ -5,6 +5,9 @@ pub mod bias;
 pub mod add;
 pub mod neighbours;
 pub mod rectify;
+pub mod leave_out;
+pub mod tanh;
+pub mod normalise;
 pub mod fixed;
 pub mod compose;
 pub mod bases;
@@ -15,6 +18,9 @@ pub mod attend;
 pub mod attend_labels;
 pub mod attend_twice;
 pub mod interact;
+pub mod mix;
+pub mod attend_by;
+pub mod intents;
 pub mod principal;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! With dropout an entry is left out by its place: forward and backward ask the same random number.
 
-use gossamer_machine::Machine;
+use gossamer_machine::{InstructionSet, Machine};
 
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
@@ -67,29 +67,39 @@ pub fn sums(machine: &Machine, matrix: &Sparse, of: &Array) -> Array {
     summed(machine, matrix, of, None::<fn(u32, u32) -> f32>)
 }
 
+/// Adds to rows, from a first one on, their weighted sums of an array's.
+pub fn add_neighbours(
+    isa: InstructionSet,
+    matrix: &Sparse,
+    of: &Array,
+    first: usize,
+    out: &mut [f32],
+) {
+    for (row, out) in (first..).zip(out.chunks_exact_mut(of.width)) {
+        let (columns, weights) = matrix.row(row);
+        gather::add_rows(isa, out, &of.values, columns, weights, matrix.after(row));
+    }
+}
+
 /// The product of a sparse matrix with an array, each entry times a factor of its place, if there
 /// is one.
-fn summed(
+pub fn summed(
     machine: &Machine,
     matrix: &Sparse,
     of: &Array,
     factor: Option<impl Fn(u32, u32) -> f32 + Sync>,
 ) -> Array {
-    /// So many entries ahead of its use a row is asked for.
-    const AHEAD: usize = 16;
     let (isa, width) = (machine.instruction_set, of.width);
     let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), width);
     let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
     machine.workers.each_with(tasks, Left::default, |left, (block, out)| {
         for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
             let (columns, weights) = matrix.row(row);
-            let ahead = (matrix.starts[row] as usize + AHEAD).min(matrix.columns.len());
-            let later = &matrix.columns[ahead..];
             let (columns, weights) = match &factor {
                 Some(factor) => left.of(columns, weights, |column| factor(row as u32, column)),
                 None => (columns, weights),
             };
-            gather::add_rows(isa, out, &of.values, columns, weights, later);
+            gather::add_rows(isa, out, &of.values, columns, weights, matrix.after(row));
         }
     });
     out

@@ -222,10 +222,10 @@ mod tests {
                 let half = tape.add_bias(second.copy(machine), all[1]);
                 let mut half = tape.rectify("half", half, 0.0);
                 let made = tape.linear("half", &mut half, *weight);
-                let sum = tape.add(first, made, 0.2);
+                let sum = tape.add(first, &made, 0.2);
                 (first, second) = (second, sum);
             }
-            tape.add(first, second, 1.0)
+            tape.add(first, &second, 1.0)
         }
         fn reversed<'a>(tape: &mut Tape<'a>, (): &'a (), all: &[Parameter<'a>]) -> Var<'a> {
             let block = |weight: &Parameter<'a>| Block {
@@ -239,7 +239,7 @@ mod tests {
             let blocks = all[2..].iter().map(block).collect();
             let out = tape.reversible("rows", all[0].var(), blocks, 0.2);
             let [first, second] = tape.halves(out);
-            tape.add(first, second, 1.0)
+            tape.add(first, &second, 1.0)
         }
         let exact = crate::codec::find("f32").unwrap();
         let all = parameters(40);

@@ -1,0 +1,190 @@
+//! Z = V_own + 1/K · Σ over K drawn neighbours of αₖ·Vₖ, with α = softmax of ⟨u, rₖ⟩/d: what a neighbour is
+//! worth is said by someone's row u and the row of the entry's label r.
+//!
+//! Kept: V, where it is no parameter; u and r are parameters. With ∂αₖ = ⟨dZ, Vₖ⟩/K and
+//! cₖ = αₖ·(∂αₖ − Σ α∂α)/d: ∂V_own = dZ, ∂Vₖ += αₖ·dZ/K, ∂u += cₖ·rₖ, ∂rₖ += cₖ·u.
+//!
+//! *Paper:* Wang et al., "Knowledge graph convolutional networks for recommender systems" (2019), whose
+//! code has the 1/K.
+
+use gossamer_machine::InstructionSet;
+
+use super::super::kept::ROWS;
+use super::super::{Back, Floats, Op, Parameter, Tape, Var};
+use crate::array::Array;
+use crate::kernel::vector;
+
+/// Who stands around whom, row by row of what comes out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// How many neighbours a row has.
+    pub n_near: usize,
+    /// Whose row says what neighbours are worth.
+    pub by: Vec<u32>,
+    /// A row's own.
+    pub own: Vec<u32>,
+    /// Its neighbours'.
+    pub near: Vec<u32>,
+    /// Their labels.
+    pub labels: Vec<u32>,
+}
+
+struct AttendBy<'a> {
+    input: usize,
+    floats: Floats<'a>,
+    n_rows: usize,
+    width: usize,
+    by: Parameter<'a>,
+    labels: Parameter<'a>,
+    drawn: Drawn,
+}
+
+/// α of a row.
+pub fn weights(by: &[f32], of_labels: &Array, labels: &[u32], out: &mut [f32]) {
+    let part = 1.0 / by.len() as f32;
+    for (out, label) in out.iter_mut().zip(labels) {
+        *out = part * vector::dot(by, of_labels.row(*label as usize));
+    }
+    let most = out.iter().copied().fold(f32::MIN, f32::max);
+    out.iter_mut().for_each(|x| *x = (*x - most).exp());
+    let sum: f32 = out.iter().sum();
+    out.iter_mut().for_each(|x| *x /= sum);
+}
+
+impl<'a> Tape<'a> {
+    /// A row of each of those drawn; `by` and `labels` are parameters as wide as the input.
+    pub fn attend_by(
+        &mut self,
+        name: &'static str,
+        input: &mut Var<'a>,
+        [by, labels]: [Parameter<'a>; 2],
+        drawn: Drawn,
+    ) -> Var<'a> {
+        let (machine, v) = (self.machine, input.value());
+        let (isa, width, k) = (machine.instruction_set, v.width, drawn.n_near);
+        let mut out = Array::room(&machine.buffers, drawn.own.len(), width);
+        let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
+        machine.workers.each_with(
+            tasks,
+            || vec![0.0; k],
+            |alpha, (block, out)| {
+                for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
+                    let range = row * k..(row + 1) * k;
+                    let user = by.array.row(drawn.by[row] as usize);
+                    weights(user, labels.array, &drawn.labels[range.clone()], alpha);
+                    out.copy_from_slice(v.row(drawn.own[row] as usize));
+                    for (alpha, near) in alpha.iter().zip(&drawn.near[range]) {
+                        vector::add_scaled(isa, out, alpha / k as f32, v.row(*near as usize));
+                    }
+                }
+            },
+        );
+        let (id, n_rows) = (input.id, v.rows);
+        let floats = self.keep_floats(name, input);
+        self.record(out, AttendBy { input: id, floats, n_rows, width, by, labels, drawn })
+    }
+}
+
+impl AttendBy<'_> {
+    /// α and c of every neighbour of every row, side by side.
+    fn slopes(&self, back: &Back<'_>, v: &Array, gradient: &Array) -> Vec<f32> {
+        let (k, width) = (self.drawn.n_near, self.width);
+        let mut found = vec![0.0; 2 * gradient.rows * k];
+        let tasks = found.chunks_mut((2 * ROWS * k).max(1)).enumerate().collect();
+        back.machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
+            for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(2 * k)) {
+                let (alpha, c) = out.split_at_mut(k);
+                let range = row * k..(row + 1) * k;
+                let user = self.by.array.row(self.drawn.by[row] as usize);
+                weights(user, self.labels.array, &self.drawn.labels[range.clone()], alpha);
+                for (c, near) in c.iter_mut().zip(&self.drawn.near[range]) {
+                    *c = vector::dot(gradient.row(row), v.row(*near as usize)) / k as f32;
+                }
+                let mean: f32 = alpha.iter().zip(c.iter()).map(|(alpha, c)| alpha * c).sum();
+                for (alpha, c) in alpha.iter().zip(c) {
+                    *c = alpha * (*c - mean) / width as f32;
+                }
+            }
+        });
+        found
+    }
+}
+
+impl Op for AttendBy<'_> {
+    fn backward(&self, back: &mut Back<'_>, gradient: Array) {
+        let (machine, width, k) = (back.machine, self.width, self.drawn.n_near);
+        let isa: InstructionSet = machine.instruction_set;
+        let v = self.floats.whole(self.n_rows, width, back);
+        let slopes = self.slopes(back, &v, &gradient);
+        drop(v);
+        let zeroed = |of: &Array| Array::zeroed(&machine.buffers, of.rows, width);
+        let (mut of_by, mut of_labels) = (zeroed(self.by.array), zeroed(self.labels.array));
+        let mut of_rows = Array::zeroed(&machine.buffers, self.n_rows, width);
+        fn row(of: &mut Array, row: u32) -> &mut [f32] {
+            &mut of.values[row as usize * of.width..][..of.width]
+        }
+        // Rows of one place come from many: they are added in order.
+        for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
+            let g = gradient.row(at);
+            let by = self.drawn.by[at];
+            vector::add_scaled(isa, row(&mut of_rows, self.drawn.own[at]), 1.0, g);
+            for place in 0..k {
+                let (near, label) =
+                    (self.drawn.near[at * k + place], self.drawn.labels[at * k + place]);
+                let (alpha, c) = (slopes[place] / k as f32, slopes[k + place]);
+                vector::add_scaled(isa, row(&mut of_rows, near), alpha, g);
+                let of_label = self.labels.array.row(label as usize);
+                vector::add_scaled(isa, row(&mut of_by, by), c, of_label);
+                let user = self.by.array.row(by as usize);
+                vector::add_scaled(isa, row(&mut of_labels, label), c, user);
+            }
+        }
+        back.add(self.by.id, of_by);
+        back.add(self.labels.id, of_labels);
+        back.weigh(self.floats, &of_rows);
+        back.add(self.input, of_rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{agrees, filled, outcome};
+    use super::*;
+    use gossamer_machine::{Address, Purpose};
+
+    const SIZES: [usize; 4] = [20, 5, 4, 6]; // rows, those who say, labels, width
+
+    fn drawn() -> Drawn {
+        let address = Address::new(4, Purpose::Synthetic, 0);
+        let (n, k) = (12, 3);
+        let of = |n: usize, place: u32, count: usize| -> Vec<u32> {
+            (0..count as u32).map(|i| address.below(n as u64, i, place) as u32).collect()
+        };
+        let [rows, by, labels, _] = SIZES;
+        Drawn {
+            n_near: k,
+            by: of(by, 0, n),
+            own: of(rows, 1, n),
+            near: of(rows, 2, n * k),
+            labels: of(labels, 3, n * k),
+        }
+    }
+
+    fn build<'a>(tape: &mut Tape<'a>, drawn: &'a Drawn, all: &[Parameter<'a>]) -> Var<'a> {
+        let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
+        tape.attend_by("rows", &mut rows, [all[2], all[3]], drawn.clone())
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences_and_rows_alone_are_kept() {
+        let [rows, by, labels, width] = SIZES;
+        let sizes = [(rows, 3), (3, width), (by, width), (labels, width)];
+        let parameters = || -> Vec<Array> {
+            (1..).zip(sizes).map(|(seed, (rows, width))| filled(rows, width, seed)).collect()
+        };
+        agrees(&drawn(), parameters(), 0, build);
+        let exact = crate::codec::find("f32").unwrap();
+        let kept = outcome(&drawn(), &parameters(), exact, build).2;
+        assert_eq!(kept, (4 * rows * width) as u64);
+    }
+}
