@@ -4,7 +4,9 @@
 //! *Paper:* Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting"
 //! (2014).
 
-use gossamer_machine::Address;
+use gossamer_machine::{Address, InstructionSet};
+
+use crate::kernel::left_out::{leave_out, worths};
 
 /// What is left out of something.
 #[derive(Debug, Clone, Copy)]
@@ -13,18 +15,21 @@ pub struct Dropout {
     pub part: f32,
     /// The step's random numbers.
     pub address: Address,
+    /// What makes many random numbers at once.
+    pub instruction_set: InstructionSet,
     /// Tells the numbers of one thing from those of others of the step.
     pub number: u32,
 }
 
 impl Dropout {
-    fn of(self, bits: u32) -> f32 {
-        let least = (f64::from(self.part) * 4_294_967_296.0) as u32;
-        if bits < least { 0.0 } else { 1.0 / (1.0 - self.part) }
+    /// Random bits below this say that something is left out; and what the others are worth.
+    fn least(self) -> (u32, f32) {
+        ((f64::from(self.part) * 4_294_967_296.0) as u32, 1.0 / (1.0 - self.part))
     }
 
-    fn bits(self, row: u32, column: u32) -> [u32; 4] {
-        self.address.bits(row, column ^ self.number.rotate_left(24))
+    /// What tells the columns of one thing from those of others.
+    fn number(self) -> u32 {
+        self.number.rotate_left(24)
     }
 
     /// True if anything is left out.
@@ -34,18 +39,37 @@ impl Dropout {
 
     /// Multiplies the floats of a row with what each is worth.
     pub fn apply(self, row: u32, values: &mut [f32]) {
-        if self.part == 0.0 {
-            return;
-        }
-        for (column, four) in values.chunks_mut(4).enumerate() {
-            let bits = self.bits(row, column as u32);
-            four.iter_mut().zip(bits).for_each(|(value, bits)| *value *= self.of(bits));
+        if self.part > 0.0 {
+            let (least, grown) = self.least();
+            leave_out(
+                self.instruction_set,
+                values,
+                &self.address,
+                row,
+                self.number(),
+                least,
+                grown,
+            );
         }
     }
 
-    /// What a single place is worth.
-    pub fn factor(self, row: u32, column: u32) -> f32 {
-        if self.part == 0.0 { 1.0 } else { self.of(self.bits(row, column)[0]) }
+    /// What the places of a row are worth, by their columns.
+    pub fn factors(self, row: u32, columns: &[u32], out: &mut Vec<f32>) {
+        self.worths((row, true), columns, out);
+    }
+
+    /// What the places of a column are worth, by their rows.
+    pub fn factors_of_rows(self, column: u32, rows: &[u32], out: &mut Vec<f32>) {
+        self.worths((column, false), rows, out);
+    }
+
+    fn worths(self, (own, is_row): (u32, bool), others: &[u32], out: &mut Vec<f32>) {
+        out.clear();
+        out.resize(others.len(), 1.0);
+        if self.part > 0.0 {
+            let ((least, grown), own) = (self.least(), [own, self.number()]);
+            worths(self.instruction_set, others, &self.address, own, is_row, least, grown, out);
+        }
     }
 }
 
@@ -57,7 +81,8 @@ mod tests {
     #[test]
     fn the_mean_stays_and_what_is_left_out_is_told_by_the_place() {
         let address = Address::new(3, Purpose::Dropout, 5);
-        let dropout = Dropout { part: 0.25, address, number: 1 };
+        let instruction_set = InstructionSet::detect();
+        let dropout = Dropout { part: 0.25, address, instruction_set, number: 1 };
         let of = |dropout: Dropout, row: u32| {
             let mut values = vec![1.0; 100_000];
             dropout.apply(row, &mut values);
@@ -72,7 +97,31 @@ mod tests {
         assert_ne!(values, of(dropout, 8));
         assert_ne!(values, of(Dropout { number: 2, ..dropout }, 7));
         assert!(of(Dropout { part: 0.0, ..dropout }, 7).iter().all(|x| *x == 1.0));
-        let worth = (0..10_000).map(|column| dropout.factor(1, column)).sum::<f32>() / 1e4;
-        assert!((worth - 1.0).abs() < 0.03, "{worth}");
+        let (columns, mut worth): (Vec<u32>, _) = ((0..10_000).collect(), Vec::new());
+        dropout.factors(1, &columns, &mut worth);
+        let mean = worth.iter().sum::<f32>() / 1e4;
+        assert!((mean - 1.0).abs() < 0.03, "{mean}");
+    }
+
+    #[test]
+    fn places_are_worth_the_same_from_both_sides_and_on_every_instruction_set() {
+        let columns: Vec<u32> = (0..37).map(|i| i * i).collect();
+        let mut rows = Vec::new();
+        for instruction_set in InstructionSet::all() {
+            let address = Address::new(3, Purpose::Dropout, 5);
+            let dropout = Dropout { part: 0.4, address, instruction_set, number: 2 };
+            let (mut by_row, mut by_column) = (Vec::new(), Vec::new());
+            dropout.factors(9, &columns, &mut by_row);
+            for (column, worth) in columns.iter().zip(&by_row) {
+                dropout.factors_of_rows(*column, &[9], &mut by_column);
+                assert_eq!(by_column, [*worth]);
+                let [bits, ..] = dropout.address.bits(9, column ^ dropout.number());
+                assert_eq!(*worth == 0.0, bits < dropout.least().0);
+            }
+            let mut values = vec![1.0; 75];
+            dropout.apply(9, &mut values);
+            rows.push(values);
+        }
+        assert!(rows.iter().all(|row| *row == rows[0]));
     }
 }

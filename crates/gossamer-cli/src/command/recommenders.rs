@@ -3,7 +3,7 @@
 //! Not a command of its own: `train` comes here when the model is a recommender, `evaluate` when the
 //! run is one's.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
 use gossamer::config::SETTINGS;
@@ -12,8 +12,10 @@ use gossamer::recommend::judge::METRICS;
 use gossamer::recommend::problem::Problem;
 use gossamer::recommend::report::{Row, report};
 use gossamer::recommend::run::{Run, refuse_existing, save};
-use gossamer::recommend::{self, Settings, Shape, learn, pairs, plan};
+use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plan};
 use gossamer::{Observer, Snapshot, Split};
+use gossamer_machine::Ledger;
+use gossamer_machine::ledger::bytes_in_words;
 use serde_json::{Value, json};
 
 use super::compare::runs_in;
@@ -23,7 +25,7 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings of `train` that a recommender may have.
-const OWN: [&str; 12] = [
+const OWN: [&str; 15] = [
     "dim",
     "regularisation",
     "epochs",
@@ -35,6 +37,9 @@ const OWN: [&str; 12] = [
     "negatives",
     "hardest",
     "layers",
+    "layer_dropout",
+    "edge_dropout",
+    "activations",
     "learning_rate",
 ];
 
@@ -100,10 +105,11 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
         // A kill while it learns leaves nothing.
         refuse_existing(&folder, replace)?;
         let begun = context.now();
-        let learned = learn(&problem, &settings, &context.machine, context)?;
+        let outcome = learn(&problem, &settings, &context.machine, context)?;
         let seconds = context.now().saturating_sub(begun).as_secs_f64();
-        save(graph, (&folder, replace), &settings, &learned)?;
-        context.print(&learned_in_words(&problem, &settings, (&folder, seconds), context.json));
+        save(graph, (&folder, replace), &settings, &outcome.learned)?;
+        let of = (&folder, seconds);
+        context.print(&learned_in_words(&problem, &settings, of, &outcome, context.json));
     }
     context.say(&format!("next: gossamer evaluate {}", out.display()));
     Ok(())
@@ -113,7 +119,8 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
 fn learned_in_words(
     problem: &Problem,
     settings: &Settings,
-    (folder, seconds): (&Path, f64),
+    (folder, seconds): (&PathBuf, f64),
+    outcome: &Outcome,
     as_json: bool,
 ) -> String {
     let [n_users, n_items] = [problem.users.len(), problem.items.len()];
@@ -126,18 +133,25 @@ fn learned_in_words(
             "interactions": n,
             "facts": n_facts,
             "seconds": seconds,
+            "steps": outcome.steps,
+            "step_seconds": outcome.of_steps,
+            "kept_bytes": outcome.kept.as_ref().map(Ledger::total),
             "peak_bytes": crate::terminal::peak_bytes(),
         })
         .to_string();
     }
-    format!(
+    let mut words = format!(
         "{} learned from {} interactions of {} users with {} items, {} facts, in {seconds:.1} s",
         settings.model,
         count(n),
         count(n_users),
         count(n_items),
         count(n_facts),
-    )
+    );
+    if let Some(kept) = outcome.kept.as_ref().filter(|kept| kept.total() > 0) {
+        words += &format!("\nkept between the ways: {}", bytes_in_words(kept.total()));
+    }
+    words
 }
 
 /// Judges a run, or those of several seeds, beside controls and baselines.

@@ -90,6 +90,7 @@ pub mod codes;
 pub mod coded;
 pub mod projection;
 pub mod largest;
+pub mod left_out;
 pub mod similarity;
 
 pub use similarity::Similarity;

@@ -20,6 +20,7 @@ use gossamer_machine::{Address, Ledger, Machine};
 
 use crate::array::Array;
 use crate::codec::Codec;
+use crate::dropout::Dropout;
 
 pub mod kept;
 pub mod allot;
@@ -193,6 +194,14 @@ impl Gradients {
         self.of.get_mut(parameter).and_then(Option::take)
     }
 
+    /// Adds values, times a weight, to that of a parameter which has one.
+    pub fn add(&mut self, parameter: usize, weight: f32, values: &[f32]) {
+        if let Some(Some(gradient)) = self.of.get_mut(parameter) {
+            let pairs = gradient.values.iter_mut().zip(values);
+            pairs.for_each(|(gradient, x)| *gradient += weight * x);
+        }
+    }
+
     /// Adds to that of a parameter what the half of its squares, times a weight, costs.
     pub fn decay(&mut self, parameter: usize, weight: f32, values: &Array) {
         if let Some(Some(gradient)) = self.of.get_mut(parameter) {
@@ -253,6 +262,12 @@ impl<'a> Tape<'a> {
     /// Tells the random numbers of the next op from those of others.
     fn next_number(&self) -> u32 {
         self.n_vars as u32 + 1
+    }
+
+    /// What the next op leaves out.
+    fn dropout(&self, part: f32) -> Dropout {
+        let (address, instruction_set) = (self.address, self.machine.instruction_set);
+        Dropout { part, address, instruction_set, number: self.next_number() }
     }
 
     /// Writes an op down, and gives what it made.

@@ -174,8 +174,9 @@ impl Stage {
             let batch: Vec<(u32, u32)> = batch.iter().map(|at| learned[*at as usize]).collect();
             let step = (number as u64) << 32 | self.steps;
             let address = Address::new(settings.seed, Purpose::Dropout, step);
+            let instruction_set = machine.instruction_set;
             let mut given = Array::room(&machine.buffers, batch.len(), rows.width);
-            let dropout = Dropout { part: settings.dropout, address, number: 0 };
+            let dropout = Dropout { part: settings.dropout, address, instruction_set, number: 0 };
             let out = given.values.chunks_exact_mut(rows.width).zip(&batch).enumerate();
             out.for_each(|(row, (out, (entity, _)))| {
                 out.copy_from_slice(rows.row(*entity as usize));
@@ -202,8 +203,7 @@ impl Stage {
                 return Err(Error::Fault { what });
             }
             sum += loss * batch.len() as f64 / learned.len() as f64;
-            let (learning_rate, instruction_set) =
-                (settings.learning_rate, machine.instruction_set);
+            let learning_rate = settings.learning_rate;
             let (number, seed) = (self.steps, settings.seed);
             let step = Step { learning_rate, number, seed, instruction_set };
             gradients.decay(ids[0], settings.decay, &self.parameters[0]);

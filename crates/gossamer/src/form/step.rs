@@ -111,9 +111,10 @@ impl Method<'_> {
     }
 
     /// What is dropped in the step after so many; nothing where nothing is.
-    pub fn dropped(&self, steps: u64) -> Option<Dropout> {
+    pub fn dropped(&self, steps: u64, machine: &Machine) -> Option<Dropout> {
         let address = Address::new(self.seed, Purpose::Dropout, steps);
-        (self.dropout > 0.0).then_some(Dropout { part: self.dropout, address, number: 0 })
+        let (part, instruction_set) = (self.dropout, machine.instruction_set);
+        (part > 0.0).then_some(Dropout { part, address, instruction_set, number: 0 })
     }
 
     /// The method when a part of the run (0 … 1) is done: the learning rate is the schedule's.
@@ -215,7 +216,7 @@ pub fn finish<S>(
     batch: &Batch,
     scored: Scored<'_, S>,
 ) -> StepLoss {
-    let dropout = method.dropped(learner.steps);
+    let dropout = method.dropped(learner.steps, machine);
     learner.steps += 1;
     let (isa, number) = (machine.instruction_set, learner.steps);
     let (learning_rate, seed) = (method.learning_rate, method.seed);

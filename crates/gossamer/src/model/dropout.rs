@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn the_gradient_goes_where_the_values_went() {
         let address = Address::new(3, Purpose::Dropout, 5);
-        let dropout = Dropout { part: 0.25, address, number: 0 };
+        let instruction_set = gossamer_machine::InstructionSet::detect();
+        let dropout = Dropout { part: 0.25, address, instruction_set, number: 0 };
         let (known, condition) = (vec![1.0; 60], vec![2.0; 40]);
         let left = Left::of(dropout, 7, &known, &condition);
         assert!(left.known.contains(&0.0) && left.condition.contains(&(8.0 / 3.0)));

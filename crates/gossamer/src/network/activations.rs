@@ -81,6 +81,11 @@ impl Activations {
         }
     }
 
+    /// The codec that takes most, of those that it may choose while an allowance is kept.
+    pub fn most(&self) -> &'static dyn Codec {
+        self.codec(usize::MAX)
+    }
+
     /// True if the step after so many should find what things need.
     pub fn is_due(&self, steps: u64) -> bool {
         !matches!(self.asked, Asked::Same(_)) && steps.is_multiple_of(EVERY)

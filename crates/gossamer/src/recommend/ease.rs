@@ -9,7 +9,7 @@ use gossamer_tensor::inverse::invert;
 
 use super::problem::{Lists, Problem};
 use super::scores::{Learned, Matrix};
-use super::{Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
 /// EASE^R, collective where facts count.
@@ -49,7 +49,7 @@ impl Recommender for Ease {
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
-    ) -> Result<Learned, Error> {
+    ) -> Result<Outcome, Error> {
         let n = problem.items.len();
         let (stage, unit, detail) = ("weights between items", "items", "");
         observer.progress(&Progress { stage, done: 0, total: n as u64, unit, detail });
@@ -76,7 +76,7 @@ impl Recommender for Ease {
             row.iter_mut().zip(&diagonal).for_each(|(weight, pivot)| *weight /= -pivot);
             row[item] = 0.0;
         }
-        Ok(Learned::Weights(Matrix { values, width: n }))
+        Ok(Learned::Weights(Matrix { values, width: n }).into())
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
         for facts in [0.0, 2.0] {
             let settings = Settings { regularisation: 5.0, facts, ..Settings::of("ease").unwrap() };
             let machine = Machine::new(2, None);
-            let learned = Ease.learn(&problem, &settings, &machine, &Silent).unwrap();
+            let learned = Ease.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
             let Learned::Weights(weights) = learned else { panic!("weights") };
             let wanted = by_definition(&problem, &settings);
             for (found, wanted) in weights.values.iter().zip(wanted) {

@@ -9,7 +9,7 @@ use gossamer_machine::{Ledger, Machine, Observer, Progress};
 
 use super::problem::{Lists, Problem};
 use super::scores::{Learned, Matrix};
-use super::{Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
 /// Implicit alternating least squares.
@@ -49,7 +49,7 @@ impl Recommender for Ials {
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
-    ) -> Result<Learned, Error> {
+    ) -> Result<Outcome, Error> {
         let of_users = &problem.interactions[0];
         let of_items = of_users.turned(problem.items.len());
         let mut rows = [(0, problem.users.len()), (1, problem.items.len())]
@@ -66,7 +66,7 @@ impl Recommender for Ials {
             }
         }
         let [users, items] = rows;
-        Ok(Learned::Factors { users, items })
+        Ok(Learned::Factors { users, items }.into())
     }
 }
 
@@ -159,9 +159,10 @@ mod tests {
         let problem = two_tastes(24, 18);
         let settings = Settings { dim: 4, epochs: 300, ..Settings::of("ials").unwrap() };
         let machine = Machine::new(2, None);
-        let learned = Ials.learn(&problem, &settings, &machine, &Silent).unwrap();
+        let learned = Ials.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
         let Learned::Factors { users, items } = learned else { panic!("factors") };
-        let alone = Ials.learn(&problem, &settings, &Machine::new(1, None), &Silent).unwrap();
+        let alone =
+            Ials.learn(&problem, &settings, &Machine::new(1, None), &Silent).unwrap().learned;
         assert_eq!(alone, Learned::Factors { users: users.clone(), items: items.clone() });
         let (absent, lambda) = (f64::from(settings.absent), f64::from(settings.regularisation));
         let dot = |one: &[f32], other: &[f32]| -> f64 {

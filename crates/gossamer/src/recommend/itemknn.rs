@@ -4,7 +4,7 @@ use gossamer_machine::{Ledger, Machine, Observer};
 
 use super::problem::Problem;
 use super::scores::{Learned, MOST_ITEMS, Matrix};
-use super::{Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
 /// Nearest items by cosine.
@@ -41,7 +41,7 @@ impl Recommender for ItemKnn {
         settings: &Settings,
         machine: &Machine,
         _: &dyn Observer,
-    ) -> Result<Learned, Error> {
+    ) -> Result<Outcome, Error> {
         let (items, n) = (&problem.interactions[0], problem.items.len());
         if n > MOST_ITEMS {
             let what = format!("{n} items are more than itemknn can number");
@@ -75,7 +75,7 @@ impl Recommender for ItemKnn {
                 }
             },
         );
-        Ok(Learned::Nearest(Matrix { values, width: 2 * k }))
+        Ok(Learned::Nearest(Matrix { values, width: 2 * k }).into())
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
         };
         let settings = Settings { nearest: 1, ..Settings::of("itemknn").unwrap() };
         let machine = Machine::new(2, None);
-        let learned = ItemKnn.learn(&problem, &settings, &machine, &Silent).unwrap();
+        let learned = ItemKnn.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
         let Learned::Nearest(nearest) = learned else { panic!("{learned:?}") };
         assert_eq!(nearest.values, [1.0, 1.0, 0.0, 1.0, 0.0, 0.5]);
     }

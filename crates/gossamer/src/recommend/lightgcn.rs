@@ -1,11 +1,17 @@
 //! LightGCN: factors that are means over the graph of users and items.
 
 use gossamer_machine::{Ledger, Machine, Observer};
+use gossamer_tensor::sparse::Sparse;
+use gossamer_tensor::tape::op::neighbours::BothWays;
+use gossamer_tensor::tape::{Parameter, Tape, Var};
 
+use super::body::{At, Body, Side, Table};
+use super::nodes::joined;
+use super::pairwise::{self, Pair};
 use super::problem::Problem;
-use super::scores::Learned;
-use super::{Recommender, Settings, Shape, pairwise};
+use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
+use crate::layer::Shape;
 
 /// LightGCN: factors that are means over the graph of users and items.
 #[derive(Debug)]
@@ -30,8 +36,13 @@ impl Recommender for LightGcn {
     fn defaults(&self, settings: Settings) -> Settings {
         Settings { layers: 3, negatives: 1, epochs: 500, regularisation: 1e-4, ..settings }
     }
-    fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
-        pairwise::plan(shape, settings, ledger);
+    fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
+        let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
+        needs::parameters(rows * dim, ledger);
+        needs::learned(rows, dim, ledger);
+        ledger.add("rows of hops", format!("4 × {rows} × {dim}"), "f32", 16 * rows * dim);
+        needs::neighbours(rows, sizes.n_interactions, ledger);
+        needs::pairs(settings, 0, ledger);
     }
     fn learn(
         &self,
@@ -39,7 +50,44 @@ impl Recommender for LightGcn {
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
-    ) -> Result<Learned, Error> {
-        pairwise::learn(problem, settings, machine, observer)
+    ) -> Result<Outcome, Error> {
+        let (n_users, joined) = (problem.users.len(), joined(problem));
+        let table = Table { n_users, n: joined.n_rows(), dim: settings.dim };
+        let mut body = Means { table, joined, hops: settings.layers };
+        pairwise::learn(problem, settings, machine, observer, &mut body)
+    }
+}
+
+/// Means of a table over hops.
+struct Means {
+    table: Table,
+    joined: Sparse,
+    hops: usize,
+}
+
+impl Body for Means {
+    fn shapes(&self) -> Vec<Shape> {
+        self.table.shapes()
+    }
+    fn tables(&self) -> [At; 2] {
+        self.table.tables()
+    }
+    fn sides(&self) -> Vec<Side> {
+        self.table.sides()
+    }
+    fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        parameters: &[Parameter<'a>],
+        _pairs: &[Pair],
+        _training: bool,
+    ) -> Vec<Var<'a>> {
+        let joined = BothWays { forward: &self.joined, backward: &self.joined };
+        let (mut sum, mut hop) = (parameters[0].var(), parameters[0].var());
+        for _ in 0..self.hops {
+            hop = tape.sum_neighbours(&hop, joined, 0.0);
+            sum = tape.add(sum, &hop, 1.0);
+        }
+        vec![tape.scale(sum, 1.0 / (self.hops + 1) as f32)]
     }
 }

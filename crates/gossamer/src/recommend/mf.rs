@@ -2,9 +2,9 @@
 
 use gossamer_machine::{Ledger, Machine, Observer};
 
+use super::body::Table;
 use super::problem::Problem;
-use super::scores::Learned;
-use super::{Recommender, Settings, Shape, pairwise};
+use super::{Outcome, Recommender, Settings, Shape, needs, pairwise};
 use crate::error::Error;
 
 /// Matrix factorisation with a softmax over drawn items.
@@ -30,8 +30,11 @@ impl Recommender for Mf {
     fn defaults(&self, settings: Settings) -> Settings {
         Settings { layers: 0, negatives: 64, epochs: 500, regularisation: 1e-4, ..settings }
     }
-    fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
-        pairwise::plan(shape, settings, ledger);
+    fn plan(&self, sizes: &Shape, settings: &Settings, ledger: &mut Ledger) {
+        let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
+        needs::parameters(rows * dim, ledger);
+        needs::learned(rows, dim, ledger);
+        needs::pairs(settings, 0, ledger);
     }
     fn learn(
         &self,
@@ -39,7 +42,10 @@ impl Recommender for Mf {
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
-    ) -> Result<Learned, Error> {
-        pairwise::learn(problem, settings, machine, observer)
+    ) -> Result<Outcome, Error> {
+        let n_users = problem.users.len();
+        let (n, dim) = (n_users + problem.items.len(), settings.dim);
+        let mut body = Table { n_users, n, dim };
+        pairwise::learn(problem, settings, machine, observer, &mut body)
     }
 }

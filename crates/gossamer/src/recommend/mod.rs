@@ -13,10 +13,16 @@ pub mod problem;
 pub mod scores;
 pub mod judge;
 pub mod pairs;
+mod nodes;
+mod needs;
+mod body;
 mod pairwise;
+mod translate;
 pub mod report;
 pub mod run;
 
+use crate::network::activations::Activations;
+use nodes::Nodes;
 use problem::Problem;
 use scores::Learned;
 
@@ -28,6 +34,10 @@ gossamer_machine::registry!("recommender", Recommender:
     bpr::Bpr,
     mf::Mf,
     lightgcn::LightGcn,
+    cke::Cke,
+    cfkg::Cfkg,
+    kgat::Kgat,
+    kgin::Kgin,
 );
 
 /// What decides a recommender's result.
@@ -53,8 +63,14 @@ pub struct Settings {
     pub negatives: usize,
     /// True if of these the one with the highest score alone counts.
     pub hardest: bool,
-    /// Hops that rows are means over.
+    /// Layers of a network; hops that rows are means over.
     pub layers: usize,
+    /// Part of the floats after a layer that is left out in a step.
+    pub layer_dropout: f32,
+    /// Part of the neighbours that is left out in a step.
+    pub edge_dropout: f32,
+    /// How a network keeps what its way back needs.
+    pub activations: String,
     /// Adam's step size.
     pub learning_rate: f32,
     /// Seed of every random choice.
@@ -79,6 +95,9 @@ impl Settings {
             negatives: 1,
             hardest: false,
             layers: 0,
+            layer_dropout: 0.0,
+            edge_dropout: 0.0,
+            activations: "exact".into(),
             learning_rate: 0.005,
             seed: 0,
         };
@@ -108,6 +127,9 @@ impl Settings {
             "negatives" => put(&mut self.negatives, text),
             "hardest" => put(&mut self.hardest, text),
             "layers" => put(&mut self.layers, text),
+            "layer_dropout" => put(&mut self.layer_dropout, text),
+            "edge_dropout" => put(&mut self.edge_dropout, text),
+            "activations" => put(&mut self.activations, text.trim_matches('"')),
             "learning_rate" => put(&mut self.learning_rate, text),
             "seed" => put(&mut self.seed, text),
             _ => false,
@@ -156,6 +178,14 @@ impl Settings {
                 return wrong(key, what, "write a number from 0 on, such as 60");
             }
         }
+        for (key, part) in
+            [("layer_dropout", self.layer_dropout), ("edge_dropout", self.edge_dropout)]
+        {
+            if !(0.0..=0.95).contains(&part) {
+                return wrong(key, format!("{part} is no part to leave out"), "from 0 to 0.95");
+            }
+        }
+        Activations::parse(&self.activations)?;
         let usual = Self::of(&self.model)?;
         for (key, one, other) in [
             ("regularisation", self.regularisation, usual.regularisation),
@@ -168,6 +198,9 @@ impl Settings {
             ("negatives", self.negatives as f32, usual.negatives as f32),
             ("hardest", u8::from(self.hardest).into(), u8::from(usual.hardest).into()),
             ("layers", self.layers as f32, usual.layers as f32),
+            ("layer_dropout", self.layer_dropout, usual.layer_dropout),
+            ("edge_dropout", self.edge_dropout, usual.edge_dropout),
+            ("activations", f32::from(u8::from(self.activations != usual.activations)), 0.0),
             ("learning_rate", self.learning_rate, usual.learning_rate),
         ] {
             if one != other && !recommender.own().contains(&key) {
@@ -190,17 +223,48 @@ pub struct Shape {
     pub n_interactions: u64,
     /// Facts.
     pub n_facts: u64,
+    /// Relations of facts.
+    pub n_relations: u64,
+    /// Entities that facts are about and that are neither users nor items.
+    pub n_others: u64,
 }
 
 impl Shape {
     /// That of a problem.
     pub fn of(problem: &Problem) -> Self {
+        let nodes = Nodes::of(problem);
         Self {
             n_users: problem.users.len() as u64,
             n_items: problem.items.len() as u64,
             n_interactions: problem.interactions[0].n_values() as u64,
             n_facts: problem.facts.len() as u64,
+            n_relations: nodes.relations.len() as u64,
+            n_others: nodes.others.len() as u64,
         }
+    }
+
+    /// Users, items and others.
+    pub fn n_nodes(&self) -> u64 {
+        self.n_users + self.n_items + self.n_others
+    }
+}
+
+/// What learning brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What was learned.
+    pub learned: Learned,
+    /// What a step kept between its ways, of those that have such.
+    pub kept: Option<Ledger>,
+    /// Steps that were made.
+    pub steps: u64,
+    /// Seconds of these.
+    pub of_steps: f64,
+}
+
+impl From<Learned> for Outcome {
+    fn from(learned: Learned) -> Self {
+        Self { learned, kept: None, steps: 0, of_steps: 0.0 }
     }
 }
 
@@ -230,7 +294,7 @@ pub trait Recommender: Sync {
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
-    ) -> Result<Learned, Error>;
+    ) -> Result<Outcome, Error>;
 }
 
 /// The bytes of learning and judging.
@@ -264,7 +328,7 @@ pub fn learn(
     settings: &Settings,
     machine: &Machine,
     observer: &dyn Observer,
-) -> Result<Learned, Error> {
+) -> Result<Outcome, Error> {
     settings.check()?;
     find(&settings.model)?.learn(problem, settings, machine, observer)
 }

@@ -1,9 +1,8 @@
-//! Factors learned from pairs: what a user has against what it does not have.
+//! Learning from pairs: what a user has against what it does not have.
 //!
-//! Rows of users and items are those of a table, or means of it over the neighbours of 0 … L hops.
-//! *Formula:* E_l = (D^−½ A D^−½)^l E_0; rows (E_0 + … + E_L) / (L + 1); a pair's loss −log of the
-//! softmax of its item's score among those of M negatives, with M = 1 that is BPR; λ‖·‖² of the rows of E_0
-//! that a pair names. Of hard negatives the one with the highest score alone counts. The way back of a mean over neighbours is itself, so nothing is kept for it.
+//! *Formula:* a pair's loss is −log of the softmax of its item's score among those of M negatives, with
+//! M = 1 that is BPR, or logistic; of hard negatives the one with the highest score alone counts.
+//! λ‖·‖² of the rows of tables that a pair names. A [`Body`] makes the rows; its tape leads their gradients back.
 //!
 //! The epoch that is best by the validation split is kept.
 //! *Invariant:* threads change no bit.
@@ -13,15 +12,16 @@ use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Ledger, Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
-use gossamer_tensor::optim::{self, Step};
-use gossamer_tensor::sparse::Sparse;
-use gossamer_tensor::tape::op::neighbours::sums;
+use gossamer_tensor::optim::{self, Optimiser};
+use gossamer_tensor::tape::{Parameter, Tape, Var};
 
+use super::body::{At, Between, Body, Loss, Place, Side, State};
 use super::judge::ndcg;
 use super::problem::Problem;
-use super::scores::{Learned, Matrix};
-use super::{Settings, Shape};
+use super::{Outcome, Settings};
 use crate::error::Error;
+use crate::network::activations::Activations;
+use crate::network::{first_values, update};
 
 /// Epochs between validations.
 const VALIDATE_EVERY: usize = 5;
@@ -32,56 +32,52 @@ const VALIDATED: usize = 20;
 /// Pairs of a task.
 const TASK: usize = 64;
 
-/// Adds what learning takes.
-pub fn plan(shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
-    let (rows, dim) = (shape.n_users + shape.n_items, settings.dim as u64);
-    // The table, two moments, its gradient, the best, and what is learned.
-    ledger.add("factors", format!("6 × {rows} × {dim}"), "f32", 24 * rows * dim);
-    if settings.layers > 0 {
-        ledger.add("rows of hops", format!("3 × {rows} × {dim}"), "f32", 12 * rows * dim);
-        ledger.add("neighbours", String::new(), "f32", 16 * shape.n_interactions + 4 * rows);
-    }
-    let pairs = settings.batch as u64 * (settings.negatives as u64 + 2);
-    ledger.add("pairs", format!("{} × {}", settings.batch, settings.negatives), "f32", 12 * pairs);
+/// A pair: a user, its item, and negatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The user.
+    pub user: u32,
+    /// The item, then negatives.
+    pub items: Vec<u32>,
 }
 
-/// A table of users, then items, on its way.
+/// A body on its way.
 struct Learner<'a> {
     problem: &'a Problem,
     settings: &'a Settings,
     machine: &'a Machine,
-    /// The joined users and items, with weights; none where rows are the table's.
-    joined: Option<Sparse>,
-    /// Users, then items.
-    table: Array,
-    state: Vec<f32>,
-    steps: u64,
-}
-
-/// A pair: a user's row, its item's, and those of negatives.
-struct Pair {
-    user: u32,
-    items: Vec<u32>,
+    activations: Activations,
+    adam: &'static dyn Optimiser,
+    state: State,
+    /// What the last step kept between its ways.
+    kept: Ledger,
 }
 
 /// Learns.
 ///
 /// # Errors
-/// [`Error::Stopped`], [`Error::Diverged`].
+/// [`Error::Stopped`], [`Error::Diverged`], those of the settings.
 pub fn learn(
     problem: &Problem,
     settings: &Settings,
     machine: &Machine,
     observer: &dyn Observer,
-) -> Result<Learned, Error> {
-    let mut learner = Learner::new(problem, settings, machine)?;
+    body: &mut dyn Body,
+) -> Result<Outcome, Error> {
+    let mut learner = Learner::new(problem, settings, machine, body)?;
+    let sizes = (problem.users.len(), problem.items.len());
     let validates = problem.interactions[Split::Valid as usize].n_values() > 0;
     let (mut best, mut best_score, mut stale) = (None, -1.0, 0);
+    let mut of_steps = 0.0;
     for epoch in 0..settings.epochs {
-        let loss = learner.epoch(epoch as u64)?;
+        let between = Between { settings, machine, observer, epoch: epoch as u64 };
+        let begun = observer.now();
+        body.between(&mut learner.state, &between)?;
+        let loss = learner.epoch(body, epoch as u64)?;
+        of_steps += observer.now().saturating_sub(begun).as_secs_f64();
         let due = (epoch + 1).is_multiple_of(VALIDATE_EVERY) || epoch + 1 == settings.epochs;
         if due && validates {
-            let learned = learner.learned();
+            let learned = body.learned(&learner.state.parameters, sizes, machine);
             let score = ndcg(problem, &learned, (Split::Valid, VALIDATED), machine);
             stale += 1;
             if score > best_score {
@@ -102,7 +98,9 @@ pub fn learn(
             break;
         }
     }
-    Ok(best.unwrap_or_else(|| learner.learned()))
+    let last = || body.learned(&learner.state.parameters, sizes, machine);
+    let learned = best.unwrap_or_else(last);
+    Ok(Outcome { learned, kept: Some(learner.kept), steps: learner.state.steps, of_steps })
 }
 
 impl<'a> Learner<'a> {
@@ -110,52 +108,23 @@ impl<'a> Learner<'a> {
         problem: &'a Problem,
         settings: &'a Settings,
         machine: &'a Machine,
+        body: &dyn Body,
     ) -> Result<Self, Error> {
-        let (n_users, dim) = (problem.users.len(), settings.dim);
-        let n = n_users + problem.items.len();
-        let address = Address::new(settings.seed, Purpose::Initial, 110);
-        let bound = (6.0 / (n + dim) as f64).sqrt();
-        let mut table = Array::zeroed(&machine.buffers, n, dim);
-        for (row, out) in table.values.chunks_exact_mut(dim).enumerate() {
-            for (column, out) in out.iter_mut().enumerate() {
-                let draw = address.unit(row as u32, column as u32);
-                *out = (bound * (2.0 * draw - 1.0)) as f32;
-            }
-        }
-        let joined = (settings.layers > 0).then(|| joined(problem));
-        let state = vec![0.0; n * optim::find("adam")?.state_width(dim)];
-        Ok(Self { problem, settings, machine, joined, table, state, steps: 0 })
-    }
-
-    /// The rows that are compared.
-    fn rows(&self) -> Array {
-        self.spread(&self.table)
-    }
-
-    /// The mean over hops; it is its own way back, since neighbours are so of each other.
-    fn spread(&self, of: &Array) -> Array {
-        let mut out = Array::of(&self.machine.buffers, &of.values, of.width);
-        let Some(joined) = &self.joined else { return out };
-        let mut hop = Array::of(&self.machine.buffers, &of.values, of.width);
-        for _ in 0..self.settings.layers {
-            hop = sums(self.machine, joined, &hop);
-            out.values.iter_mut().zip(hop.values.iter()).for_each(|(sum, x)| *sum += x);
-        }
-        let part = 1.0 / (self.settings.layers + 1) as f32;
-        out.values.iter_mut().for_each(|x| *x *= part);
-        out
-    }
-
-    fn learned(&self) -> Learned {
-        let rows = self.rows();
-        let dim = self.settings.dim;
-        let (users, items) = rows.values.split_at(self.problem.users.len() * dim);
-        let matrix = |values: &[f32]| Matrix { values: values.to_vec(), width: dim };
-        Learned::Factors { users: matrix(users), items: matrix(items) }
+        let (adam, activations) =
+            (optim::find("adam")?, Activations::parse(&settings.activations)?);
+        let address = |number: u64| Address::new(settings.seed, Purpose::Initial, 110 + number);
+        let shapes = (0..).zip(body.shapes());
+        let parameters: Vec<Array> =
+            shapes.map(|(number, shape)| first_values(shape, address(number), machine)).collect();
+        let state =
+            |of: &Array| Array::zeroed(&machine.buffers, of.rows, adam.state_width(of.width));
+        let states = parameters.iter().map(state).collect();
+        let state = State { parameters, states, steps: 0 };
+        Ok(Self { problem, settings, machine, activations, adam, state, kept: Ledger::default() })
     }
 
     /// One pass over the interactions; returns the mean loss.
-    fn epoch(&mut self, epoch: u64) -> Result<f64, Error> {
+    fn epoch(&mut self, body: &dyn Body, epoch: u64) -> Result<f64, Error> {
         let lists = &self.problem.interactions[0];
         let of_user = |user: usize| lists.of(user).iter().map(move |item| (user as u32, *item));
         let all: Vec<(u32, u32)> = (0..lists.n_rows()).flat_map(of_user).collect();
@@ -164,10 +133,10 @@ impl<'a> Learner<'a> {
         let places: Vec<u64> = (0..n).map(|place| order.get(place)).collect();
         let mut sum = 0.0;
         for batch in places.chunks(self.settings.batch) {
-            let address = Address::new(self.settings.seed, Purpose::Negative, self.steps);
+            let address = Address::new(self.settings.seed, Purpose::Negative, self.state.steps);
             let pair = |(row, at): (usize, &u64)| self.pair(all[*at as usize], address, row as u32);
             let pairs: Vec<Pair> = batch.iter().enumerate().map(pair).collect();
-            sum += self.step(&pairs);
+            sum += self.step(body, &pairs);
             if !sum.is_finite() {
                 return Err(Error::Diverged { loss: sum, epoch: epoch + 1 });
             }
@@ -179,89 +148,192 @@ impl<'a> Learner<'a> {
     fn pair(&self, (user, item): (u32, u32), address: Address, row: u32) -> Pair {
         /// Draws for a negative before one that the user has is taken.
         const DRAWS: u32 = 16;
-        let (n_users, n_items) = (self.problem.users.len() as u32, self.problem.items.len() as u64);
+        let n_items = self.problem.items.len() as u64;
         let has = self.problem.interactions[0].of(user as usize);
-        let mut items = vec![n_users + item];
+        let mut items = vec![item];
         for place in 0..self.settings.negatives as u32 {
             let mut drawn = (0..DRAWS)
                 .map(|draw| address.below(n_items, row, place * DRAWS + draw) as u32)
                 .skip_while(|drawn| has.binary_search(drawn).is_ok());
             let fallback = || address.below(n_items, row, place * DRAWS) as u32;
-            items.push(n_users + drawn.next().unwrap_or_else(fallback));
+            items.push(drawn.next().unwrap_or_else(fallback));
         }
         Pair { user, items }
     }
 
     /// A step over a batch; returns its loss.
-    fn step(&mut self, pairs: &[Pair]) -> f64 {
-        let rows = self.rows();
-        let judged = self.machine.workers.map(pairs.len().div_ceil(TASK), |task| {
-            let of_task = &pairs[task * TASK..pairs.len().min((task + 1) * TASK)];
-            let hardest = self.settings.hardest;
-            of_task.iter().map(|pair| slopes(&rows, pair, hardest)).collect::<Vec<_>>()
-        });
-        let scale = 1.0 / pairs.len() as f32;
-        let mut gradient = Array::zeroed(&self.machine.buffers, rows.rows, rows.width);
-        let (width, mut loss) = (rows.width, 0.0);
-        for (pair, (of_pair, slopes)) in pairs.iter().zip(judged.into_iter().flatten()) {
-            loss += f64::from(of_pair);
-            for (item, slope) in pair.items.iter().zip(slopes) {
-                for (one, other) in [(pair.user, *item), (*item, pair.user)] {
-                    let out = &mut gradient.values[one as usize * width..][..width];
-                    let other = rows.row(other as usize);
-                    out.iter_mut().zip(other).for_each(|(out, x)| *out += scale * slope * x);
-                }
-            }
+    fn step(&mut self, body: &dyn Body, pairs: &[Pair]) -> f64 {
+        let (machine, steps) = (self.machine, self.state.steps);
+        let codecs = |place: usize| self.activations.codec(place);
+        let address = Address::new(self.settings.seed, Purpose::Dropout, steps);
+        let mut tape = Tape::new(machine, &codecs, address);
+        if self.activations.is_due(steps) {
+            tape.weigh();
         }
-        let mut gradient = self.spread(&gradient);
-        let decay = 2.0 * self.settings.regularisation * scale;
-        for row in pairs.iter().flat_map(|pair| pair.items.iter().chain([&pair.user])) {
-            let first = *row as usize * width;
-            let own = &self.table.values[first..first + width];
-            let out = &mut gradient.values[first..first + width];
-            out.iter_mut().zip(own).for_each(|(out, x)| *out += decay * x);
+        let all: Vec<Parameter<'_>> =
+            self.state.parameters.iter().map(|array| tape.parameter(array)).collect();
+        let ids: Vec<usize> = all.iter().map(|parameter| parameter.id()).collect();
+        let vars = body.forward(&mut tape, &all, pairs, true);
+        let kept = tape.kept();
+        let compared = Compared { sides: body.sides(), vars: &vars, loss: body.loss() };
+        let (loss, of_vars) = compared.gradients(pairs, self.settings.hardest, machine);
+        let Some(mut gradients) = tape.backward(vars.into_iter().zip(of_vars)) else {
+            return f64::NAN;
+        };
+        let needs = std::mem::take(&mut gradients.needs);
+        body.add_gradients(&self.state.parameters, &mut gradients);
+        let mut found: Vec<Option<Array>> = ids.iter().map(|id| gradients.take(*id)).collect();
+        self.decay(&body.tables(), pairs, &mut found);
+        self.state.steps += 1;
+        let between = Between {
+            settings: self.settings,
+            machine,
+            observer: &gossamer_machine::Silent,
+            epoch: 0,
+        };
+        let step = between.step(self.state.steps);
+        let state = &mut self.state;
+        let each = state.parameters.iter_mut().zip(&mut state.states).zip(found);
+        for ((parameter, state), gradient) in each {
+            let Some(gradient) = gradient else { continue };
+            let lazily = Lazily(self.adam);
+            update(parameter, state, &gradient, (&lazily, &step), machine);
         }
-        self.change(&gradient);
+        self.activations.choose(&needs);
+        self.kept = kept;
         loss
     }
 
-    /// Changes the rows that have a gradient.
-    fn change(&mut self, gradient: &Array) {
-        self.steps += 1;
-        let Ok(adam) = optim::find("adam") else { return };
-        let step = Step {
-            learning_rate: self.settings.learning_rate,
-            number: self.steps,
-            seed: self.settings.seed,
-            instruction_set: self.machine.instruction_set,
-        };
-        let (dim, state) = (self.settings.dim, adam.state_width(self.settings.dim));
-        let rows = self.table.values.chunks_mut(TASK * dim);
-        let tasks = rows.zip(self.state.chunks_mut(TASK * state)).enumerate().collect();
-        self.machine.workers.each(tasks, |(task, (rows, states)): (usize, (&mut [f32], _))| {
-            let states: &mut [f32] = states;
-            let rows = rows.chunks_exact_mut(dim).zip(states.chunks_exact_mut(state));
-            for (row, (own, state)) in (task * TASK..).zip(rows) {
-                let gradient = gradient.row(row);
-                if gradient.iter().any(|x| *x != 0.0) {
-                    adam.update(&step, own, state, gradient);
-                }
+    /// Adds the slope of the penalty: λ‖·‖² of each row of a table that a pair names, by pairs.
+    fn decay(&self, tables: &[At; 2], pairs: &[Pair], gradients: &mut [Option<Array>]) {
+        let decay = 2.0 * self.settings.regularisation / pairs.len() as f32;
+        if decay == 0.0 {
+            return;
+        }
+        let mut add = |(table, place): At, number: u32| {
+            let Place::From(first) = place else { return };
+            let own = self.state.parameters[table].row(first + number as usize);
+            if let Some(gradient) = &mut gradients[table] {
+                let at = (first + number as usize) * own.len();
+                let out = &mut gradient.values[at..at + own.len()];
+                out.iter_mut().zip(own).for_each(|(out, x)| *out += decay * x);
             }
-        });
+        };
+        for pair in pairs {
+            pair.items.iter().for_each(|item| add(tables[1], *item));
+            add(tables[0], pair.user);
+        }
     }
 }
 
-/// The loss of a pair, and its slope by the score of each of its items.
-fn slopes(rows: &Array, pair: &Pair, hardest: bool) -> (f32, Vec<f32>) {
-    let user = rows.row(pair.user as usize);
-    let score = |item: &u32| vector::dot(user, rows.row(*item as usize));
-    let mut scores: Vec<f32> = pair.items.iter().map(score).collect();
-    if hardest {
-        let of = |one: &usize, other: &usize| scores[*one].total_cmp(&scores[*other]);
-        let best = (1..scores.len()).max_by(of);
-        let others = (1..scores.len()).filter(|place| Some(*place) != best);
-        others.for_each(|place| scores[place] = f32::NEG_INFINITY);
+/// An optimiser that leaves a row without gradient alone.
+struct Lazily(&'static dyn Optimiser);
+
+impl Optimiser for Lazily {
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
+    fn summary(&self) -> &'static str {
+        self.0.summary()
+    }
+    fn formula(&self) -> &'static str {
+        self.0.formula()
+    }
+    fn paper(&self) -> &'static str {
+        self.0.paper()
+    }
+    fn state_width(&self, width: usize) -> usize {
+        self.0.state_width(width)
+    }
+    fn update(&self, step: &optim::Step, row: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        if gradient.iter().any(|x| *x != 0.0) {
+            self.0.update(step, row, state, gradient);
+        }
+    }
+}
+
+/// Rows that are compared.
+struct Compared<'v, 'a> {
+    sides: Vec<Side>,
+    vars: &'v [Var<'a>],
+    loss: Loss,
+}
+
+impl Compared<'_, '_> {
+    /// The row that a place means.
+    fn row(&self, (array, place): At, number: u32, next: usize) -> (usize, usize) {
+        let row = match place {
+            Place::From(first) => first + number as usize,
+            Place::One(row) => row,
+            Place::Next => next,
+        };
+        (array, row)
+    }
+
+    fn values(&self, (array, row): (usize, usize)) -> &[f32] {
+        self.vars[array].value().row(row)
+    }
+
+    /// The loss of a pair, and its slope by the score of each of its items; `next` is the first of
+    /// those rows that were made for it.
+    fn slopes(&self, pair: &Pair, next: usize, hardest: bool) -> (f32, Vec<f32>) {
+        let score = |(place, item): (usize, &u32)| -> f32 {
+            let of = |side: &Side| {
+                let user = self.values(self.row(side.user, pair.user, next));
+                vector::dot(user, self.values(self.row(side.item, *item, next + place)))
+            };
+            self.sides.iter().map(of).sum()
+        };
+        let mut scores: Vec<f32> = pair.items.iter().enumerate().map(score).collect();
+        if hardest {
+            let of = |one: &usize, other: &usize| scores[*one].total_cmp(&scores[*other]);
+            let best = (1..scores.len()).max_by(of);
+            let others = (1..scores.len()).filter(|place| Some(*place) != best);
+            others.for_each(|place| scores[place] = f32::NEG_INFINITY);
+        }
+        match self.loss {
+            Loss::Softmax => softmax(&scores),
+            Loss::Logistic => logistic(&scores),
+        }
+    }
+
+    /// The sum of the losses of pairs, and the slopes of their mean by every array.
+    fn gradients(&self, pairs: &[Pair], hardest: bool, machine: &Machine) -> (f64, Vec<Array>) {
+        let each = pairs.first().map_or(0, |pair| pair.items.len());
+        let judged = machine.workers.map(pairs.len().div_ceil(TASK), |task| {
+            let own = task * TASK..pairs.len().min((task + 1) * TASK);
+            let of = |place: usize| self.slopes(&pairs[place], place * each, hardest);
+            own.map(of).collect::<Vec<_>>()
+        });
+        let zeroed =
+            |var: &Var<'_>| Array::zeroed(&machine.buffers, var.value().rows, var.value().width);
+        let mut gradients: Vec<Array> = self.vars.iter().map(zeroed).collect();
+        let (scale, mut loss) = (1.0 / pairs.len() as f32, 0.0);
+        let isa = machine.instruction_set;
+        for (at, (pair, (of_pair, slopes))) in
+            pairs.iter().zip(judged.into_iter().flatten()).enumerate()
+        {
+            loss += f64::from(of_pair);
+            let items = pair.items.iter().zip(slopes).enumerate();
+            for (place, (item, slope)) in items.filter(|(_, (_, slope))| *slope != 0.0) {
+                for side in &self.sides {
+                    let user = self.row(side.user, pair.user, at * each);
+                    let item = self.row(side.item, *item, at * each + place);
+                    for (one, other) in [(user, item), (item, user)] {
+                        let other = self.values(other);
+                        let out =
+                            &mut gradients[one.0].values[one.1 * other.len()..][..other.len()];
+                        vector::add_scaled(isa, out, scale * slope, other);
+                    }
+                }
+            }
+        }
+        (loss, gradients)
+    }
+}
+
+/// −log of the first's part, and its slope by each score.
+fn softmax(scores: &[f32]) -> (f32, Vec<f32>) {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let mut parts: Vec<f32> = scores.iter().map(|score| (score - most).exp()).collect();
     let sum: f32 = parts.iter().sum();
@@ -271,109 +343,108 @@ fn slopes(rows: &Array, pair: &Pair, hardest: bool) -> (f32, Vec<f32>) {
     (loss, parts)
 }
 
-/// Users and the items that they have, both ways: 1 / √(degree · degree).
-fn joined(problem: &Problem) -> Sparse {
-    let (n_users, lists) = (problem.users.len(), &problem.interactions[0]);
-    let of_items = lists.turned(problem.items.len());
-    let mut entries = Vec::with_capacity(2 * lists.n_values());
-    for user in 0..n_users {
-        for item in lists.of(user) {
-            let degrees = lists.of(user).len() * of_items.of(*item as usize).len();
-            let weight = 1.0 / (degrees as f32).sqrt();
-            let item = n_users as u32 + item;
-            entries.extend([(user as u32, item, weight), (item, user as u32, weight)]);
-        }
-    }
-    let n = n_users + problem.items.len();
-    Sparse::new(n, n, entries)
+/// −log σ(first) − Σ log σ(−other), and its slope by each score.
+fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
+    let mut loss = 0.0;
+    let slope = |(place, score): (usize, &f32)| {
+        let signed = if place == 0 { *score } else { -score };
+        loss += (-signed.abs()).exp().ln_1p() + (-signed).max(0.0);
+        let slope = -1.0 / (1.0 + signed.exp());
+        if place == 0 { slope } else { -slope }
+    };
+    let slopes = scores.iter().enumerate().map(slope).collect();
+    (loss, slopes)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{find, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
+    use crate::recommend::scores::Learned;
     use gossamer_machine::Silent;
 
-    /// The loss of some pairs with the table's float at a place moved.
-    fn loss(learner: &mut Learner<'_>, pairs: &[Pair], place: usize, more: f32) -> f64 {
-        learner.table.values[place] += more;
-        let rows = learner.rows();
-        let sum: f64 = pairs
-            .iter()
-            .map(|pair| f64::from(slopes(&rows, pair, learner.settings.hardest).0))
-            .sum();
-        let width = rows.width;
-        let square = |row: &u32| -> f64 {
-            let own = &learner.table.values[*row as usize * width..][..width];
-            own.iter().map(|x| f64::from(x * x)).sum()
-        };
-        let rows = pairs.iter().flat_map(|pair| pair.items.iter().chain([&pair.user]));
-        let penalty: f64 = rows.map(square).sum();
-        learner.table.values[place] -= more;
-        let n = pairs.len() as f64;
-        (sum + f64::from(learner.settings.regularisation) * penalty) / n
+    const MODELS: [&str; 7] = ["bpr", "mf", "lightgcn", "cke", "cfkg", "kgat", "kgin"];
+
+    fn settings(model: &str) -> Settings {
+        let usual = Settings::of(model).unwrap();
+        Settings { dim: 8, batch: 64, epochs: 4, ..usual }
+    }
+
+    fn learned(model: &str, settings: &Settings, problem: &Problem, threads: usize) -> Outcome {
+        let machine = Machine::new(threads, None);
+        find(model).unwrap().learn(problem, settings, &machine, &Silent).unwrap()
     }
 
     #[test]
-    fn a_step_follows_the_slope_of_its_loss() {
-        let (problem, machine) = (two_tastes(12, 10), Machine::new(2, None));
-        for (layers, negatives, hardest) in [(0, 1, false), (2, 3, false), (0, 4, true)] {
-            let settings = Settings {
-                layers,
-                negatives,
-                hardest,
-                dim: 4,
-                regularisation: 0.1,
-                ..Settings::of("lightgcn").unwrap()
-            };
-            let mut learner = Learner::new(&problem, &settings, &machine).unwrap();
-            let address = Address::new(0, Purpose::Negative, 0);
-            let pairs: Vec<Pair> = [(0, 2), (1, 3), (4, 6)]
-                .into_iter()
-                .enumerate()
-                .map(|(row, pair)| learner.pair(pair, address, row as u32))
-                .collect();
-            // With a first step Adam moves by the sign of the slope.
-            let before = learner.table.values.to_vec();
-            let places = [0, 5, 12 * 4 + 9, (12 + 2) * 4, (12 + 3) * 4 + 1];
-            let slope = |learner: &mut Learner<'_>, place| {
-                let [up, down] = [1e-3, -1e-3].map(|more| loss(learner, &pairs, place, more));
-                (up - down) / 2e-3
-            };
-            let wanted = places.map(|place| slope(&mut learner, place));
-            learner.step(&pairs);
-            for (place, wanted) in places.into_iter().zip(wanted) {
-                let moved = f64::from(learner.table.values[place] - before[place]);
-                let rate = f64::from(settings.learning_rate);
-                if wanted.abs() > 1e-4 {
-                    assert!(
-                        (moved + rate * wanted.signum()).abs() < 0.02 * rate,
-                        "{place} {moved}"
-                    );
-                } else {
-                    assert!(moved.abs() <= rate * 1.01, "{place} {moved}");
+    fn threads_change_no_bit() {
+        let problem = two_tastes(30, 20);
+        for model in MODELS {
+            let of = |threads| learned(model, &settings(model), &problem, threads);
+            let (one, three) = (of(1), of(3));
+            assert_eq!(one.learned, three.learned, "{model}");
+            assert_eq!(one.steps, three.steps, "{model}");
+        }
+    }
+
+    #[test]
+    fn tastes_are_learned_by_every_body_and_through_codes() {
+        let problem = two_tastes(40, 30);
+        let machine = Machine::new(2, None);
+        for model in MODELS {
+            for activations in ["exact", "int2"] {
+                let own = find(model).unwrap().own().contains(&"activations");
+                if activations != "exact" && !own {
+                    continue;
                 }
+                let usual = settings(model);
+                let settings = Settings {
+                    epochs: 100,
+                    learning_rate: 0.02,
+                    activations: activations.into(),
+                    ..usual
+                };
+                let Outcome { learned, kept, .. } = learned(model, &settings, &problem, 2);
+                // Who knows tastes alone has about .75; who knows nothing has a half.
+                let (found, _) = pairs::auc(&problem, &learned, (Split::Test, 3), &machine);
+                assert!(found > 0.68, "{model} {activations}: {found}");
+                assert_eq!(kept.unwrap().total() > 0, own, "{model}");
+                let Learned::Factors { users, .. } = learned else { panic!("{model}") };
+                assert!(users.values.iter().all(|x| x.is_finite()));
             }
         }
     }
 
     #[test]
-    fn threads_change_no_bit_and_negatives_are_what_a_user_does_not_have() {
-        let problem = two_tastes(30, 20);
-        for model in ["bpr", "mf", "lightgcn"] {
-            let settings = Settings { epochs: 4, batch: 64, ..Settings::of(model).unwrap() };
-            let learned = [1, 2].map(|threads| {
-                learn(&problem, &settings, &Machine::new(threads, None), &Silent).unwrap()
-            });
-            assert_eq!(learned[0], learned[1], "{model}");
+    fn losses_follow_their_slopes() {
+        for loss in [softmax, logistic] {
+            let scores = [0.3, -0.8, 1.4];
+            let (_, slopes) = loss(&scores);
+            for (place, slope) in slopes.into_iter().enumerate() {
+                let moved = |more: f32| {
+                    let mut scores = scores;
+                    scores[place] += more;
+                    loss(&scores).0
+                };
+                let wanted = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                assert!((wanted - slope).abs() < 1e-3, "{place}: {wanted} {slope}");
+            }
         }
+        let (loss, slopes) = softmax(&[1.0, 0.5, f32::NEG_INFINITY]);
+        assert!((loss - (1.0 + (-0.5f32).exp()).ln()).abs() < 1e-6 && slopes[2] == 0.0);
+    }
+
+    #[test]
+    fn negatives_are_what_a_user_does_not_have() {
+        let problem = two_tastes(30, 20);
         let (machine, settings) = (Machine::new(1, None), Settings::of("mf").unwrap());
-        let learner = Learner::new(&problem, &settings, &machine).unwrap();
+        let body = super::super::body::Table { n_users: 30, n: 50, dim: 64 };
+        let learner = Learner::new(&problem, &settings, &machine, &body).unwrap();
         let address = Address::new(0, Purpose::Negative, 0);
         let pair = learner.pair((3, problem.interactions[0].of(3)[0]), address, 0);
         assert_eq!(pair.items.len(), 1 + settings.negatives);
         for item in &pair.items[1..] {
-            assert!(!problem.interactions[0].of(3).contains(&(item - 30)));
+            assert!(!problem.interactions[0].of(3).contains(item));
         }
     }
 }

@@ -4,7 +4,7 @@ use gossamer_machine::{Ledger, Machine, Observer};
 
 use super::problem::Problem;
 use super::scores::Learned;
-use super::{Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
 /// Popularity.
@@ -39,9 +39,9 @@ impl Recommender for Pop {
         _: &Settings,
         _: &Machine,
         _: &dyn Observer,
-    ) -> Result<Learned, Error> {
+    ) -> Result<Outcome, Error> {
         let users = problem.interactions[0].turned(problem.items.len());
         let count = |item: usize| users.of(item).len() as f32;
-        Ok(Learned::Popularity((0..problem.items.len()).map(count).collect()))
+        Ok(Learned::Popularity((0..problem.items.len()).map(count).collect()).into())
     }
 }

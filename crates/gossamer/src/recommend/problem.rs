@@ -133,6 +133,14 @@ impl Problem {
         Self { facts: Vec::new(), ..self.clone() }
     }
 
+    /// The same, without its facts where they weigh nothing.
+    pub fn with_weight(&self, facts: f32) -> std::borrow::Cow<'_, Self> {
+        match facts > 0.0 {
+            true => std::borrow::Cow::Borrowed(self),
+            false => std::borrow::Cow::Owned(self.without_facts()),
+        }
+    }
+
     /// The same with facts that say nothing: the tails of each relation's facts change places at
     /// random.
     pub fn with_shuffled_facts(&self, seed: u64) -> Self {

@@ -73,7 +73,7 @@ pub fn report(
             continue;
         }
         let begun = observer.now();
-        let learned = learn(&problem, &settings, machine, observer)?;
+        let learned = learn(&problem, &settings, machine, observer)?.learned;
         let seconds = observer.now().saturating_sub(begun).as_secs_f64();
         let judged = judge(&problem, &learned, (split, k), machine, observer)?;
         rows.push(Row { name, judged, seconds });
@@ -92,7 +92,7 @@ mod tests {
         let (problem, machine) = (two_tastes(40, 30), Machine::new(2, None));
         let names = |model: &str, facts: f32| -> Vec<String> {
             let settings = Settings { facts, ..Settings::of(model).unwrap() };
-            let learned = learn(&problem, &settings, &machine, &Silent).unwrap();
+            let learned = learn(&problem, &settings, &machine, &Silent).unwrap().learned;
             let of = (&settings, &learned, 0.0);
             let rows = report(&problem, of, (Split::Test, 10), &machine, &Silent).unwrap();
             rows.into_iter().map(|row| row.name).collect()

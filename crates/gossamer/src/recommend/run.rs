@@ -136,11 +136,13 @@ pub fn to_toml(settings: &Settings) -> String {
     let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed, .. } =
         settings;
     let Settings { batch, negatives, hardest, layers, learning_rate, .. } = settings;
+    let Settings { layer_dropout, edge_dropout, activations, .. } = settings;
     format!(
         "# A recommender.\nmodel = \"{model}\"\nregularisation = {regularisation}\nfacts = {facts}\n\
          nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n\
          batch = {batch}\nnegatives = {negatives}\nhardest = {hardest}\nlayers = {layers}\n\
-         learning_rate = {learning_rate}\n"
+         layer_dropout = {layer_dropout}\nedge_dropout = {edge_dropout}\n\
+         activations = \"{activations}\"\nlearning_rate = {learning_rate}\n"
     )
 }
 

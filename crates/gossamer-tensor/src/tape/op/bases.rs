@@ -46,7 +46,7 @@ impl<'a> Tape<'a> {
         [shares, bases]: [Parameter<'a>; 2],
         dropout: f32,
     ) -> Var<'a> {
-        let dropout = Dropout { part: dropout, address: self.address, number: self.next_number() };
+        let dropout = self.dropout(dropout);
         let floats = self.keep_floats(name, input);
         let (machine, x) = (self.machine, input.value());
         let (isa, k, m) = (machine.instruction_set, x.width, bases.array.width);
@@ -54,10 +54,11 @@ impl<'a> Tape<'a> {
         for place in 0..shares.array.width {
             let product = times(machine, x, &base(bases.array, place, k, &machine.buffers), false);
             let tasks = out.values.chunks_mut((ROWS * m).max(1)).enumerate().collect();
-            machine.workers.each(tasks, |(block, out)| {
+            machine.workers.each_with(tasks, Vec::new, |worths, (block, out)| {
                 for (v, out) in (block * ROWS..).zip(out.chunks_exact_mut(m)) {
-                    for (u, label, w) in matrix.forward.row(v) {
-                        let w = w * dropout.factor(v as u32, u as u32);
+                    dropout.factors(v as u32, matrix.forward.matrix.row(v).0, worths);
+                    for ((u, label, w), worth) in matrix.forward.row(v).zip(worths.iter()) {
+                        let w = w * worth;
                         let share = shares.array.row(label)[place];
                         vector::add_scaled(isa, out, w * share, product.row(u));
                     }
@@ -83,16 +84,22 @@ impl Bases<'_> {
         let step = rows_of_part(n);
         let mut parts = machine.buffers.zeroed(n.div_ceil(step) * n_labels);
         let tasks = sums.values.chunks_mut(step * m).zip(parts.chunks_mut(n_labels)).enumerate();
-        machine.workers.each(tasks.collect(), |(part, (sums, of_shares))| {
-            for (u, sum) in (part * step..).zip(sums.chunks_exact_mut(m)) {
-                for (v, label, w) in matrix.row(u) {
-                    let w = w * self.dropout.factor(v as u32, u as u32);
-                    let share = self.shares.array.row(label)[place];
-                    vector::add_scaled(machine.instruction_set, sum, w * share, gradient.row(v));
-                    of_shares[label] += w * vector::dot(product.row(u), gradient.row(v));
+        let isa = machine.instruction_set;
+        machine.workers.each_with(
+            tasks.collect(),
+            Vec::new,
+            |worths, (part, (sums, of_shares))| {
+                for (u, sum) in (part * step..).zip(sums.chunks_exact_mut(m)) {
+                    self.dropout.factors_of_rows(u as u32, matrix.matrix.row(u).0, worths);
+                    for ((v, label, w), worth) in matrix.row(u).zip(worths.iter()) {
+                        let w = w * worth;
+                        let share = self.shares.array.row(label)[place];
+                        vector::add_scaled(isa, sum, w * share, gradient.row(v));
+                        of_shares[label] += w * vector::dot(product.row(u), gradient.row(v));
+                    }
                 }
-            }
-        });
+            },
+        );
         (sums, sum_of_parts(back, &parts, n_labels, 1))
     }
 }

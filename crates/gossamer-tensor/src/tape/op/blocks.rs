@@ -35,17 +35,18 @@ impl<'a> Tape<'a> {
         (parameter, n_blocks): (Parameter<'a>, usize),
         dropout: f32,
     ) -> Var<'a> {
-        let dropout = Dropout { part: dropout, address: self.address, number: self.next_number() };
+        let dropout = self.dropout(dropout);
         let floats = self.keep_floats(name, input);
         let (machine, h, blocks) = (self.machine, input.value(), parameter.array);
         let sizes = [h.width / n_blocks, blocks.width / h.width];
         let (isa, width) = (machine.instruction_set, n_blocks * sizes[1]);
         let mut out = Array::zeroed(&machine.buffers, matrix.forward.matrix.n_rows(), width);
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-        machine.workers.each(tasks, |(block, out)| {
+        machine.workers.each_with(tasks, Vec::new, |worths, (block, out)| {
             for (v, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
-                for (u, label, w) in matrix.forward.row(v) {
-                    let w = w * dropout.factor(v as u32, u as u32);
+                dropout.factors(v as u32, matrix.forward.matrix.row(v).0, worths);
+                for ((u, label, w), worth) in matrix.forward.row(v).zip(worths.iter()) {
+                    let w = w * worth;
                     if w != 0.0 {
                         add_blocks(isa, out, w, h.row(u), blocks.row(label), sizes);
                     }
@@ -67,16 +68,19 @@ impl Op for Blocks<'_> {
         let mut of_rows = Array::zeroed(buffers, n, width);
         let step = rows_of_part(n);
         let mut parts = buffers.zeroed(n.div_ceil(step) * blocks.values.len());
+        let rooms = || (Vec::new(), Vec::new());
         let tasks = of_rows.values.chunks_mut(step * width);
         let tasks = tasks.zip(parts.chunks_mut(blocks.values.len())).enumerate().collect();
-        machine.workers.each_with(tasks, Vec::new, |room, (part, (out, of_blocks))| {
+        machine.workers.each_with(tasks, rooms, |(room, worths), (part, (out, of_blocks))| {
             let each = out.chunks_mut(ROWS * width);
             for (block, out) in (part * step / ROWS..).zip(each) {
                 let rows = self.floats.block(block, back, room).0;
                 let pairs = out.chunks_exact_mut(width).zip(rows.chunks_exact(width));
                 for (u, (out, h)) in (block * ROWS..).zip(pairs) {
-                    for (v, label, w) in matrix.row(u) {
-                        let w = w * self.dropout.factor(v as u32, u as u32);
+                    let around = matrix.matrix.row(u).0;
+                    self.dropout.factors_of_rows(u as u32, around, worths);
+                    for ((v, label, w), worth) in matrix.row(u).zip(worths.iter()) {
+                        let w = w * worth;
                         if w == 0.0 {
                             continue;
                         }

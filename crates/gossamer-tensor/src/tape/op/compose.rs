@@ -84,15 +84,16 @@ impl<'a> Tape<'a> {
         composition: Composition,
         dropout: f32,
     ) -> Var<'a> {
-        let dropout = Dropout { part: dropout, address: self.address, number: self.next_number() };
+        let dropout = self.dropout(dropout);
         let (machine, h, c) = (self.machine, input.value(), labels.value());
         let (isa, width) = (machine.instruction_set, h.width);
         let mut out = Array::zeroed(&machine.buffers, matrix.forward.matrix.n_rows(), width);
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-        machine.workers.each(tasks, |(block, out)| {
+        machine.workers.each_with(tasks, Vec::new, |worths, (block, out)| {
             for (v, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
-                for (u, label, w) in matrix.forward.row(v) {
-                    let w = w * dropout.factor(v as u32, u as u32);
+                dropout.factors(v as u32, matrix.forward.matrix.row(v).0, worths);
+                for ((u, label, w), worth) in matrix.forward.row(v).zip(worths.iter()) {
+                    let w = w * worth;
                     if w != 0.0 {
                         composition.add(isa, out, w, h.row(u), c.row(label));
                     }
@@ -133,17 +134,20 @@ impl Op for Compose<'_> {
         let mut of_rows = Array::zeroed(buffers, n, width);
         let step = rows_of_part(n);
         let mut parts = buffers.zeroed(n.div_ceil(step) * n_labels * width);
+        let rooms = || (Vec::new(), Vec::new());
         let tasks = of_rows.values.chunks_mut(step * width);
         let tasks = tasks.zip(parts.chunks_mut(n_labels * width)).enumerate().collect();
-        machine.workers.each_with(tasks, Vec::new, |room, (part, (out, of_labels))| {
+        machine.workers.each_with(tasks, rooms, |(room, worths), (part, (out, of_labels))| {
             let blocks = out.chunks_mut(ROWS * width);
             for (block, out) in (part * step / ROWS..).zip(blocks) {
                 let rows = self.floats.map(|[rows, _]| rows.block(block, back, room).0);
                 for (within, out) in out.chunks_exact_mut(width).enumerate() {
                     let u = block * ROWS + within;
                     let h = rows.map_or(&[][..], |rows| &rows[within * width..][..width]);
-                    for (v, label, w) in matrix.row(u) {
-                        let w = w * self.dropout.factor(v as u32, u as u32);
+                    let around = matrix.matrix.row(u).0;
+                    self.dropout.factors_of_rows(u as u32, around, worths);
+                    for ((v, label, w), worth) in matrix.row(u).zip(worths.iter()) {
+                        let w = w * worth;
                         if w == 0.0 {
                             continue;
                         }

@@ -64,10 +64,8 @@ impl<'a> Tape<'a> {
         dropout: f32,
     ) -> Var<'a> {
         let Given { rows, own, sought, intents } = given;
-        let dropout = Dropout { part: dropout, address: self.address, number: self.next_number() };
-        let factor = |row, column| dropout.factor(row, column);
-        let factor = dropout.is_any().then_some(factor);
-        let mut out = summed(self.machine, matrix.forward, rows.value(), factor);
+        let dropout = self.dropout(dropout);
+        let mut out = summed(self.machine, matrix.forward, rows.value(), (dropout, false));
         let (width, n_intents) = (out.width, intents.value().rows);
         let both = [sought.value(), intents.value()];
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
@@ -93,9 +91,8 @@ impl Op for Intents<'_> {
     fn backward(&self, back: &mut Back<'_>, mut gradient: Array) {
         let (machine, width, p) = (back.machine, self.width, self.n_intents);
         let (isa, n, forward) = (machine.instruction_set, gradient.rows, self.matrix.forward);
-        let factor = |row, column| self.dropout.factor(row, column);
         let rows = self.floats[0].whole(forward.n_columns, width, back);
-        let sums = summed(machine, forward, &rows, self.dropout.is_any().then_some(factor));
+        let sums = summed(machine, forward, &rows, (self.dropout, false));
         drop(rows);
         let own = self.floats[1].whole(n, width, back);
         let [sought, intents] = [2, 3].map(|place| self.floats[place].whole(p, width, back));
@@ -136,9 +133,7 @@ impl Op for Intents<'_> {
         }
         back.weigh(self.floats[1], &of_own);
         back.add(self.inputs[1], of_own);
-        let factor = |row, column| self.dropout.factor(column, row);
-        let factor = self.dropout.is_any().then_some(factor);
-        let of_rows = summed(machine, self.matrix.backward, &gradient, factor);
+        let of_rows = summed(machine, self.matrix.backward, &gradient, (self.dropout, true));
         back.weigh(self.floats[0], &of_rows);
         back.add(self.inputs[0], of_rows);
     }

@@ -21,7 +21,7 @@ impl<'a> Tape<'a> {
         }
         let id = input.id;
         let mut out = input.into_own(self.machine);
-        let dropout = Dropout { part, address: self.address, number: self.next_number() };
+        let dropout = self.dropout(part);
         apply(self.machine, dropout, &mut out);
         self.record(out, LeaveOut { input: id, dropout })
     }

@@ -44,27 +44,27 @@ impl<'a> Tape<'a> {
         matrix: BothWays<'a>,
         dropout: f32,
     ) -> Var<'a> {
-        let number = self.next_number();
-        let dropout = Dropout { part: dropout, address: self.address, number };
-        let factor = |row, column| dropout.factor(row, column);
-        let factor = dropout.is_any().then_some(factor);
-        let out = summed(self.machine, matrix.forward, input.value(), factor);
+        let dropout = self.dropout(dropout);
+        let out = summed(self.machine, matrix.forward, input.value(), (dropout, false));
         self.record(out, Neighbours { input: input.id, matrix: matrix.backward, dropout })
     }
 }
 
 impl Op for Neighbours<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let factor = |row, column| self.dropout.factor(column, row);
-        let factor = self.dropout.is_any().then_some(factor);
-        let out = summed(back.machine, self.matrix, &gradient, factor);
+        let out = summed(back.machine, self.matrix, &gradient, (self.dropout, true));
         back.add(self.input, out);
     }
 }
 
 /// The product of a sparse matrix with an array.
 pub fn sums(machine: &Machine, matrix: &Sparse, of: &Array) -> Array {
-    summed(machine, matrix, of, None::<fn(u32, u32) -> f32>)
+    let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), of.width);
+    let tasks = out.values.chunks_mut((ROWS * of.width).max(1)).enumerate().collect();
+    machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
+        add_neighbours(machine.instruction_set, matrix, of, block * ROWS, out);
+    });
+    out
 }
 
 /// Adds to rows, from a first one on, their weighted sums of an array's.
@@ -81,25 +81,30 @@ pub fn add_neighbours(
     }
 }
 
-/// The product of a sparse matrix with an array, each entry times a factor of its place, if there
-/// is one.
+/// The product of a sparse matrix with an array, of whose entries dropout leaves some out; the places
+/// that it asks about are turned where the matrix is the transpose of what it was.
 pub fn summed(
     machine: &Machine,
     matrix: &Sparse,
     of: &Array,
-    factor: Option<impl Fn(u32, u32) -> f32 + Sync>,
+    (dropout, is_turned): (Dropout, bool),
 ) -> Array {
+    if !dropout.is_any() {
+        return sums(machine, matrix, of);
+    }
     let (isa, width) = (machine.instruction_set, of.width);
     let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), width);
     let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
     machine.workers.each_with(tasks, Left::default, |left, (block, out)| {
         for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
             let (columns, weights) = matrix.row(row);
-            let (columns, weights) = match &factor {
-                Some(factor) => left.of(columns, weights, |column| factor(row as u32, column)),
-                None => (columns, weights),
-            };
-            gather::add_rows(isa, out, &of.values, columns, weights, matrix.after(row));
+            match is_turned {
+                true => dropout.factors_of_rows(row as u32, columns, &mut left.worths),
+                false => dropout.factors(row as u32, columns, &mut left.worths),
+            }
+            left.keep(columns, weights);
+            let later = matrix.after(row);
+            gather::add_rows(isa, out, &of.values, &left.columns, &left.weights, later);
         }
     });
     out
@@ -108,27 +113,21 @@ pub fn summed(
 /// The entries of a row that are left.
 #[derive(Default)]
 struct Left {
+    worths: Vec<f32>,
     columns: Vec<u32>,
     weights: Vec<f32>,
 }
 
 impl Left {
-    /// Those of a row whose factor is not zero, times it.
-    fn of(
-        &mut self,
-        columns: &[u32],
-        weights: &[f32],
-        factor: impl Fn(u32) -> f32,
-    ) -> (&[u32], &[f32]) {
+    /// Those that are worth something.
+    fn keep(&mut self, columns: &[u32], weights: &[f32]) {
         self.columns.clear();
         self.weights.clear();
-        for (column, weight) in columns.iter().zip(weights) {
-            let weight = weight * factor(*column);
-            if weight != 0.0 {
+        for ((column, weight), worth) in columns.iter().zip(weights).zip(&self.worths) {
+            if weight * worth != 0.0 {
                 self.columns.push(*column);
-                self.weights.push(weight);
+                self.weights.push(weight * worth);
             }
         }
-        (&self.columns, &self.weights)
     }
 }

@@ -5,7 +5,6 @@
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
 use crate::array::Array;
-use crate::dropout::Dropout;
 
 struct Rectify {
     input: usize,
@@ -20,8 +19,7 @@ impl<'a> Tape<'a> {
         let id = input.id;
         let mut out = input.into_own(self.machine);
         let grown = 1.0 / (1.0 - dropout);
-        let (width, number) = (out.width, self.next_number());
-        let dropout = Dropout { part: dropout, address: self.address, number };
+        let (width, dropout) = (out.width, self.dropout(dropout));
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
         self.machine.workers.each(tasks, |(block, out)| {
             for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {

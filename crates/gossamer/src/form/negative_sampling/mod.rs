@@ -82,7 +82,8 @@ impl TrainingForm for NegativeSampling {
                 })
             }));
         }
-        let queries = learner.model.folded(machine, &batch.asked, method.dropped(learner.steps));
+        let queries =
+            learner.model.folded(machine, &batch.asked, method.dropped(learner.steps, machine));
         let step = if method.shared_negatives { shared::step } else { own::step };
         step(
             learner,

@@ -33,7 +33,7 @@ impl<'a> Questions<'a> {
     ) -> Self {
         let (model, smoothing) = (&learner.model, method.label_smoothing);
         let columns = model.columns();
-        let queries = model.folded(machine, &batch.asked, method.dropped(learner.steps));
+        let queries = model.folded(machine, &batch.asked, method.dropped(learner.steps, machine));
         let similarity = model.function.similarity();
         let n_entities = model.entities.n_rows() as f32;
         let batch = drawn.map_or(batch, |drawn| &drawn.batch);

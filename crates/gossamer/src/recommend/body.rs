@@ -1,0 +1,207 @@
+//! Bodies: what makes the rows of users and items that are compared.
+//!
+//! A score is Σ over sides of ⟨a row for the user, a row for the item⟩. Rows are those of arrays that a
+//! forward pass makes: a node's, one for all, or made for a pair.
+//!
+//! *Invariant:* a forward pass is a function of parameters and the tape's address.
+//! *Not here:* pairs, losses and steps ([`pairwise`](super::pairwise)).
+
+use gossamer_machine::{Machine, Observer};
+use gossamer_tensor::array::Array;
+use gossamer_tensor::codec::float32::Float32;
+use gossamer_tensor::optim::{Optimiser, Step};
+use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
+
+use super::Settings;
+use super::pairwise::Pair;
+use super::scores::{Learned, Matrix};
+use crate::error::Error;
+use crate::layer::Shape;
+
+/// Which row of an array is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// That of the user or item, so many rows after the array's first.
+    From(usize),
+    /// This one, whoever it is.
+    One(usize),
+    /// The next, pair by pair and item by item of a pair.
+    Next,
+}
+
+/// An array by its place among those that a forward pass makes, and a row of it.
+pub type At = (usize, Place);
+
+/// A row for the user, and one for the item, that are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Side {
+    /// The user's.
+    pub user: At,
+    /// The item's.
+    pub item: At,
+}
+
+/// What the loss of a pair is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// −log of the softmax of the item's score among those of negatives.
+    Softmax,
+    /// −log σ(score) of the item, −log σ(−score) of negatives.
+    Logistic,
+}
+
+/// Parameters on their way.
+pub struct State {
+    /// What is learned.
+    pub parameters: Vec<Array>,
+    /// The optimiser's state of each.
+    pub states: Vec<Array>,
+    /// Steps that were made.
+    pub steps: u64,
+}
+
+/// What a body works with between epochs.
+pub struct Between<'a> {
+    /// Settings.
+    pub settings: &'a Settings,
+    /// Threads, instructions and arrays.
+    pub machine: &'a Machine,
+    /// Who may stop it.
+    pub observer: &'a dyn Observer,
+    /// Epochs that are done.
+    pub epoch: u64,
+}
+
+impl Between<'_> {
+    /// A step by the settings, with its number.
+    pub fn step(&self, number: u64) -> Step {
+        Step {
+            learning_rate: self.settings.learning_rate,
+            number,
+            seed: self.settings.seed,
+            instruction_set: self.machine.instruction_set,
+        }
+    }
+}
+
+impl State {
+    /// Changes some rows of a parameter, each with its gradient.
+    pub fn change_rows(
+        &mut self,
+        place: usize,
+        (rows, gradient): (&[u32], &Array),
+        (optimiser, step): (&dyn Optimiser, &Step),
+    ) {
+        let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
+        let (width, of_state) = (parameter.width, state.width);
+        for (at, row) in rows.iter().enumerate() {
+            let own = &mut parameter.values[*row as usize * width..][..width];
+            let state = &mut state.values[*row as usize * of_state..][..of_state];
+            optimiser.update(step, own, state, gradient.row(at));
+        }
+    }
+}
+
+/// What makes rows.
+pub trait Body {
+    /// Its parameters.
+    fn shapes(&self) -> Vec<Shape>;
+    /// The parameters with a row of each user and of each item, which the penalty is on.
+    fn tables(&self) -> [At; 2];
+    /// What a score is made of.
+    fn sides(&self) -> Vec<Side>;
+    /// The loss of a pair.
+    fn loss(&self) -> Loss {
+        Loss::Softmax
+    }
+    /// Arrays with rows of users and items.
+    fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        parameters: &[Parameter<'a>],
+        pairs: &[Pair],
+        training: bool,
+    ) -> Vec<Var<'a>>;
+    /// Adds to the gradients of a step what does not go by pairs.
+    fn add_gradients(&self, _parameters: &[Array], _gradients: &mut Gradients) {}
+    /// What is to be done when an epoch is over; first before any.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    fn between(&mut self, _state: &mut State, _with: &Between<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+    /// What was learned: rows of all users and items, sides one after the other.
+    fn learned(
+        &self,
+        parameters: &[Array],
+        (n_users, n_items): (usize, usize),
+        machine: &Machine,
+    ) -> Learned {
+        let address = gossamer_machine::Address::new(0, gossamer_machine::Purpose::Layer, 0);
+        let exact: &dyn Fn(usize) -> &'static dyn gossamer_tensor::codec::Codec = &|_| &Float32;
+        let mut tape = Tape::new(machine, exact, address);
+        tape.forget();
+        let all: Vec<Parameter<'_>> =
+            parameters.iter().map(|array| tape.parameter(array)).collect();
+        let vars = self.forward(&mut tape, &all, &[], false);
+        let sides = self.sides();
+        let rows = |n: usize, of: fn(&Side) -> At| {
+            let width = sides.iter().map(|side| vars[of(side).0].value().width).sum();
+            let mut matrix = Matrix { values: Vec::with_capacity(n * width), width };
+            for number in 0..n {
+                for (array, place) in sides.iter().map(of) {
+                    let row = match place {
+                        Place::From(first) => first + number,
+                        Place::One(row) => row,
+                        Place::Next => number,
+                    };
+                    matrix.values.extend_from_slice(vars[array].value().row(row));
+                }
+            }
+            matrix
+        };
+        Learned::Factors {
+            users: rows(n_users, |side| side.user),
+            items: rows(n_items, |side| side.item),
+        }
+    }
+}
+
+/// A table of nodes: users, then items.
+#[derive(Debug)]
+pub struct Table {
+    /// Users.
+    pub n_users: usize,
+    /// Users and items.
+    pub n: usize,
+    /// Floats of a row.
+    pub dim: usize,
+}
+
+impl Body for Table {
+    fn shapes(&self) -> Vec<Shape> {
+        vec![Shape::matrix(self.n, self.dim)]
+    }
+    fn tables(&self) -> [At; 2] {
+        [(0, Place::From(0)), (0, Place::From(self.n_users))]
+    }
+    fn sides(&self) -> Vec<Side> {
+        of_nodes(1, self.n_users)
+    }
+    fn forward<'a>(
+        &'a self,
+        _tape: &mut Tape<'a>,
+        parameters: &[Parameter<'a>],
+        _pairs: &[Pair],
+        _training: bool,
+    ) -> Vec<Var<'a>> {
+        vec![parameters[0].var()]
+    }
+}
+
+/// Sides of arrays that have all nodes, users first.
+pub fn of_nodes(n_arrays: usize, n_users: usize) -> Vec<Side> {
+    let side = |array| Side { user: (array, Place::From(0)), item: (array, Place::From(n_users)) };
+    (0..n_arrays).map(side).collect()
+}

@@ -1,0 +1,234 @@
+//! KGIN: users by intents, which are means of relations, over entities whose neighbours are told apart by
+//! relations.
+
+use gossamer_machine::{Ledger, Machine, Observer};
+use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::vector;
+use gossamer_tensor::sparse::{Labelled, Sparse};
+use gossamer_tensor::tape::op::compose::Composition;
+use gossamer_tensor::tape::op::intents::Given;
+use gossamer_tensor::tape::op::neighbours::BothWays;
+use gossamer_tensor::tape::op::normalise::Direction;
+use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
+
+use super::body::{At, Body, Place, Side};
+use super::nodes::{Nodes, means_of_items};
+use super::pairwise::{self, Pair};
+use super::problem::Problem;
+use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
+use crate::error::Error;
+use crate::layer::Shape;
+
+/// Intents that every user shares.
+const INTENTS: usize = 4;
+/// Weight of what intents have in common.
+const ALIKE: f32 = 1e-4;
+
+/// Knowledge graph-based intent network.
+#[derive(Debug)]
+pub struct Kgin;
+
+impl Recommender for Kgin {
+    fn name(&self) -> &'static str {
+        "kgin"
+    }
+    fn summary(&self) -> &'static str {
+        "users by intents that relations make, entities by neighbours and relations; hops added"
+    }
+    fn formula(&self) -> &'static str {
+        "e' = mean of r ∘ e_t; u' = mean of items ∘ (1 + Σ softmax(⟨u, q_p⟩)·(softmax(w_p)·R)); \
+         each hop's rows of length one, added"
+    }
+    fn paper(&self) -> &'static str {
+        "Wang et al.: Learning Intents behind Interactions with Knowledge Graph for Recommendation \
+         (WWW 2021)"
+    }
+    fn own(&self) -> &'static [&'static str] {
+        &[
+            "dim",
+            "learning_rate",
+            "regularisation",
+            "epochs",
+            "batch",
+            "negatives",
+            "layers",
+            "layer_dropout",
+            "edge_dropout",
+            "activations",
+            "facts",
+        ]
+    }
+    fn defaults(&self, settings: Settings) -> Settings {
+        Settings {
+            layers: 3,
+            epochs: 200,
+            regularisation: 1e-4,
+            layer_dropout: 0.1,
+            edge_dropout: 0.5,
+            facts: 1.0,
+            ..settings
+        }
+    }
+    fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
+        let (n, dim, hops) = (sizes.n_nodes(), settings.dim as u64, settings.layers as u64);
+        let labels = 2 * sizes.n_relations;
+        needs::parameters((n + labels + INTENTS as u64) * dim + INTENTS as u64 * labels, ledger);
+        needs::kept(settings, (n, hops * dim), (0, hops), ledger);
+        ledger.add("rows of hops", format!("{n} × {}", 8 * dim), "f32", 4 * n * 8 * dim);
+        needs::neighbours(n, 2 * sizes.n_facts + sizes.n_interactions, ledger);
+        // Sixteen parts of what belongs to labels.
+        ledger.add("parts of labels", format!("16 × {labels} × {dim}"), "f32", 64 * labels * dim);
+        needs::pairs(settings, 16 * dim, ledger);
+    }
+    fn learn(
+        &self,
+        problem: &Problem,
+        settings: &Settings,
+        machine: &Machine,
+        observer: &dyn Observer,
+    ) -> Result<Outcome, Error> {
+        let problem = problem.with_weight(settings.facts);
+        let mut body = Kgins::of(&problem, settings);
+        pairwise::learn(&problem, settings, machine, observer, &mut body)
+    }
+}
+
+/// Places of parameters.
+const USERS: usize = 0;
+const ENTITIES: usize = 1;
+const RELATIONS: usize = 2;
+const SOUGHT: usize = 3;
+const WEIGHTS: usize = 4;
+
+struct Kgins {
+    sizes: [usize; 4],
+    hops: usize,
+    dropouts: [f32; 2],
+    facts: [Labelled; 2],
+    items: [Sparse; 2],
+}
+
+impl Kgins {
+    fn of(problem: &Problem, settings: &Settings) -> Self {
+        let nodes = Nodes::of(problem);
+        let facts = nodes.around_entities();
+        let n_entities = nodes.n() - nodes.n_users;
+        let items = means_of_items(problem, n_entities);
+        Self {
+            sizes: [nodes.n_users, n_entities, facts.n_labels, settings.dim],
+            hops: settings.layers,
+            dropouts: [settings.layer_dropout, settings.edge_dropout],
+            facts: [facts.transposed(), facts],
+            items: [items.transposed(), items],
+        }
+    }
+}
+
+impl Body for Kgins {
+    fn shapes(&self) -> Vec<Shape> {
+        let [users, entities, labels, dim] = self.sizes;
+        let tables = [users, entities, labels, INTENTS].map(|rows| Shape::matrix(rows, dim));
+        tables.into_iter().chain([Shape::matrix(INTENTS, labels)]).collect()
+    }
+    fn tables(&self) -> [At; 2] {
+        [(USERS, Place::From(0)), (ENTITIES, Place::From(0))]
+    }
+    fn sides(&self) -> Vec<Side> {
+        vec![Side { user: (0, Place::From(0)), item: (1, Place::From(0)) }]
+    }
+    fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        parameters: &[Parameter<'a>],
+        _pairs: &[Pair],
+        training: bool,
+    ) -> Vec<Var<'a>> {
+        let [dropout, of_edges] = self.dropouts.map(|part| if training { part } else { 0.0 });
+        let [backward, forward] = &self.facts;
+        let facts = BothWays { forward, backward };
+        let [backward, forward] = &self.items;
+        let items = BothWays { forward, backward };
+        let mut intents = tape.mix(parameters[WEIGHTS], &mut parameters[RELATIONS].var());
+        let [mut users, mut entities] = [USERS, ENTITIES].map(|place| parameters[place].var());
+        let mut sums = [USERS, ENTITIES].map(|place| Some(parameters[place].var()));
+        for _ in 0..self.hops {
+            let labels = &mut parameters[RELATIONS].var();
+            let rows = [&mut entities, labels];
+            let by_facts = tape.compose("entities", rows, facts, Composition::Multiply, of_edges);
+            let (sought, intents) = (&mut parameters[SOUGHT].var(), &mut intents);
+            let given = Given { rows: &mut entities, own: &mut users, sought, intents };
+            let by_items = tape.intents(["entities", "users"], given, items, of_edges);
+            for (place, made) in [by_items, by_facts].into_iter().enumerate() {
+                let mut made = tape.leave_out(made, dropout);
+                let name = ["users", "entities"][place];
+                let made = tape.normalise(name, &mut made, Direction::Output);
+                if let Some(sum) = sums[place].take() {
+                    sums[place] = Some(tape.add(sum, &made, 1.0));
+                }
+                if place == 0 { users = made } else { entities = made }
+            }
+        }
+        sums.into_iter().flatten().collect()
+    }
+    fn add_gradients(&self, parameters: &[Array], gradients: &mut Gradients) {
+        let weights = &parameters[WEIGHTS];
+        let slopes = of_likeness(weights);
+        gradients.add(WEIGHTS, ALIKE, &slopes);
+    }
+}
+
+/// The slope of Σ over pairs of rows of the square of their cosine.
+fn of_likeness(weights: &Array) -> Vec<f32> {
+    let norms: Vec<f32> = (0..weights.rows)
+        .map(|row| vector::dot(weights.row(row), weights.row(row)).sqrt().max(1e-12))
+        .collect();
+    let mut out = vec![0.0; weights.values.len()];
+    for one in 0..weights.rows {
+        for other in (0..weights.rows).filter(|other| *other != one) {
+            let [a, b] = [one, other].map(|row| weights.row(row));
+            let cosine = vector::dot(a, b) / (norms[one] * norms[other]);
+            let own = out[one * weights.width..].iter_mut().zip(a.iter().zip(b));
+            for (out, (a, b)) in own {
+                let slope = b / (norms[one] * norms[other]) - cosine * a / norms[one].powi(2);
+                *out += 2.0 * cosine * slope;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likeness_falls_along_its_slope() {
+        let machine = Machine::new(1, None);
+        let values: Vec<f32> = (0..12).map(|i| ((i * 7 % 5) as f32 - 1.8) * 0.4).collect();
+        let mut weights = Array::of(&machine.buffers, &values, 4);
+        let likeness = |of: &Array| {
+            let mut sum = 0.0;
+            for one in 0..of.rows {
+                for other in one + 1..of.rows {
+                    let dot = |a: usize, b: usize| -> f64 {
+                        let pairs = of.row(a).iter().zip(of.row(b));
+                        pairs.map(|(a, b)| f64::from(a * b)).sum()
+                    };
+                    sum += dot(one, other).powi(2) / (dot(one, one) * dot(other, other));
+                }
+            }
+            sum
+        };
+        let slopes = of_likeness(&weights);
+        for (at, slope) in slopes.into_iter().enumerate() {
+            let before = weights.values[at];
+            let mut moved = |more: f32| {
+                weights.values[at] = before + more;
+                likeness(&weights)
+            };
+            let wanted = (moved(1e-3) - moved(-1e-3)) / 2e-3;
+            weights.values[at] = before;
+            assert!((wanted - f64::from(slope)).abs() < 1e-3, "{wanted} {slope}");
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Facts as translations: rows of entities learned so that what is said of them is near.
+//!
+//! | kind | what a triple costs |
+//! |---|---|
+//! | projected | d(h, r, t) = ‖h·W_r + r − t·W_r‖², TransR without norms |
+//! | plain | d(h, r, t) = −⟨h + r, t⟩ |
+//!
+//! *Formula:* the mean of −log σ(d(h, r, t′) − d(h, r, t)), t′ being drawn among the entities, and for
+//! projected rows λ/2 of their squares. A batch is sorted by relation, so that a W_r is read once for all of
+//! its triples. *Cost:* 6 · triples · dim² of multiplications each way.
+//! *Paper:* Lin et al.: Learning Entity and Relation Embeddings (AAAI 2015); Wang et al.: KGAT (KDD 2019).
+//!
+//! *Invariant:* threads change no bit: tasks are blocks of a relation's triples, added in order.
+
+use gossamer_machine::random::{Address, Permutation, Purpose};
+use gossamer_machine::{InstructionSet, Machine};
+use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
+use gossamer_tensor::kernel::product::{Put, add_product, multiply};
+use gossamer_tensor::kernel::vector;
+use gossamer_tensor::optim;
+
+use super::body::{Between, State};
+use crate::error::Error;
+
+/// Triples of a task.
+const TASK: usize = 256;
+
+/// Triples that are learned between epochs, and where their rows are.
+pub struct Translation {
+    /// Head, relation, tail, as rows of the tables.
+    pub triples: Vec<[u32; 3]>,
+    /// Tails are drawn among so many rows from this one on.
+    pub drawn: (usize, usize),
+    /// The parameter with entities' rows.
+    pub entities: usize,
+    /// The parameter with relations' rows.
+    pub relations: usize,
+    /// The parameter with relations' matrices, a row each; none: rows are compared as they are.
+    pub projections: Option<usize>,
+}
+
+/// The triples of a task, of one relation: with a drawn tail each.
+type Task<'a> = &'a [[u32; 4]];
+
+/// Slopes of a task: of heads, tails and drawn tails (n × dim each), of the relation's row, of its
+/// matrix; and the loss.
+struct Slopes {
+    rows: [Vec<f32>; 3],
+    relation: Vec<f32>,
+    projection: Vec<f32>,
+    loss: f64,
+}
+
+impl Translation {
+    /// One pass over the triples; returns the mean loss.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn epoch(&self, state: &mut State, with: &Between<'_>) -> Result<f64, Error> {
+        let n = self.triples.len() as u64;
+        let seed = with.settings.seed;
+        let order = Permutation::new(n, Address::new(seed, Purpose::Order, (1 << 32) + with.epoch));
+        let places: Vec<u64> = (0..n).map(|place| order.get(place)).collect();
+        let mut sum = 0.0;
+        for batch in places.chunks(with.settings.batch) {
+            let address = Address::new(seed, Purpose::Negative, (1 << 48) + state.steps);
+            let with_drawn = |(row, place): (usize, &u64)| {
+                let [head, relation, tail] = self.triples[*place as usize];
+                let drawn = address.below(self.drawn.1 as u64, row as u32, 0) as u32;
+                [relation, head, tail, self.drawn.0 as u32 + drawn]
+            };
+            let mut triples: Vec<[u32; 4]> = batch.iter().enumerate().map(with_drawn).collect();
+            triples.sort_unstable();
+            sum += self.step(state, with, &triples)?;
+            if with.observer.cancelled() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(sum / n.max(1) as f64)
+    }
+
+    /// A step over triples (relation, head, tail, drawn tail), sorted by relation.
+    fn step(
+        &self,
+        state: &mut State,
+        with: &Between<'_>,
+        triples: &[[u32; 4]],
+    ) -> Result<f64, Error> {
+        let machine = with.machine;
+        let tasks: Vec<Task<'_>> = triples
+            .chunk_by(|one, other| one[0] == other[0])
+            .flat_map(|of_relation| of_relation.chunks(TASK))
+            .collect();
+        let scale = 1.0 / triples.len() as f32;
+        let penalty = with.settings.regularisation;
+        let found = machine.workers.map(tasks.len(), |task| {
+            self.slopes(&state.parameters, tasks[task], (scale, penalty), machine.instruction_set)
+        });
+        let dim = state.parameters[self.entities].width;
+        let mut rows: Vec<u32> = triples.iter().flat_map(|of| of[1..].iter().copied()).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let mut of_rows = Array::zeroed(&machine.buffers, rows.len(), dim);
+        let mut labels: Vec<u32> = triples.iter().map(|of| of[0]).collect();
+        labels.dedup();
+        let width = state.parameters[self.relations].width;
+        let mut of_labels = Array::zeroed(&machine.buffers, labels.len(), width);
+        let square = found.first().map_or(0, |slopes| slopes.projection.len());
+        let mut of_squares = Array::zeroed(&machine.buffers, labels.len(), square);
+        let (isa, mut loss) = (machine.instruction_set, 0.0);
+        for (triples, slopes) in tasks.iter().zip(&found) {
+            for (end, slopes) in slopes.rows.iter().enumerate() {
+                for (of, slope) in triples.iter().zip(slopes.chunks_exact(dim)) {
+                    let at = rows.partition_point(|row| *row < of[end + 1]);
+                    vector::add_scaled(isa, &mut of_rows.values[at * dim..][..dim], 1.0, slope);
+                }
+            }
+            let label = labels.partition_point(|label| *label < triples[0][0]);
+            let out = &mut of_labels.values[label * width..][..width];
+            vector::add_scaled(isa, out, 1.0, &slopes.relation);
+            let out = &mut of_squares.values[label * square..][..square];
+            vector::add_scaled(isa, out, 1.0, &slopes.projection);
+            loss += slopes.loss;
+        }
+        state.steps += 1;
+        let (adam, step) = (optim::find("adam")?, with.step(state.steps));
+        state.change_rows(self.entities, (&rows, &of_rows), (adam, &step));
+        state.change_rows(self.relations, (&labels, &of_labels), (adam, &step));
+        if let Some(projections) = self.projections {
+            state.change_rows(projections, (&labels, &of_squares), (adam, &step));
+        }
+        Ok(loss)
+    }
+
+    fn slopes(
+        &self,
+        parameters: &[Array],
+        triples: Task<'_>,
+        (scale, penalty): (f32, f32),
+        isa: InstructionSet,
+    ) -> Slopes {
+        let entities = &parameters[self.entities];
+        let relation = parameters[self.relations].row(triples[0][0] as usize);
+        let gathered = |end: usize| -> Vec<f32> {
+            triples.iter().flat_map(|of| entities.row(of[end] as usize)).copied().collect()
+        };
+        let ends = [1, 2, 3].map(gathered);
+        let Some(projections) = self.projections else {
+            return plain(&ends, relation, scale, isa);
+        };
+        let matrix = parameters[projections].row(triples[0][0] as usize);
+        projected(&ends, relation, (matrix, scale, penalty), isa)
+    }
+}
+
+/// −log σ(other − own) of two costs, and its slope by own.
+fn pair(own: f32, other: f32) -> (f32, f32) {
+    let by = own - other;
+    let loss = (-by.abs()).exp().ln_1p() + by.max(0.0);
+    (loss, 1.0 / (1.0 + (-by).exp()))
+}
+
+/// Of d = −⟨h + r, t⟩.
+fn plain(ends: &[Vec<f32>; 3], relation: &[f32], scale: f32, isa: InstructionSet) -> Slopes {
+    let dim = relation.len();
+    let mut slopes = Slopes {
+        rows: ends.each_ref().map(|rows| vec![0.0; rows.len()]),
+        relation: vec![0.0; dim],
+        projection: Vec::new(),
+        loss: 0.0,
+    };
+    let [heads, tails, drawn] = ends.each_ref().map(|rows| rows.chunks_exact(dim));
+    for (at, ((head, tail), drawn)) in heads.zip(tails).zip(drawn).enumerate() {
+        let moved: Vec<f32> = head.iter().zip(relation).map(|(h, r)| h + r).collect();
+        let (loss, slope) = pair(-vector::dot(&moved, tail), -vector::dot(&moved, drawn));
+        slopes.loss += f64::from(loss);
+        let slope = scale * slope;
+        let [of_head, of_tail, of_drawn] =
+            slopes.rows.each_mut().map(|rows| &mut rows[at * dim..][..dim]);
+        for out in [of_head, &mut slopes.relation[..]] {
+            vector::add_scaled(isa, out, -slope, tail);
+            vector::add_scaled(isa, out, slope, drawn);
+        }
+        vector::add_scaled(isa, of_tail, -slope, &moved);
+        vector::add_scaled(isa, of_drawn, slope, &moved);
+    }
+    slopes
+}
+
+/// Of d = ‖h·W + r − t·W‖².
+fn projected(
+    ends: &[Vec<f32>; 3],
+    relation: &[f32],
+    (matrix, scale, penalty): (&[f32], f32, f32),
+    isa: InstructionSet,
+) -> Slopes {
+    let m = relation.len();
+    let k = matrix.len() / m;
+    let n = ends[0].len() / k;
+    let values = Matrix { values: matrix, stride: m };
+    let [mut packed, mut back] = [Right::<f32>::default(), Right::default()];
+    packed.pack(isa, k, m, values, None);
+    back.pack_transposed(m, k, values);
+    let mut projections = ends.each_ref().map(|rows| {
+        let mut out = vec![0.0; n * m];
+        let left = Matrix { values: rows, stride: k };
+        multiply(isa, n, left.into(), &packed, Put::Set, MatrixMut { values: &mut out, stride: m });
+        out
+    });
+    let (mut of_relation, mut sum) = (vec![0.0; m], 0.0);
+    for at in 0..n {
+        let [head, tail, drawn] = projections.each_mut().map(|rows| &mut rows[at * m..][..m]);
+        let off = |other: &[f32]| -> f32 {
+            let each = head.iter().zip(relation).zip(other);
+            each.map(|((h, r), t)| (h + r - t).powi(2)).sum()
+        };
+        let (loss, slope) = pair(off(tail), off(drawn));
+        let squares = |row: &[f32]| vector::dot(row, row);
+        let cost = squares(head) + squares(tail) + squares(drawn) + squares(relation);
+        sum += f64::from(loss + 0.5 * penalty * cost);
+        for i in 0..m {
+            let moved = head[i] + relation[i];
+            let (near, far) = (moved - tail[i], moved - drawn[i]);
+            let of_moved = 2.0 * slope * (near - far);
+            let with = |slope: f32, own: f32| scale * (slope + penalty * own);
+            of_relation[i] += with(of_moved, relation[i]);
+            head[i] = with(of_moved, head[i]);
+            tail[i] = with(-2.0 * slope * near, tail[i]);
+            drawn[i] = with(2.0 * slope * far, drawn[i]);
+        }
+    }
+    let mut projection = vec![0.0; k * m];
+    let mut rows = ends.each_ref().map(|rows| vec![0.0; rows.len()]);
+    for ((given, slopes), out) in ends.iter().zip(&projections).zip(&mut rows) {
+        let left = Matrix { values: given, stride: k }.transposed();
+        let right = Matrix { values: slopes, stride: m };
+        let of_matrix = MatrixMut { values: &mut projection, stride: m };
+        add_product(isa, [k, n, m], left, right, of_matrix);
+        let left = Matrix { values: slopes, stride: m };
+        multiply(isa, n, left.into(), &back, Put::Set, MatrixMut { values: out, stride: k });
+    }
+    Slopes { rows, relation: of_relation, projection, loss: sum }
+}
+
+/// What each entry (row, column, label) is worth: ⟨t·W, tanh(h·W + r)⟩ with the row's h and the
+/// column's t; KGAT's attention before its softmax.
+pub fn attention(
+    entries: &[[u32; 3]],
+    [table, relations, matrices]: [&Array; 3],
+    machine: &Machine,
+) -> Vec<f32> {
+    let isa = machine.instruction_set;
+    let tasks: Vec<&[[u32; 3]]> = entries
+        .chunk_by(|one, other| one[2] == other[2])
+        .flat_map(|of_label| of_label.chunks(TASK))
+        .collect();
+    let found = machine.workers.map(tasks.len(), |task| {
+        let (entries, label) = (tasks[task], tasks[task][0][2] as usize);
+        let (relation, k) = (relations.row(label), table.width);
+        let (n, m) = (entries.len(), relation.len());
+        let mut packed = Right::<f32>::default();
+        packed.pack(isa, k, m, Matrix { values: matrices.row(label), stride: m }, None);
+        let [heads, tails] = [0, 1].map(|end| {
+            let rows = entries.iter().flat_map(|of| table.row(of[end] as usize));
+            let rows: Vec<f32> = rows.copied().collect();
+            let (left, mut out) = (Matrix { values: &rows, stride: k }, vec![0.0; n * m]);
+            let put = MatrixMut { values: &mut out, stride: m };
+            multiply(isa, n, left.into(), &packed, Put::Set, put);
+            out
+        });
+        let of = |(head, tail): (&[f32], &[f32])| -> f32 {
+            let each = head.iter().zip(relation).zip(tail);
+            each.map(|((h, r), t)| t * (h + r).tanh()).sum()
+        };
+        heads.chunks_exact(m).zip(tails.chunks_exact(m)).map(of).collect::<Vec<f32>>()
+    });
+    found.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recommend::Settings;
+    use gossamer_machine::Silent;
+
+    fn filled(rows: usize, width: usize, seed: u64) -> Array {
+        let address = Address::new(seed, Purpose::Synthetic, 0);
+        let values: Vec<f32> = (0..(rows * width) as u32).map(|i| address.normal(i, 0)).collect();
+        Array::of(&Machine::new(1, None).buffers, &values, width)
+    }
+
+    /// The cost of triples by the definition.
+    fn loss(parameters: &[Array], triples: &[[u32; 4]], penalty: f64, is_plain: bool) -> f64 {
+        let [table, relations] = [&parameters[0], &parameters[1]];
+        let m = relations.width;
+        let of = |[relation, head, tail, drawn]: &[u32; 4]| {
+            let r: Vec<f64> =
+                relations.row(*relation as usize).iter().map(|x| f64::from(*x)).collect();
+            let row = |node: &u32| -> Vec<f64> {
+                let own = table.row(*node as usize);
+                if is_plain {
+                    return own.iter().map(|x| f64::from(*x)).collect();
+                }
+                let w = parameters[2].row(*relation as usize);
+                let at = |j: usize| {
+                    own.iter()
+                        .enumerate()
+                        .map(|(i, x)| f64::from(*x) * f64::from(w[i * m + j]))
+                        .sum()
+                };
+                (0..m).map(at).collect()
+            };
+            let (h, t, n) = (row(head), row(tail), row(drawn));
+            let cost = |other: &[f64]| -> f64 {
+                let each = h.iter().zip(&r).zip(other);
+                match is_plain {
+                    true => -each.map(|((h, r), t)| (h + r) * t).sum::<f64>(),
+                    false => each.map(|((h, r), t)| (h + r - t).powi(2)).sum(),
+                }
+            };
+            let squares = [&h, &t, &n, &r].map(|row| row.iter().map(|x| x * x).sum::<f64>());
+            let penalty = if is_plain { 0.0 } else { penalty };
+            (cost(&t) - cost(&n)).exp().ln_1p() + 0.5 * penalty * squares.iter().sum::<f64>()
+        };
+        triples.iter().map(of).sum::<f64>()
+    }
+
+    #[test]
+    fn steps_follow_the_slope_of_their_definition() {
+        let triples: Vec<[u32; 4]> =
+            vec![[0, 0, 1, 2], [0, 3, 1, 0], [1, 2, 4, 4], [1, 2, 2, 0], [2, 4, 1, 3]];
+        for is_plain in [false, true] {
+            let (dim, m) = (3, if is_plain { 3 } else { 4 });
+            let mut parameters = vec![filled(5, dim, 1), filled(3, m, 2), filled(3, dim * m, 3)];
+            let penalty = 0.3;
+            let translation = Translation {
+                triples: Vec::new(),
+                drawn: (0, 5),
+                entities: 0,
+                relations: 1,
+                projections: (!is_plain).then_some(2),
+            };
+            let isa = InstructionSet::detect();
+            let mut found: Vec<Vec<f64>> =
+                parameters.iter().map(|of| vec![0.0; of.values.len()]).collect();
+            for task in triples.chunk_by(|one, other| one[0] == other[0]) {
+                let slopes = translation.slopes(&parameters, task, (1.0, penalty), isa);
+                let mut add = |place: usize, row: u32, of: &[f32]| {
+                    let out = &mut found[place][row as usize * of.len()..][..of.len()];
+                    out.iter_mut().zip(of).for_each(|(out, x)| *out += f64::from(*x));
+                };
+                for (end, rows) in slopes.rows.iter().enumerate() {
+                    let each = task.iter().zip(rows.chunks_exact(dim));
+                    each.for_each(|(of, slope)| add(0, of[end + 1], slope));
+                }
+                add(1, task[0][0], &slopes.relation);
+                add(2, task[0][0], &slopes.projection);
+            }
+            for place in 0..if is_plain { 2 } else { 3 } {
+                for at in 0..parameters[place].values.len() {
+                    let before = parameters[place].values[at];
+                    let mut moved = |more: f32| {
+                        parameters[place].values[at] = before + more;
+                        loss(&parameters, &triples, f64::from(penalty), is_plain)
+                    };
+                    let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                    parameters[place].values[at] = before;
+                    let found = found[place][at];
+                    assert!((slope - found).abs() < 2e-2 * (1.0 + slope.abs()), "{slope} {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_epoch_brings_what_is_said_nearer_and_threads_change_no_bit() {
+        let triples: Vec<[u32; 3]> =
+            (0..60).map(|i| [i % 20, i % 3, (i % 20 + i % 3 + 1) % 20]).collect();
+        let settings = Settings { batch: 32, learning_rate: 0.02, ..Settings::of("kgat").unwrap() };
+        let of = |threads: usize| {
+            let machine = Machine::new(threads, None);
+            let parameters = vec![filled(20, 8, 1), filled(3, 8, 2), filled(3, 64, 3)];
+            let states =
+                parameters.iter().map(|of| Array::zeroed(&machine.buffers, of.rows, 2 * of.width));
+            let mut state = State { states: states.collect(), parameters, steps: 0 };
+            let translation = Translation {
+                triples: triples.clone(),
+                drawn: (0, 20),
+                entities: 0,
+                relations: 1,
+                projections: Some(2),
+            };
+            let mut losses = Vec::new();
+            for epoch in 0..40 {
+                let with =
+                    Between { settings: &settings, machine: &machine, observer: &Silent, epoch };
+                losses.push(translation.epoch(&mut state, &with).unwrap());
+            }
+            losses
+        };
+        let losses = of(1);
+        assert!(losses[39] < 0.5 * losses[0], "{losses:?}");
+        assert_eq!(losses, of(3));
+    }
+
+    #[test]
+    fn attention_is_its_definition() {
+        let all = [filled(4, 3, 1), filled(2, 5, 2), filled(2, 15, 3)];
+        let entries = [[0, 1, 0], [2, 3, 1], [3, 0, 1]];
+        let found = attention(&entries, all.each_ref(), &Machine::new(2, None));
+        for ([head, tail, label], found) in entries.iter().zip(found) {
+            let project = |node: u32, j: usize| -> f32 {
+                let (own, w) = (all[0].row(node as usize), all[2].row(*label as usize));
+                (0..3).map(|i| own[i] * w[i * 5 + j]).sum()
+            };
+            let term = |j: usize| {
+                let r = all[1].row(*label as usize)[j];
+                project(*tail, j) * (project(*head, j) + r).tanh()
+            };
+            let wanted: f32 = (0..5).map(term).sum();
+            assert!((wanted - found).abs() < 1e-4, "{wanted} {found}");
+        }
+    }
+}
