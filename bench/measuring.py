@@ -32,3 +32,11 @@ def machine():
 def commit():
     """The commit that stands here."""
     return run("git", "-C", str(HOUSE), "rev-parse", "--short", "HEAD").strip()
+
+
+def sections(page):
+    """What stands in a page under each heading of the second level, by heading."""
+    if not page.exists():
+        return {}
+    parts = page.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in parts}

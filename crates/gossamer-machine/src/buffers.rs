@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
+/// Floats that a new array has room for beyond those asked for, at most.
+const MORE: usize = 1 << 16;
+
 /// Arrays that wait for their next use.
 #[derive(Debug, Clone, Default)]
 pub struct Buffers {
@@ -42,7 +45,7 @@ impl Shelf {
                 values
             }
             // A little more than asked for: the next step may ask for a little more.
-            None => Vec::with_capacity(n + n / 16),
+            None => Vec::with_capacity(n + (n / 16).min(MORE)),
         };
         self.in_hands += values.capacity();
         self.most_in_hands = self.most_in_hands.max(self.in_hands);
@@ -91,6 +94,14 @@ impl Buffers {
     /// Bytes of the most that were ever in hands at once.
     pub fn most_bytes(&self) -> u64 {
         self.shelf.lock().map_or(0, |shelf| 4 * shelf.most_in_hands as u64)
+    }
+
+    /// Gives what waits back to the system: before something large of another kind is wanted.
+    pub fn release(&self) {
+        if let Ok(mut shelf) = self.shelf.lock() {
+            shelf.waiting.clear();
+            shelf.waiting_floats = 0;
+        }
     }
 
     /// From here on, notes the bytes in hands whenever an array is taken.

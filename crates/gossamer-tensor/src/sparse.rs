@@ -1,13 +1,15 @@
 //! Sparse matrices by row: which columns a row has, and with which weights; where entries have
 //! labels, one place may have several.
 
-/// A matrix of which most entries are zero.
+use std::sync::Arc;
+
+/// A matrix of which most entries are zero; those of other weights may share its places.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sparse {
     /// Where the entries of each row begin; one more than rows.
-    pub starts: Vec<u32>,
+    pub starts: Arc<Vec<u32>>,
     /// The column of each entry, ascending within a row.
-    pub columns: Vec<u32>,
+    pub columns: Arc<Vec<u32>>,
     /// Its weight.
     pub weights: Vec<f32>,
     /// Columns of the matrix.
@@ -18,22 +20,22 @@ impl Sparse {
     /// Of entries (row, column, weight) in any order; those of one place are added.
     pub fn new(n_rows: usize, n_columns: usize, mut entries: Vec<(u32, u32, f32)>) -> Self {
         entries.sort_by_key(|(row, column, _)| (*row, *column));
-        let mut sparse = Self { starts: vec![0], n_columns, ..Self::default() };
+        let (mut starts, mut columns, mut weights) = (vec![0], Vec::new(), Vec::<f32>::new());
         let mut entries = entries.into_iter().peekable();
         for row in 0..n_rows as u32 {
             while let Some((_, column, weight)) = entries.next_if(|entry| entry.0 == row) {
-                let start = sparse.starts[row as usize] as usize;
-                if sparse.columns[start..].last() == Some(&column) {
-                    let last = sparse.weights.len() - 1;
-                    sparse.weights[last] += weight;
+                let start = starts[row as usize] as usize;
+                if columns[start..].last() == Some(&column) {
+                    let last = weights.len() - 1;
+                    weights[last] += weight;
                 } else {
-                    sparse.columns.push(column);
-                    sparse.weights.push(weight);
+                    columns.push(column);
+                    weights.push(weight);
                 }
             }
-            sparse.starts.push(sparse.columns.len() as u32);
+            starts.push(columns.len() as u32);
         }
-        sparse
+        Self { starts: Arc::new(starts), columns: Arc::new(columns), weights, n_columns }
     }
 
     /// Of entries in order, one for each place: nothing is sorted, and no list of them is made.
@@ -42,16 +44,16 @@ impl Sparse {
         n_columns: usize,
         entries: impl Iterator<Item = (u32, u32, f32)>,
     ) -> Self {
-        let mut sparse = Self { starts: vec![0; n_rows + 1], n_columns, ..Self::default() };
+        let (mut starts, mut columns, mut weights) = (vec![0; n_rows + 1], Vec::new(), Vec::new());
         for (row, column, weight) in entries {
-            sparse.starts[row as usize + 1] += 1;
-            sparse.columns.push(column);
-            sparse.weights.push(weight);
+            starts[row as usize + 1] += 1;
+            columns.push(column);
+            weights.push(weight);
         }
-        (0..n_rows).for_each(|row| sparse.starts[row + 1] += sparse.starts[row]);
-        sparse.columns.shrink_to_fit();
-        sparse.weights.shrink_to_fit();
-        sparse
+        (0..n_rows).for_each(|row| starts[row + 1] += starts[row]);
+        columns.shrink_to_fit();
+        weights.shrink_to_fit();
+        Self { starts: Arc::new(starts), columns: Arc::new(columns), weights, n_columns }
     }
 
     /// How many rows.
@@ -96,6 +98,7 @@ impl Sparse {
             }
         }
         starts.pop();
+        let (starts, columns) = (Arc::new(starts), Arc::new(columns));
         let turned = Self { starts, columns, weights: Vec::new(), n_columns: self.n_rows() };
         (turned, order)
     }
@@ -122,7 +125,8 @@ impl Labelled {
         let mut starts = vec![0; n_rows + 1];
         entries.iter().for_each(|entry| starts[entry.0 as usize + 1] += 1);
         (0..n_rows).for_each(|row| starts[row + 1] += starts[row]);
-        let columns = entries.iter().map(|entry| entry.1).collect();
+        let (starts, columns) =
+            (Arc::new(starts), Arc::new(entries.iter().map(|entry| entry.1).collect()));
         let weights = entries.iter().map(|entry| entry.3).collect();
         let labels = entries.iter().map(|entry| entry.2).collect();
         Self { matrix: Sparse { starts, columns, weights, n_columns }, labels, n_labels }

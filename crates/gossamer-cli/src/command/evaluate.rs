@@ -56,6 +56,10 @@ impl Command for Evaluate {
             .arg(option("ranks", "FILE", "Write every rank to a tab-separated file"))
             .arg(option("at", "K", "With a recommender: where lists end [default: 20]"))
             .arg(flag(
+                "alone",
+                "With a recommender: the run alone, where its controls are known already",
+            ))
+            .arg(flag(
                 "kgcn",
                 "With a recommender: KGCN's AUC, each interaction against one drawn item",
             ))

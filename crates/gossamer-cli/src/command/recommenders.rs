@@ -10,7 +10,7 @@ use gossamer::config::SETTINGS;
 use gossamer::evaluate::compare::Spread;
 use gossamer::recommend::judge::METRICS;
 use gossamer::recommend::problem::Problem;
-use gossamer::recommend::report::{Row, report};
+use gossamer::recommend::report::{Among, Row, report};
 use gossamer::recommend::run::{Run, refuse_existing, save};
 use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plan};
 use gossamer::{Observer, Snapshot, Split};
@@ -89,8 +89,9 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
 /// Learns, and writes a run folder for each seed.
 pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Result<(), Failure> {
     let mut settings = settings(arguments)?;
-    let problem = Problem::of(graph)?;
-    let ledger = plan(&Shape::of(&problem), &settings, &context.machine)?;
+    let mut problem = Problem::of(graph)?;
+    let sizes = Shape::of(&problem);
+    let ledger = plan(&sizes, &settings, &context.machine)?;
     if train::show_plan(arguments, &ledger, None, context) {
         return Ok(());
     }
@@ -105,11 +106,14 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
         // A kill while it learns leaves nothing.
         refuse_existing(&folder, replace)?;
         let begun = context.now();
-        let outcome = learn(&problem, &settings, &context.machine, context)?;
+        // The last may take what it learns from apart.
+        let is_last = seed + 1 == first + seeds.unwrap_or(1);
+        let given = if is_last { std::mem::take(&mut problem) } else { problem.clone() };
+        let outcome = learn(given, &settings, &context.machine, context)?;
         let seconds = context.now().saturating_sub(begun).as_secs_f64();
         save(graph, (&folder, replace), &settings, &outcome.learned)?;
         let of = (&folder, seconds);
-        context.print(&learned_in_words(&problem, &settings, of, &outcome, context.json));
+        context.print(&learned_in_words(&sizes, &settings, of, &outcome, context.json));
     }
     context.say(&format!("next: gossamer evaluate {}", out.display()));
     Ok(())
@@ -117,14 +121,13 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
 
 /// What was learned from.
 fn learned_in_words(
-    problem: &Problem,
+    sizes: &Shape,
     settings: &Settings,
     (folder, seconds): (&PathBuf, f64),
     outcome: &Outcome,
     as_json: bool,
 ) -> String {
-    let [n_users, n_items] = [problem.users.len(), problem.items.len()];
-    let (n, n_facts) = (problem.interactions[0].n_values(), problem.facts.len());
+    let Shape { n_users, n_items, n_interactions: n, n_facts, .. } = *sizes;
     if as_json {
         return json!({
             "run": folder.display().to_string(),
@@ -143,10 +146,10 @@ fn learned_in_words(
     let mut words = format!(
         "{} learned from {} interactions of {} users with {} items, {} facts, in {seconds:.1} s",
         settings.model,
-        count(n),
-        count(n_users),
-        count(n_items),
-        count(n_facts),
+        count(n as usize),
+        count(n_users as usize),
+        count(n_items as usize),
+        count(n_facts as usize),
     );
     if let Some(kept) = outcome.kept.as_ref().filter(|kept| kept.total() > 0) {
         words += &format!("\nkept between the ways: {}", bytes_in_words(kept.total()));
@@ -172,7 +175,8 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
             continue;
         }
         let of = (&run.settings, &run.learned, 0.0);
-        of_seeds.push(report(&run.problem, of, (split, k), &context.machine, context)?);
+        let among = if arguments.get_flag("alone") { Among::None } else { Among::All };
+        of_seeds.push(report(&run.problem, of, (split, k, among), &context.machine, context)?);
     }
     if of_seeds.is_empty() {
         return Ok(());

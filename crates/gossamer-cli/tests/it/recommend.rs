@@ -122,9 +122,22 @@ fn learning_and_judging_stay_within_the_budget() {
             let _ = writeln!(clicks, "{user},{}", (user * 31 + place * place * 97) % 1500);
         }
     }
+    let mut facts = String::from("head\trelation\ttail\n");
+    for item in 0..1500u32 {
+        let _ = writeln!(facts, "{item}\tmade by\tm{}\n{item}\tof\tkind {}", item % 90, item % 7);
+    }
     fs::write(folder.join("clicks.csv"), clicks).unwrap();
-    succeed(folder, "gossamer import --interactions clicks.csv --split per-user -o g");
-    for (model, budget) in [("ease", 48u64 << 20), ("lightgcn --epochs 5", 32 << 20)] {
+    fs::write(folder.join("facts.tsv"), facts).unwrap();
+    succeed(folder, "gossamer import facts.tsv --interactions clicks.csv --split per-user -o g");
+    for (model, budget) in [
+        ("ease", 48u64 << 20),
+        ("lightgcn --epochs 5", 34 << 20),
+        ("cke --epochs 3", 40 << 20),
+        ("cfkg --epochs 3", 40 << 20),
+        ("kgat --epochs 3 --activations int2", 80 << 20),
+        ("kgin --epochs 3 --activations int4", 80 << 20),
+        ("kgcn --epochs 3 --layers 2 --batch 512", 80 << 20),
+    ] {
         let line = format!("gossamer train g --model {model} -o run --force --threads 2 --json");
         let peak = |line: &str| json(folder, line)["peak_bytes"].as_u64().unwrap();
         let found = peak(&format!("{line} --budget {budget}"));

@@ -24,6 +24,16 @@ pub fn sigmoid_and_softplus(x: f32) -> (f32, f32) {
 }
 
 for_each_instruction_set! {
+    /// Replaces x by tanh(x), with errors below 2e-7.
+    pub fn tanh_row(row: &mut [f32]) {
+        for x in row {
+            let u = exp(-2.0 * x.abs());
+            *x = ((1.0 - u) / (1.0 + u)).copysign(*x);
+        }
+    }
+}
+
+for_each_instruction_set! {
     /// Replaces weights wᵢ by wᵢ·σ(xᵢ + shift) and returns Σ wᵢ·ln(1 + e^(xᵢ + shift)).
     pub fn logistic_row(scores: &[f32], shift: f32, weights: &mut [f32]) -> f32 {
         let mut sums = [0.0; LANES];
@@ -62,6 +72,22 @@ for_each_instruction_set! {
 mod tests {
     use super::*;
     use gossamer_machine::InstructionSet;
+
+    #[test]
+    fn tangents_are_near_and_have_the_same_bits_on_every_instruction_set() {
+        let row: Vec<f32> =
+            (-4000..4000).map(|i| i as f32 * 0.005).chain([0.0, 1e-5, 90.0]).collect();
+        let of = |isa| {
+            let mut out = row.clone();
+            tanh_row(isa, &mut out);
+            out
+        };
+        let all: Vec<Vec<f32>> = InstructionSet::all().map(of).collect();
+        for (x, out) in row.iter().zip(&all[0]) {
+            assert!((f64::from(*x).tanh() - f64::from(*out)).abs() < 2e-7, "{x} {out}");
+        }
+        assert!(all.iter().all(|out| *out == all[0]));
+    }
 
     #[test]
     fn both_are_close_everywhere() {

@@ -21,6 +21,7 @@ use gossamer_machine::{Address, Ledger, Machine};
 use crate::array::Array;
 use crate::codec::Codec;
 use crate::dropout::Dropout;
+use crate::kernel::vector;
 
 pub mod kept;
 pub mod allot;
@@ -130,6 +131,17 @@ impl Back<'_> {
         if let (Floats::Kept(place), false) = (floats, self.noise.is_empty()) {
             let more = self.store.noise(place, with, self.machine);
             self.noise[place] += more;
+        }
+    }
+
+    /// Adds to the gradients of some rows of a var that has so many.
+    pub fn add_rows(&mut self, var: usize, (rows, n): (&[u32], usize), more: &Array) {
+        let (isa, width) = (self.machine.instruction_set, more.width);
+        let zeroed = || Array::zeroed(&self.machine.buffers, n, width);
+        let sum = self.gradients[var].get_or_insert_with(zeroed);
+        for (row, more) in rows.iter().zip(more.values.chunks_exact(width.max(1))) {
+            let own = &mut sum.values[*row as usize * width..][..width];
+            vector::add_scaled(isa, own, 1.0, more);
         }
     }
 

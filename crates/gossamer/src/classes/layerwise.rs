@@ -127,7 +127,7 @@ impl Stage {
         let first = (0..).zip(shapes).map(|(place, shape)| {
             let address =
                 Address::new(settings.seed, Purpose::Initial, 100 * number as u64 + place);
-            first_values(shape, address, machine)
+            first_values(shape, address, &machine.buffers)
         });
         let parameters: Vec<Array> = first.collect();
         let state = |of: &Array| Array::zeroed(&machine.buffers, of.rows, 2 * of.width);

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use gossamer_machine::{Address, Ledger, Machine, Purpose};
+use gossamer_machine::{Address, Buffers, Ledger, Machine, Purpose};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::codec::Codec;
 use gossamer_tensor::codec::float32::Float32;
@@ -154,7 +154,7 @@ impl Network {
     /// First values; an optimiser's state is made by [`with_states`](Self::with_states).
     pub fn new(design: Design, machine: &Machine, seed: u64) -> Self {
         let parameter = |(number, shape): (u64, Shape)| {
-            first_values(shape, Address::new(seed, Purpose::Initial, number), machine)
+            first_values(shape, Address::new(seed, Purpose::Initial, number), &machine.buffers)
         };
         let mut parameters: Vec<Array> = (0..).zip(design.shapes()).map(parameter).collect();
         for (array, branch) in parameters.iter_mut().zip(design.in_branches()) {
@@ -315,8 +315,8 @@ impl Network {
 }
 
 /// A parameter's first values.
-pub fn first_values(shape: Shape, address: Address, machine: &Machine) -> Array {
-    let mut array = Array::zeroed(&machine.buffers, shape.rows, shape.width);
+pub fn first_values(shape: Shape, address: Address, buffers: &Buffers) -> Array {
+    let mut array = Array::zeroed(buffers, shape.rows, shape.width);
     if let Some(values) = shape.fixed() {
         array.values.copy_from_slice(&values);
         return array;

@@ -102,6 +102,66 @@ impl State {
     }
 }
 
+/// Whose rows are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'p> {
+    /// Those of pairs, to learn from.
+    Pairs(&'p [Pair]),
+    /// Those of all users and items.
+    All,
+}
+
+impl Asked<'_> {
+    /// A part to leave out, where something is learned.
+    pub fn dropout(self, part: f32) -> f32 {
+        if matches!(self, Self::All) { 0.0 } else { part }
+    }
+
+    /// The rows of users, so many after the first, ascending, of a table with n.
+    pub fn users(self, first: usize, n: usize) -> Vec<u32> {
+        let of_pair = |pair: &Pair| first as u32 + pair.user;
+        self.rows(first, n, &|pairs| pairs.iter().map(of_pair).collect())
+    }
+
+    /// The rows of items, in the same way.
+    pub fn items(self, first: usize, n: usize) -> Vec<u32> {
+        let of_item = |item: &u32| first as u32 + item;
+        let of_pairs =
+            |pairs: &[Pair]| pairs.iter().flat_map(|pair| pair.items.iter().map(of_item)).collect();
+        self.rows(first, n, &of_pairs)
+    }
+
+    fn rows(self, first: usize, n: usize, of: &dyn Fn(&[Pair]) -> Vec<u32>) -> Vec<u32> {
+        let Self::Pairs(pairs) = self else { return (first as u32..(first + n) as u32).collect() };
+        let mut rows = of(pairs);
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+}
+
+/// An array of rows; where it has only some, which, ascending.
+pub struct Made<'a> {
+    /// The rows.
+    pub rows: Var<'a>,
+    /// Their numbers, if they are not all.
+    pub which: Option<Vec<u32>>,
+}
+
+impl<'a> From<Var<'a>> for Made<'a> {
+    fn from(rows: Var<'a>) -> Self {
+        Self { rows, which: None }
+    }
+}
+
+impl Made<'_> {
+    /// Where a row stands.
+    pub fn find(&self, row: usize) -> usize {
+        let find = |which: &Vec<u32>| which.partition_point(|other| (*other as usize) < row);
+        self.which.as_ref().map_or(row, find)
+    }
+}
+
 /// What makes rows.
 pub trait Body {
     /// Its parameters.
@@ -119,16 +179,15 @@ pub trait Body {
         &'a self,
         tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        pairs: &[Pair],
-        training: bool,
-    ) -> Vec<Var<'a>>;
+        asked: Asked<'_>,
+    ) -> Vec<Made<'a>>;
     /// Adds to the gradients of a step what does not go by pairs.
     fn add_gradients(&self, _parameters: &[Array], _gradients: &mut Gradients) {}
-    /// What is to be done when an epoch is over; first before any.
+    /// What is to be done when an epoch of pairs is over.
     ///
     /// # Errors
     /// [`Error::Stopped`].
-    fn between(&mut self, _state: &mut State, _with: &Between<'_>) -> Result<(), Error> {
+    fn after_epoch(&mut self, _state: &mut State, _with: &Between<'_>) -> Result<(), Error> {
         Ok(())
     }
     /// What was learned: rows of all users and items, sides one after the other.
@@ -144,10 +203,10 @@ pub trait Body {
         tape.forget();
         let all: Vec<Parameter<'_>> =
             parameters.iter().map(|array| tape.parameter(array)).collect();
-        let vars = self.forward(&mut tape, &all, &[], false);
+        let made = self.forward(&mut tape, &all, Asked::All);
         let sides = self.sides();
         let rows = |n: usize, of: fn(&Side) -> At| {
-            let width = sides.iter().map(|side| vars[of(side).0].value().width).sum();
+            let width = sides.iter().map(|side| made[of(side).0].rows.value().width).sum();
             let mut matrix = Matrix { values: Vec::with_capacity(n * width), width };
             for number in 0..n {
                 for (array, place) in sides.iter().map(of) {
@@ -156,7 +215,8 @@ pub trait Body {
                         Place::One(row) => row,
                         Place::Next => number,
                     };
-                    matrix.values.extend_from_slice(vars[array].value().row(row));
+                    let made = &made[array];
+                    matrix.values.extend_from_slice(made.rows.value().row(made.find(row)));
                 }
             }
             matrix
@@ -193,10 +253,9 @@ impl Body for Table {
         &'a self,
         _tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        _training: bool,
-    ) -> Vec<Var<'a>> {
-        vec![parameters[0].var()]
+        _asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
+        vec![parameters[0].var().into()]
     }
 }
 

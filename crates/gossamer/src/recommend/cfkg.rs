@@ -1,11 +1,11 @@
 //! CFKG: interacting is a relation like others.
 
 use gossamer_machine::{Ledger, Machine, Observer};
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::body::{At, Between, Body, Place, Side, State};
+use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::nodes::Nodes;
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::translate::Translation;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
@@ -39,21 +39,20 @@ impl Recommender for Cfkg {
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         needs::parameters((sizes.n_nodes() + sizes.n_relations + 1) * dim, ledger);
-        needs::learned(rows, 2 * dim, ledger);
-        ledger.add("triples", format!("{}", sizes.n_facts), "u32", 24 * sizes.n_facts);
+        needs::arrays(settings, 2 * sizes.n_nodes() * dim, (0, rows, 2 * dim), ledger);
+        needs::facts(sizes, 2, ledger);
         needs::pairs(settings, 16 * dim, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let problem = problem.with_weight(settings.facts);
-        let nodes = Nodes::of(&problem);
+        let mut problem = problem.with_weight(settings.facts);
+        let nodes = Nodes::of(&mut problem);
         let translation = Translation {
-            triples: nodes.facts.clone(),
             drawn: (nodes.n_users, nodes.n() - nodes.n_users),
             entities: 0,
             relations: 1,
@@ -88,12 +87,11 @@ impl Body for Cfkgs {
         &'a self,
         _tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        _training: bool,
-    ) -> Vec<Var<'a>> {
-        parameters.iter().map(|parameter| parameter.var()).collect()
+        _asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
+        parameters.iter().map(|parameter| parameter.var().into()).collect()
     }
-    fn between(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
-        self.translation.epoch(state, with).map(|_| ())
+    fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
+        self.translation.epoch(&self.nodes.facts, state, with).map(|_| ())
     }
 }

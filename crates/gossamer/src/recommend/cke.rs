@@ -1,11 +1,11 @@
 //! CKE: factors of items beside rows of what is said of them.
 
 use gossamer_machine::{Ledger, Machine, Observer};
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::body::{At, Between, Body, Place, Side, State};
+use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::nodes::Nodes;
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::translate::Translation;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
@@ -39,39 +39,35 @@ impl Recommender for Cke {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         let (entities, labels) = (sizes.n_items + sizes.n_others, sizes.n_relations.max(1));
         needs::parameters((rows + entities) * dim + labels * (dim + dim * dim), ledger);
-        needs::learned(rows, 2 * dim, ledger);
-        ledger.add("triples", format!("{}", sizes.n_facts), "u32", 24 * sizes.n_facts);
+        needs::arrays(settings, 2 * (rows + entities) * dim, (0, rows, 2 * dim), ledger);
+        needs::facts(sizes, 2, ledger);
         needs::pairs(settings, 64 * dim, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let problem = problem.with_weight(settings.facts);
-        let nodes = Nodes::of(&problem);
+        let mut problem = problem.with_weight(settings.facts);
+        let nodes = Nodes::of(&mut problem);
         let first = nodes.n_users as u32;
         let of_entities = nodes.facts.iter().filter(|[head, _, tail]| *head.min(tail) >= first);
         let triples = of_entities.map(|[head, r, tail]| [head - first, *r, tail - first]).collect();
         let n_entities = nodes.n() - nodes.n_users;
-        let translation = Translation {
-            triples,
-            drawn: (0, n_entities),
-            entities: 2,
-            relations: 3,
-            projections: Some(4),
-        };
+        let translation =
+            Translation { drawn: (0, n_entities), entities: 2, relations: 3, projections: Some(4) };
         let labels = nodes.relations.len().max(1);
         let sizes = [nodes.n_users, nodes.n_items, n_entities, labels, settings.dim];
-        let mut body = Ckes { sizes, translation };
+        let mut body = Ckes { sizes, triples, translation };
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }
 
 struct Ckes {
     sizes: [usize; 5],
+    triples: Vec<[u32; 3]>,
     translation: Translation,
 }
 
@@ -92,12 +88,11 @@ impl Body for Ckes {
         &'a self,
         _tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        _training: bool,
-    ) -> Vec<Var<'a>> {
-        parameters[..3].iter().map(|parameter| parameter.var()).collect()
+        _asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
+        parameters[..3].iter().map(|parameter| parameter.var().into()).collect()
     }
-    fn between(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
-        self.translation.epoch(state, with).map(|_| ())
+    fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
+        self.translation.epoch(&self.triples, state, with).map(|_| ())
     }
 }

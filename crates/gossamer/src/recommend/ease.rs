@@ -9,7 +9,7 @@ use gossamer_tensor::inverse::invert;
 
 use super::problem::{Lists, Problem};
 use super::scores::{Learned, Matrix};
-use super::{Outcome, Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape, needs};
 use crate::error::Error;
 
 /// EASE^R, collective where facts count.
@@ -41,11 +41,12 @@ impl Recommender for Ease {
         let n = shape.n_items;
         // Those learned, and those being written; or those of a run, and those of its control.
         ledger.add("weights", format!("2 × {n} × {n}"), "f32", 8 * n * n);
+        needs::facts(shape, 2, ledger);
         ledger.add("rows being eliminated", format!("3 × 64 × {n}"), "f32", 12 * 64 * n);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
@@ -134,7 +135,8 @@ mod tests {
         for facts in [0.0, 2.0] {
             let settings = Settings { regularisation: 5.0, facts, ..Settings::of("ease").unwrap() };
             let machine = Machine::new(2, None);
-            let learned = Ease.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
+            let learned =
+                Ease.learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
             let Learned::Weights(weights) = learned else { panic!("weights") };
             let wanted = by_definition(&problem, &settings);
             for (found, wanted) in weights.values.iter().zip(wanted) {

@@ -45,7 +45,7 @@ impl Recommender for Ials {
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
@@ -159,10 +159,12 @@ mod tests {
         let problem = two_tastes(24, 18);
         let settings = Settings { dim: 4, epochs: 300, ..Settings::of("ials").unwrap() };
         let machine = Machine::new(2, None);
-        let learned = Ials.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
+        let learned = Ials.learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
         let Learned::Factors { users, items } = learned else { panic!("factors") };
-        let alone =
-            Ials.learn(&problem, &settings, &Machine::new(1, None), &Silent).unwrap().learned;
+        let alone = Ials
+            .learn(problem.clone(), &settings, &Machine::new(1, None), &Silent)
+            .unwrap()
+            .learned;
         assert_eq!(alone, Learned::Factors { users: users.clone(), items: items.clone() });
         let (absent, lambda) = (f64::from(settings.absent), f64::from(settings.regularisation));
         let dot = |one: &[f32], other: &[f32]| -> f64 {

@@ -37,7 +37,7 @@ impl Recommender for ItemKnn {
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         _: &dyn Observer,
@@ -99,7 +99,7 @@ mod tests {
         };
         let settings = Settings { nearest: 1, ..Settings::of("itemknn").unwrap() };
         let machine = Machine::new(2, None);
-        let learned = ItemKnn.learn(&problem, &settings, &machine, &Silent).unwrap().learned;
+        let learned = ItemKnn.learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
         let Learned::Nearest(nearest) = learned else { panic!("{learned:?}") };
         assert_eq!(nearest.values, [1.0, 1.0, 0.0, 1.0, 0.0, 0.5]);
     }

@@ -372,7 +372,7 @@ mod tests {
             // Two tastes are two floats; more would remember who has what.
             let dim = if model == "ials" { 2 } else { usual.dim };
             let settings = Settings { dim, ..usual };
-            let learned = learn(&problem, &settings, &machine, &Silent).unwrap().learned;
+            let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
             for split in [Split::Valid, Split::Test] {
                 let judged = judge(&problem, &learned, (split, 20), &machine, &Silent).unwrap();
                 assert!(judged.means[0].value > 0.95, "{model} {judged:?}");

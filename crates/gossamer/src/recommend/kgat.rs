@@ -2,14 +2,14 @@
 
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::sparse::{Labelled, Sparse};
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::body::{At, Between, Body, Place, Side, State, of_nodes};
-use super::nodes::Nodes;
-use super::pairwise::{self, Pair};
+use super::attended::softmax;
+use super::body::{Asked, At, Between, Body, Made, Place, Side, State, of_nodes};
+use super::nodes::{Both, Nodes, places};
+use super::pairwise;
 use super::problem::Problem;
 use super::translate::{Translation, attention};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
@@ -65,23 +65,30 @@ impl Recommender for Kgat {
         let parameters = n * dim + labels * (dim + dim * dim) + layers;
         needs::parameters(parameters, ledger);
         let sum: u64 = widths[1..].iter().map(|width| *width as u64).sum();
-        needs::kept(settings, (n, sum), (2 * sum, widths.len() as u64 - 1), ledger);
-        // Rows of all layers and their slopes, and what a layer's way back works with.
-        let rows = 2 * (dim + sum) + 3 * dim;
-        ledger.add("rows of layers", format!("{n} × {rows}"), "f32", 4 * n * rows);
-        let entries = 2 * (sizes.n_interactions + sizes.n_facts);
-        needs::neighbours(n, entries, ledger);
+        let n_layers = widths.len() as u64 - 1;
+        let of_layers = sum - widths[widths.len() - 1] as u64;
+        needs::kept(settings, (n, of_layers), (2 * sum, 0), ledger);
+        let picked = n.min(settings.batch as u64 * (settings.negatives as u64 + 2));
+        needs::kept(settings, (picked, sum), (0, n_layers), ledger);
+        // A layer's way back, and the rows that are compared with their slopes.
+        let step = 3 * n * dim + 2 * picked * (dim + sum);
+        let rows = sizes.n_users + sizes.n_items;
+        needs::arrays(settings, step, (n, rows, dim + sum), ledger);
+        let triples = sizes.n_interactions + sizes.n_facts;
+        needs::held(4 * step + 36 * triples, ledger);
+        ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
+        ledger.add("neighbours", format!("2 × {triples}"), "f32", 24 * triples + 4 * n);
         needs::pairs(settings, 64 * dim, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let problem = problem.with_weight(settings.facts);
-        let mut body = Kgats::of(&problem, settings);
+        let mut problem = problem.with_weight(settings.facts);
+        let mut body = Kgats::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }
@@ -96,109 +103,89 @@ fn widths(settings: &Settings) -> Vec<usize> {
 const OF_LAYER: usize = 4;
 
 struct Kgats {
-    nodes: Nodes,
+    n_users: usize,
+    n_items: usize,
+    n_relations: usize,
     widths: Vec<usize>,
     dropout: f32,
-    /// Neighbours of nodes, by labels, and as the transpose has them.
-    around: Labelled,
-    back: Sparse,
-    /// Where each entry of the transpose stands.
-    order: Vec<u32>,
-    /// Entries (row, column, label) by label, and where each stands.
-    by_label: (Vec<[u32; 3]>, Vec<u32>),
+    both: Both,
     translation: Translation,
 }
 
 impl Kgats {
-    fn of(problem: &Problem, settings: &Settings) -> Self {
+    fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
-        let around = nodes.around(problem);
-        let (mut back, order) = around.matrix.turned();
-        back.weights = order.iter().map(|place| around.matrix.weights[*place as usize]).collect();
-        let mut places: Vec<u32> = (0..around.labels.len() as u32).collect();
-        places.sort_by_key(|place| around.labels[*place as usize]);
-        let entry = |place: &u32| {
-            let row = around.matrix.starts.partition_point(|start| start <= place) - 1;
-            let place = *place as usize;
-            [row as u32, around.matrix.columns[place], around.labels[place]]
-        };
-        let by_label = (places.iter().map(entry).collect(), places);
+        let (n_users, n_items, n_relations) = (nodes.n_users, nodes.n_items, nodes.n_relations());
+        let both = nodes.into_both(problem);
         let translation = Translation {
-            triples: nodes.triples(problem),
-            drawn: (nodes.n_users, nodes.n() - nodes.n_users),
+            drawn: (n_users, both.forward.n_rows() - n_users),
             entities: 0,
             relations: 1,
             projections: Some(2),
         };
         let (widths, dropout) = (widths(settings), settings.layer_dropout);
-        Self { nodes, widths, dropout, around, back, order, by_label, translation }
+        Self { n_users, n_items, n_relations, widths, dropout, both, translation }
     }
 
-    /// Weighs neighbours by attention: the softmax of a row's entries.
+    /// Weighs neighbours by attention: the softmax of a node's.
     fn attend(&mut self, parameters: &[Array], machine: &Machine) {
-        let (entries, places) = &self.by_label;
         let tables = [&parameters[0], &parameters[1], &parameters[2]];
-        let found = attention(entries, tables, machine);
-        let matrix = &mut self.around.matrix;
-        for (place, worth) in places.iter().zip(found) {
-            matrix.weights[*place as usize] = worth;
+        for (way, inverse) in [None, Some(self.n_relations as u32)].into_iter().enumerate() {
+            let found = attention(&self.both.triples, inverse, tables, machine);
+            let Both { triples, forward, .. } = &mut self.both;
+            for (places, worth) in places(&forward.starts, triples).zip(found) {
+                forward.weights[places[way]] = worth;
+            }
         }
-        for row in 0..matrix.starts.len() - 1 {
-            let own = matrix.starts[row] as usize..matrix.starts[row + 1] as usize;
-            let own = &mut matrix.weights[own];
-            let most = own.iter().copied().fold(f32::MIN, f32::max);
-            own.iter_mut().for_each(|x| *x = (*x - most).exp());
-            let sum: f32 = own.iter().sum();
-            own.iter_mut().for_each(|x| *x /= sum);
+        for node in 0..self.both.forward.n_rows() {
+            let own = self.both.own(node);
+            softmax(&mut self.both.forward.weights[own]);
         }
-        for (weight, place) in self.back.weights.iter_mut().zip(&self.order) {
-            *weight = matrix.weights[*place as usize];
-        }
+        self.both.turn();
     }
 }
 
 impl Body for Kgats {
     fn shapes(&self) -> Vec<Shape> {
-        let (dim, labels) = (self.widths[0], 2 * self.nodes.n_relations());
-        let tables = [(self.nodes.n(), dim), (labels, dim), (labels, dim * dim)];
+        let (dim, labels) = (self.widths[0], 2 * self.n_relations);
+        let tables = [(self.both.forward.n_rows(), dim), (labels, dim), (labels, dim * dim)];
         let tables = tables.map(|(rows, width)| Shape::matrix(rows, width));
         let layer = |of: &[usize]| [Shape::matrix(of[0], of[1]), Shape::bias(of[1])];
         let layers = self.widths.windows(2).flat_map(|of| [layer(of), layer(of)].concat());
         tables.into_iter().chain(layers).collect()
     }
     fn tables(&self) -> [At; 2] {
-        [(0, Place::From(0)), (0, Place::From(self.nodes.n_users))]
+        [(0, Place::From(0)), (0, Place::From(self.n_users))]
     }
     fn sides(&self) -> Vec<Side> {
-        of_nodes(self.widths.len(), self.nodes.n_users)
+        of_nodes(self.widths.len(), self.n_users)
     }
     fn forward<'a>(
         &'a self,
         tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        training: bool,
-    ) -> Vec<Var<'a>> {
+        asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
         /// What is kept of each layer's rows; those beyond share the last name.
         const NAMES: [&str; 5] = ["input", "rows 1", "rows 2", "rows 3", "rows 4 and on"];
         let name = |layer: usize| NAMES[layer.min(NAMES.len() - 1)];
-        let matrix = BothWays { forward: &self.around.matrix, backward: &self.back };
-        let dropout = if training { self.dropout } else { 0.0 };
-        let (mut made, mut rows) = (vec![parameters[0].var()], parameters[0].var());
+        let matrix = BothWays { forward: &self.both.forward, backward: &self.both.backward };
+        let mut which = asked.users(0, self.n_users);
+        which.extend(asked.items(self.n_users, self.n_items));
+        let mut rows = parameters[0].var();
+        let mut made = vec![tape.pick(&rows, which.clone())];
         for (layer, own) in parameters[3..].chunks_exact(OF_LAYER).enumerate() {
             let own = [own[0], own[1], own[2], own[3]];
             let out = tape.interact(name(layer), &mut rows, matrix, own);
-            rows = tape.leave_out(out, dropout);
-            made.push(tape.normalise(name(layer + 1), &mut rows, Direction::Input));
+            rows = tape.leave_out(out, asked.dropout(self.dropout));
+            let mut some = tape.pick(&rows, which.clone());
+            made.push(tape.normalise("lengths", &mut some, Direction::Output));
         }
-        made
+        made.into_iter().map(|rows| Made { rows, which: Some(which.clone()) }).collect()
     }
-    fn between(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
-        // Before the first epoch there is nothing to attend by.
-        if with.epoch > 0 {
-            self.translation.epoch(state, with)?;
-            self.attend(&state.parameters, with.machine);
-        }
+    fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
+        self.translation.epoch(&self.both.triples, state, with)?;
+        self.attend(&state.parameters, with.machine);
         Ok(())
     }
 }

@@ -11,9 +11,9 @@ use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
-use super::body::{At, Body, Place, Side};
+use super::body::{Asked, At, Body, Made, Place, Side};
 use super::nodes::{Nodes, means_of_items};
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
@@ -73,22 +73,28 @@ impl Recommender for Kgin {
         let (n, dim, hops) = (sizes.n_nodes(), settings.dim as u64, settings.layers as u64);
         let labels = 2 * sizes.n_relations;
         needs::parameters((n + labels + INTENTS as u64) * dim + INTENTS as u64 * labels, ledger);
-        needs::kept(settings, (n, hops * dim), (0, hops), ledger);
-        ledger.add("rows of hops", format!("{n} × {}", 8 * dim), "f32", 4 * n * 8 * dim);
-        needs::neighbours(n, 2 * sizes.n_facts + sizes.n_interactions, ledger);
+        let before = hops.saturating_sub(1);
+        needs::kept(settings, (n, before * dim), (0, before), ledger);
+        let picked = n.min(settings.batch as u64 * (settings.negatives as u64 + 2));
+        needs::kept(settings, (picked, dim), (0, 1), ledger);
+        let rows = sizes.n_users + sizes.n_items;
+        needs::arrays(settings, 4 * n * dim + 4 * picked * dim, (3 * n, rows, dim), ledger);
+        let entries = 2 * sizes.n_facts;
+        let bytes = 24 * entries + 16 * sizes.n_interactions + 16 * n;
+        ledger.add("neighbours", format!("2 × {entries}"), "f32", bytes);
         // Sixteen parts of what belongs to labels.
         ledger.add("parts of labels", format!("16 × {labels} × {dim}"), "f32", 64 * labels * dim);
         needs::pairs(settings, 16 * dim, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let problem = problem.with_weight(settings.facts);
-        let mut body = Kgins::of(&problem, settings);
+        let mut problem = problem.with_weight(settings.facts);
+        let mut body = Kgins::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }
@@ -102,6 +108,7 @@ const WEIGHTS: usize = 4;
 
 struct Kgins {
     sizes: [usize; 4],
+    n_items: usize,
     hops: usize,
     dropouts: [f32; 2],
     facts: [Labelled; 2],
@@ -109,16 +116,18 @@ struct Kgins {
 }
 
 impl Kgins {
-    fn of(problem: &Problem, settings: &Settings) -> Self {
+    fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
-        let facts = nodes.around_entities();
-        let n_entities = nodes.n() - nodes.n_users;
+        let (n_users, n_items) = (nodes.n_users, nodes.n_items);
+        let n_entities = nodes.n() - n_users;
         let items = means_of_items(problem, n_entities);
+        let facts = nodes.into_around_entities();
         Self {
-            sizes: [nodes.n_users, n_entities, facts.n_labels, settings.dim],
+            sizes: [n_users, n_entities, facts[0].n_labels, settings.dim],
+            n_items,
             hops: settings.layers,
             dropouts: [settings.layer_dropout, settings.edge_dropout],
-            facts: [facts.transposed(), facts],
+            facts,
             items: [items.transposed(), items],
         }
     }
@@ -140,18 +149,21 @@ impl Body for Kgins {
         &'a self,
         tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        training: bool,
-    ) -> Vec<Var<'a>> {
-        let [dropout, of_edges] = self.dropouts.map(|part| if training { part } else { 0.0 });
-        let [backward, forward] = &self.facts;
+        asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
+        let [dropout, of_edges] = self.dropouts.map(|part| asked.dropout(part));
+        let which = [asked.users(0, self.sizes[0]), asked.items(0, self.n_items)];
+        let [forward, backward] = &self.facts;
         let facts = BothWays { forward, backward };
         let [backward, forward] = &self.items;
         let items = BothWays { forward, backward };
         let mut intents = tape.mix(parameters[WEIGHTS], &mut parameters[RELATIONS].var());
         let [mut users, mut entities] = [USERS, ENTITIES].map(|place| parameters[place].var());
-        let mut sums = [USERS, ENTITIES].map(|place| Some(parameters[place].var()));
-        for _ in 0..self.hops {
+        let pick =
+            |tape: &mut Tape<'a>, place: usize, of: &Var<'a>| tape.pick(of, which[place].clone());
+        let mut sums =
+            [USERS, ENTITIES].map(|place| Some(pick(tape, place, &parameters[place].var())));
+        for hop in 0..self.hops {
             let labels = &mut parameters[RELATIONS].var();
             let rows = [&mut entities, labels];
             let by_facts = tape.compose("entities", rows, facts, Composition::Multiply, of_edges);
@@ -159,16 +171,25 @@ impl Body for Kgins {
             let given = Given { rows: &mut entities, own: &mut users, sought, intents };
             let by_items = tape.intents(["entities", "users"], given, items, of_edges);
             for (place, made) in [by_items, by_facts].into_iter().enumerate() {
-                let mut made = tape.leave_out(made, dropout);
                 let name = ["users", "entities"][place];
+                // Of the last hop those alone are wanted that are compared.
+                let is_last = hop + 1 == self.hops;
+                let made = if is_last { pick(tape, place, &made) } else { made };
+                let mut made = tape.leave_out(made, dropout);
                 let made = tape.normalise(name, &mut made, Direction::Output);
                 if let Some(sum) = sums[place].take() {
-                    sums[place] = Some(tape.add(sum, &made, 1.0));
+                    let more = (!is_last).then(|| pick(tape, place, &made));
+                    sums[place] = Some(tape.add(sum, more.as_ref().unwrap_or(&made), 1.0));
                 }
-                if place == 0 { users = made } else { entities = made }
+                if place == 0 {
+                    users = made;
+                } else {
+                    entities = made;
+                }
             }
         }
-        sums.into_iter().flatten().collect()
+        let made = sums.into_iter().flatten().zip(which);
+        made.map(|(rows, which)| Made { rows, which: Some(which) }).collect()
     }
     fn add_gradients(&self, parameters: &[Array], gradients: &mut Gradients) {
         let weights = &parameters[WEIGHTS];

@@ -3,11 +3,11 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::sparse::Sparse;
 use gossamer_tensor::tape::op::neighbours::BothWays;
-use gossamer_tensor::tape::{Parameter, Tape, Var};
+use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::body::{At, Body, Side, Table};
+use super::body::{Asked, At, Body, Made, Side, Table};
 use super::nodes::joined;
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
@@ -39,22 +39,22 @@ impl Recommender for LightGcn {
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         needs::parameters(rows * dim, ledger);
-        needs::learned(rows, dim, ledger);
-        ledger.add("rows of hops", format!("4 × {rows} × {dim}"), "f32", 16 * rows * dim);
-        needs::neighbours(rows, sizes.n_interactions, ledger);
+        needs::arrays(settings, 4 * rows * dim, (rows, rows, dim), ledger);
+        let bytes = 40 * sizes.n_interactions + 8 * rows;
+        ledger.add("neighbours", format!("2 × {}", sizes.n_interactions), "f32", bytes);
         needs::pairs(settings, 0, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let (n_users, joined) = (problem.users.len(), joined(problem));
+        let (n_users, joined) = (problem.users.len(), joined(&problem));
         let table = Table { n_users, n: joined.n_rows(), dim: settings.dim };
         let mut body = Means { table, joined, hops: settings.layers };
-        pairwise::learn(problem, settings, machine, observer, &mut body)
+        pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }
 
@@ -79,15 +79,14 @@ impl Body for Means {
         &'a self,
         tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _pairs: &[Pair],
-        _training: bool,
-    ) -> Vec<Var<'a>> {
+        _asked: Asked<'_>,
+    ) -> Vec<Made<'a>> {
         let joined = BothWays { forward: &self.joined, backward: &self.joined };
         let (mut sum, mut hop) = (parameters[0].var(), parameters[0].var());
         for _ in 0..self.hops {
             hop = tape.sum_neighbours(&hop, joined, 0.0);
             sum = tape.add(sum, &hop, 1.0);
         }
-        vec![tape.scale(sum, 1.0 / (self.hops + 1) as f32)]
+        vec![tape.scale(sum, 1.0 / (self.hops + 1) as f32).into()]
     }
 }

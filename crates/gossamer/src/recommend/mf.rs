@@ -33,12 +33,12 @@ impl Recommender for Mf {
     fn plan(&self, sizes: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         needs::parameters(rows * dim, ledger);
-        needs::learned(rows, dim, ledger);
+        needs::arrays(settings, 2 * rows * dim, (0, rows, dim), ledger);
         needs::pairs(settings, 0, ledger);
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
@@ -46,6 +46,6 @@ impl Recommender for Mf {
         let n_users = problem.users.len();
         let (n, dim) = (n_users + problem.items.len(), settings.dim);
         let mut body = Table { n_users, n, dim };
-        pairwise::learn(problem, settings, machine, observer, &mut body)
+        pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }

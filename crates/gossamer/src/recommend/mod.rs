@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::plan::add_program;
 
 pub mod problem;
+mod attended;
 pub mod scores;
 pub mod judge;
 pub mod pairs;
@@ -22,7 +23,6 @@ pub mod report;
 pub mod run;
 
 use crate::network::activations::Activations;
-use nodes::Nodes;
 use problem::Problem;
 use scores::Learned;
 
@@ -38,6 +38,7 @@ gossamer_machine::registry!("recommender", Recommender:
     cfkg::Cfkg,
     kgat::Kgat,
     kgin::Kgin,
+    kgcn::Kgcn,
 );
 
 /// What decides a recommender's result.
@@ -49,7 +50,7 @@ pub struct Settings {
     pub regularisation: f32,
     /// Weight of facts beside interactions; 0: none.
     pub facts: f32,
-    /// Items that an item speaks for.
+    /// Items that an item speaks for; neighbours that are drawn.
     pub nearest: usize,
     /// Floats of a row.
     pub dim: usize,
@@ -232,14 +233,14 @@ pub struct Shape {
 impl Shape {
     /// That of a problem.
     pub fn of(problem: &Problem) -> Self {
-        let nodes = Nodes::of(problem);
+        let (n_relations, n_others) = problem.sizes_of_facts();
         Self {
             n_users: problem.users.len() as u64,
             n_items: problem.items.len() as u64,
             n_interactions: problem.interactions[0].n_values() as u64,
             n_facts: problem.facts.len() as u64,
-            n_relations: nodes.relations.len() as u64,
-            n_others: nodes.others.len() as u64,
+            n_relations,
+            n_others,
         }
     }
 
@@ -290,7 +291,7 @@ pub trait Recommender: Sync {
     /// [`Error::Stopped`], [`Error::Request`].
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         settings: &Settings,
         machine: &Machine,
         observer: &dyn Observer,
@@ -305,9 +306,8 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
     settings.check()?;
     let mut ledger = Ledger::default();
     add_program(&mut ledger, machine.workers.n_threads() as u64);
-    let bytes =
-        12 * (shape.n_interactions + 3 * shape.n_facts) + 16 * (shape.n_users + shape.n_items);
-    ledger.add("interactions and facts", String::new(), "u32", bytes);
+    let bytes = 16 * shape.n_interactions + 16 * (shape.n_users + shape.n_items);
+    ledger.add("interactions", format!("{}", shape.n_interactions), "u32", bytes);
     find(&settings.model)?.plan(shape, settings, &mut ledger);
     judge::plan(shape, &mut ledger);
     let smallest = ledger.total();
@@ -324,7 +324,7 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
 /// # Errors
 /// Those of the settings and of [`Recommender::learn`].
 pub fn learn(
-    problem: &Problem,
+    problem: Problem,
     settings: &Settings,
     machine: &Machine,
     observer: &dyn Observer,

@@ -4,17 +4,42 @@ use gossamer_machine::Ledger;
 use gossamer_tensor::codec::Codec;
 use gossamer_tensor::tape::kept::ROWS;
 
-use super::Settings;
+use super::pairwise::VALIDATE_EVERY;
+use super::{Settings, Shape as Sizes};
 use crate::network::activations::Activations;
 
-/// Parameters, two moments of each, gradients, and the best epoch's.
+/// Parameters and two moments of each.
 pub fn parameters(floats: u64, ledger: &mut Ledger) {
-    ledger.add("parameters", format!("4 × {floats}"), "f32", 16 * floats);
+    ledger.add("parameters", format!("3 × {floats}"), "f32", 12 * floats);
 }
 
-/// What is learned, now and at the best epoch: rows of users and items.
-pub fn learned(rows: u64, width: u64, ledger: &mut Ledger) {
-    ledger.add("what is learned", format!("2 × {rows} × {width}"), "f32", 8 * rows * width);
+/// The arrays of a step, floats, or where that is more those of a validation: so many wide rows of
+/// all nodes, what is made of them for users and items, and that once more as it is judged; a
+/// sixteenth more may wait for their next use. Beside them what the best epoch so far has learned.
+pub fn arrays(
+    settings: &Settings,
+    step: u64,
+    (nodes, rows, width): (u64, u64, u64),
+    ledger: &mut Ledger,
+) {
+    let validation = nodes * settings.dim as u64 + 2 * rows * width;
+    let floats = step.max(validation) + step.max(validation) / 16;
+    ledger.add("arrays of a step", format!("{floats}"), "f32", 4 * floats);
+    if settings.epochs > VALIDATE_EVERY {
+        ledger.add("the best epoch's rows", format!("{rows} × {width}"), "f32", 4 * rows * width);
+    }
+}
+
+/// What the system's allocator does not give back of arrays of some megabytes that were freed while a
+/// graph was read: a share of those that come after.
+pub fn held(bytes: u64, ledger: &mut Ledger) {
+    let held = bytes * 3 / 10;
+    ledger.add("held by the allocator", format!("3/10 of {bytes}"), "u8", held);
+}
+
+/// Facts, read, and as they are learned from.
+pub fn facts(sizes: &Sizes, times: u64, ledger: &mut Ledger) {
+    ledger.add("facts", format!("{times} × {}", sizes.n_facts), "u32", 12 * times * sizes.n_facts);
 }
 
 /// What is kept between the ways: so many rows and floats of each through the codec, and exactly so
@@ -33,11 +58,6 @@ pub fn kept(
     let bytes = through + rows * (bits.div_ceil(8) + 4 * exact);
     let words = format!("{rows} × {floats}, {bits} bits");
     ledger.add("kept between the ways", words, codec.name(), bytes);
-}
-
-/// Neighbours both ways, with labels, and what they are made of.
-pub fn neighbours(rows: u64, entries: u64, ledger: &mut Ledger) {
-    ledger.add("neighbours", format!("2 × {entries}"), "f32", 64 * entries + 16 * rows);
 }
 
 /// Pairs of a step, and so many floats for each task of triples beside.

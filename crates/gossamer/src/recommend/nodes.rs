@@ -3,7 +3,9 @@
 //! Nodes are numbered users first, then items, then others in the order of entities. Labels are the
 //! relations of facts, then interacting, then the inverse of each.
 
-use gossamer_tensor::sparse::{Entry, Labelled, Sparse};
+use std::sync::Arc;
+
+use gossamer_tensor::sparse::{Labelled, Sparse};
 
 use super::problem::Problem;
 
@@ -23,8 +25,8 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Those of a problem.
-    pub fn of(problem: &Problem) -> Self {
+    /// Those of a problem, whose facts go into them.
+    pub fn of(problem: &mut Problem) -> Self {
         let ends = problem.facts.iter().flat_map(|[head, _, tail]| [*head, *tail]);
         let known = |id: &u32| {
             problem.users.binary_search(id).is_ok() || problem.items.binary_search(id).is_ok()
@@ -46,10 +48,11 @@ impl Nodes {
             };
             node as u32
         };
-        let fact = |[head, relation, tail]: &[u32; 3]| {
-            [node(*head), place(&relations, *relation) as u32, node(*tail)]
-        };
-        let facts = problem.facts.iter().map(fact).collect();
+        let mut facts = std::mem::take(&mut problem.facts);
+        for [head, relation, tail] in &mut facts {
+            let of = place(&relations, *relation) as u32;
+            (*head, *relation, *tail) = (node(*head), of, node(*tail));
+        }
         Self { n_users, n_items, others, relations, facts }
     }
 
@@ -64,56 +67,114 @@ impl Nodes {
     }
 
     /// Everything that is known, as triples of nodes: facts, then interactions.
-    pub fn triples(&self, problem: &Problem) -> Vec<[u32; 3]> {
+    fn into_triples(self, problem: &Problem) -> Vec<[u32; 3]> {
         let (interacts, first_item) = (self.relations.len() as u32, self.n_users as u32);
         let lists = &problem.interactions[0];
         let of_user = |user: usize| {
             lists.of(user).iter().map(move |item| [user as u32, interacts, first_item + item])
         };
         let interactions = (0..self.n_users).flat_map(of_user);
-        self.facts.iter().copied().chain(interactions).collect()
+        let mut triples = self.facts;
+        triples.reserve_exact(lists.n_values());
+        triples.extend(interactions);
+        triples
     }
 
-    /// Both ways of every triple: neighbours of each node with labels, weighed 1/(how many it has).
-    pub fn around(&self, problem: &Problem) -> Labelled {
-        let inverse = self.n_relations() as u32;
-        let triples = self.triples(problem);
-        let mut degrees = vec![0f32; self.n()];
-        for [head, _, tail] in &triples {
-            degrees[*head as usize] += 1.0;
-            degrees[*tail as usize] += 1.0;
-        }
-        let mut entries: Vec<Entry> = Vec::with_capacity(2 * triples.len());
-        for [head, relation, tail] in triples {
-            let weight = |node: u32| 1.0 / degrees[node as usize];
-            entries.push((head, tail, relation, weight(head)));
-            entries.push((tail, head, relation + inverse, weight(tail)));
-        }
-        Labelled::new(self.n(), self.n(), 2 * self.n_relations(), entries)
+    /// Both ways of everything that is known; the facts go into it.
+    pub fn into_both(self, problem: &Problem) -> Both {
+        let n = self.n();
+        let mut triples = self.into_triples(problem);
+        triples.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
+        Both::of(n, triples)
     }
 
     /// Items and others, as entities of their own: neighbours by facts, both ways, with labels,
-    /// weighed 1/(how many an entity has).
-    pub fn around_entities(&self) -> Labelled {
+    /// weighed 1/(how many an entity has); and the transpose. The facts go into it.
+    pub fn into_around_entities(mut self) -> [Labelled; 2] {
         let (n, inverse) = (self.n() - self.n_users, self.relations.len() as u32);
         let first = self.n_users as u32;
-        let of_entities = self.facts.iter().filter(|[head, _, tail]| *head.min(tail) >= first);
-        let facts: Vec<[u32; 3]> = of_entities
-            .map(|[head, relation, tail]| [head - first, *relation, tail - first])
-            .collect();
-        let mut degrees = vec![0f32; n];
-        for [head, _, tail] in &facts {
-            degrees[*head as usize] += 1.0;
-            degrees[*tail as usize] += 1.0;
+        let mut facts = std::mem::take(&mut self.facts);
+        facts.retain(|[head, _, tail]| *head.min(tail) >= first);
+        facts.iter_mut().for_each(|fact| *fact = [fact[0] - first, fact[1], fact[2] - first]);
+        facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
+        let both = Both::of(n, facts);
+        let [mut labels, mut turned] = [(); 2].map(|()| vec![0; 2 * both.triples.len()]);
+        for ([_, relation, _], [one, other]) in
+            both.triples.iter().zip(places(&both.forward.starts, &both.triples))
+        {
+            (labels[one], labels[other]) = (*relation, relation + inverse);
+            (turned[one], turned[other]) = (relation + inverse, *relation);
         }
-        let mut entries: Vec<Entry> = Vec::with_capacity(2 * facts.len());
-        for [head, relation, tail] in facts {
-            let weight = |entity: u32| 1.0 / degrees[entity as usize];
-            entries.push((head, tail, relation, weight(head)));
-            entries.push((tail, head, relation + inverse, weight(tail)));
-        }
-        Labelled::new(n, n, (2 * self.relations.len()).max(1), entries)
+        let Both { forward, backward, .. } = both;
+        let n_labels = (2 * self.relations.len()).max(1);
+        let of = |(matrix, labels)| Labelled { matrix, labels, n_labels };
+        [(forward, labels), (backward, turned)].map(of)
     }
+}
+
+/// Neighbours of nodes, both ways of every triple, and where each way stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Both {
+    /// Head, relation, tail, by relation.
+    pub triples: Vec<[u32; 3]>,
+    /// Neighbours of each node, in the order of triples, weighed 1/(how many it has) at first.
+    pub forward: Sparse,
+    /// The transpose: the same places, since every entry has its way back.
+    pub backward: Sparse,
+}
+
+impl Both {
+    /// Of triples among n nodes.
+    pub fn of(n: usize, triples: Vec<[u32; 3]>) -> Self {
+        let mut starts = vec![0u32; n + 1];
+        for [head, _, tail] in &triples {
+            starts[*head as usize + 1] += 1;
+            starts[*tail as usize + 1] += 1;
+        }
+        (0..n).for_each(|node| starts[node + 1] += starts[node]);
+        let mut columns = vec![0; 2 * triples.len()];
+        for ([head, _, tail], [one, other]) in triples.iter().zip(places(&starts, &triples)) {
+            (columns[one], columns[other]) = (*tail, *head);
+        }
+        let weights = vec![0.0; columns.len()];
+        let (starts, columns) = (Arc::new(starts), Arc::new(columns));
+        let forward = Sparse { starts, columns, weights, n_columns: n };
+        let mut both = Self { triples, backward: forward.clone(), forward };
+        for node in 0..n {
+            let own = both.own(node);
+            let part = 1.0 / own.len().max(1) as f32;
+            both.forward.weights[own].fill(part);
+        }
+        both.turn();
+        both
+    }
+
+    /// The places of a node's neighbours.
+    pub fn own(&self, node: usize) -> std::ops::Range<usize> {
+        self.forward.starts[node] as usize..self.forward.starts[node + 1] as usize
+    }
+
+    /// Gives the transpose the weights of what it is the transpose of.
+    pub fn turn(&mut self) {
+        for [one, other] in places(&self.forward.starts, &self.triples) {
+            self.backward.weights[one] = self.forward.weights[other];
+            self.backward.weights[other] = self.forward.weights[one];
+        }
+    }
+}
+
+/// Where both ways of each triple stand, nodes' neighbours being in the order of triples.
+pub fn places<'t>(
+    starts: &[u32],
+    triples: &'t [[u32; 3]],
+) -> impl Iterator<Item = [usize; 2]> + use<'t> {
+    let mut next = starts.to_vec();
+    let mut stand = move |node: u32| {
+        let place = &mut next[node as usize];
+        *place += 1;
+        *place as usize - 1
+    };
+    triples.iter().map(move |[head, _, tail]| [stand(*head), stand(*tail)])
 }
 
 /// Users by the items that they have, of so many columns: 1/(how many a user has).
@@ -152,27 +213,47 @@ mod tests {
 
     #[test]
     fn every_entity_is_a_node_and_every_triple_stands_both_ways() {
-        let problem = two_tastes(20, 30);
-        let nodes = Nodes::of(&problem);
+        let mut problem = two_tastes(20, 30);
+        let nodes = Nodes::of(&mut problem);
         assert_eq!((nodes.n(), nodes.others.len(), nodes.n_relations()), (52, 2, 2));
         assert_eq!(nodes.facts[3], [23, 0, 51]);
         let n = problem.interactions[0].n_values();
-        assert_eq!(nodes.triples(&problem).len(), 30 + n);
-        let around = nodes.around(&problem);
-        assert_eq!(around.labels.len(), 2 * (30 + n));
+        assert_eq!(nodes.clone().into_triples(&problem).len(), 30 + n);
+        let [entities, turned] = nodes.clone().into_around_entities();
+        let both = nodes.clone().into_both(&problem);
+        assert_eq!(both.forward.columns.len(), 2 * (30 + n));
         // What is held out joins nobody.
         for user in 0..20 {
-            let near: Vec<u32> = around.matrix.row(user).0.to_vec();
-            let items: Vec<u32> = near.iter().map(|node| node - 20).collect();
+            let mut items: Vec<u32> =
+                both.forward.row(user).0.iter().map(|node| node - 20).collect();
+            items.sort_unstable();
             assert_eq!(items, problem.interactions[0].of(user));
-            let sum: f32 = around.matrix.row(user).1.iter().sum();
+            let sum: f32 = both.forward.row(user).1.iter().sum();
             assert!((sum - 1.0).abs() < 1e-5);
         }
-        assert_eq!(around.row(23).last(), Some((51, 0, around.row(23).last().unwrap().2)));
-        let entities = nodes.around_entities();
+        let dense = |of: &Sparse| {
+            let mut out = vec![0.0; 52 * 52];
+            for row in 0..52 {
+                let (columns, weights) = of.row(row);
+                let pairs = columns.iter().zip(weights);
+                pairs.for_each(|(column, weight)| out[row * 52 + *column as usize] += weight);
+            }
+            out
+        };
+        let (forward, backward) = (dense(&both.forward), dense(&both.backward));
+        for (at, weight) in forward.into_iter().enumerate() {
+            assert_eq!(weight, backward[at % 52 * 52 + at / 52]);
+        }
         assert_eq!((entities.matrix.n_rows(), entities.labels.len()), (32, 60));
         assert_eq!(entities.row(3).collect::<Vec<_>>(), [(31, 0, 1.0)]);
         assert_eq!(entities.row(31).next(), Some((1, 1, 1.0 / 15.0)));
+        let all = |of: &Labelled| -> Vec<(usize, usize, usize)> {
+            let row = |row: usize| of.row(row).map(move |(column, label, _)| (row, column, label));
+            let mut all: Vec<_> = (0..32).flat_map(row).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(all(&turned), all(&entities.transposed()));
         let means = means_of_items(&problem, 32);
         assert_eq!(means.row(4).0, problem.interactions[0].of(4));
     }

@@ -31,7 +31,7 @@ pub fn auc(
         }
         let mut scores = vec![0.0; n_items];
         let history = problem.seen(user, &[Split::Train]);
-        learned.scores_of((user, &history), &mut scores);
+        learned.scores_of((user, &history), machine, &mut scores);
         let mut found: Vec<(f32, bool)> =
             own.iter().map(|item| (scores[*item as usize], true)).collect();
         // Without putting back, as long as there are others.

@@ -35,7 +35,7 @@ impl Recommender for Pop {
     }
     fn learn(
         &self,
-        problem: &Problem,
+        problem: Problem,
         _: &Settings,
         _: &Machine,
         _: &dyn Observer,

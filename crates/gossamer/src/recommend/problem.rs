@@ -62,7 +62,7 @@ impl Lists {
 }
 
 /// Users, items, interactions and facts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Problem {
     /// The entities that are users, ascending.
     pub users: Vec<u32>,
@@ -114,7 +114,9 @@ impl Problem {
             Lists::of_pairs(users.len(), of_relation.filter_map(pair).collect())
         };
         let interactions = splits.each_ref().map(lists);
-        let facts = splits[0].iter().filter(|triple| triple[1] != relation).collect();
+        let mut facts: Vec<[u32; 3]> =
+            splits[0].iter().filter(|triple| triple[1] != relation).collect();
+        facts.shrink_to_fit();
         let n_entities = graph.entities().len();
         Ok(Self { users, items, interactions, facts, n_entities })
     }
@@ -134,11 +136,8 @@ impl Problem {
     }
 
     /// The same, without its facts where they weigh nothing.
-    pub fn with_weight(&self, facts: f32) -> std::borrow::Cow<'_, Self> {
-        match facts > 0.0 {
-            true => std::borrow::Cow::Borrowed(self),
-            false => std::borrow::Cow::Owned(self.without_facts()),
-        }
+    pub fn with_weight(self, facts: f32) -> Self {
+        if facts > 0.0 { self } else { Self { facts: Vec::new(), ..self } }
     }
 
     /// The same with facts that say nothing: the tails of each relation's facts change places at
@@ -156,6 +155,21 @@ impl Problem {
             shuffled.extend(of_relation.iter().enumerate().map(of));
         }
         Self { facts: shuffled, ..self.clone() }
+    }
+
+    /// How many relations facts have, and how many entities they are about that are neither users
+    /// nor items.
+    pub fn sizes_of_facts(&self) -> (u64, u64) {
+        let n_relations = self.facts.iter().map(|fact| fact[1]).max().map_or(0, |most| most + 1);
+        let (mut relations, mut others) =
+            (vec![false; n_relations as usize], vec![false; self.n_entities]);
+        for [head, relation, tail] in &self.facts {
+            relations[*relation as usize] = true;
+            (others[*head as usize], others[*tail as usize]) = (true, true);
+        }
+        self.users.iter().chain(&self.items).for_each(|id| others[*id as usize] = false);
+        let count = |of: &[bool]| of.iter().filter(|is| **is).count() as u64;
+        (count(&relations), count(&others))
     }
 
     /// Of each item the entities that a fact joins it to.
@@ -220,5 +234,6 @@ pub(super) mod tests {
         }
         assert_ne!(problem.facts, shuffled.facts);
         assert_eq!(problem.neighbours().of(3), [51]);
+        assert_eq!(problem.sizes_of_facts(), (1, 2));
     }
 }

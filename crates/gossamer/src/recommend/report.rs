@@ -1,7 +1,7 @@
 //! A recommender beside its controls and the rules that it must beat.
 //!
-//! *Invariant:* a recommender that uses facts is never shown without itself without facts, and with
-//! facts that say nothing.
+//! *Invariant:* a recommender that uses facts is not shown without itself without facts, and with
+//! facts that say nothing, unless someone asks for it alone.
 
 use gossamer_graph::Split;
 use gossamer_machine::{Machine, Observer};
@@ -16,6 +16,15 @@ use crate::error::Error;
 const MOST_ITEMS: u64 = 20_000;
 /// Seed of the facts that say nothing.
 const SHUFFLE: u64 = 1;
+
+/// What stands beside a recommender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Its controls and the baselines.
+    All,
+    /// Nothing: for whom they are known already.
+    None,
+}
 
 /// A recommender with how good it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,12 +68,15 @@ fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Prob
 pub fn report(
     problem: &Problem,
     (settings, learned, seconds): (&Settings, &Learned, f64),
-    (split, k): (Split, usize),
+    (split, k, among): (Split, usize, Among),
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Vec<Row>, Error> {
     let judged = judge(problem, learned, (split, k), machine, observer)?;
     let mut rows = vec![Row { name: settings.model.clone(), judged, seconds }];
+    if among == Among::None {
+        return Ok(rows);
+    }
     for (name, settings, problem) in beside(problem, settings) {
         if let Err(error @ Error::BudgetTooSmall { .. }) =
             plan(&Shape::of(&problem), &settings, machine)
@@ -73,7 +85,7 @@ pub fn report(
             continue;
         }
         let begun = observer.now();
-        let learned = learn(&problem, &settings, machine, observer)?.learned;
+        let learned = learn(problem.clone(), &settings, machine, observer)?.learned;
         let seconds = observer.now().saturating_sub(begun).as_secs_f64();
         let judged = judge(&problem, &learned, (split, k), machine, observer)?;
         rows.push(Row { name, judged, seconds });
@@ -92,9 +104,10 @@ mod tests {
         let (problem, machine) = (two_tastes(40, 30), Machine::new(2, None));
         let names = |model: &str, facts: f32| -> Vec<String> {
             let settings = Settings { facts, ..Settings::of(model).unwrap() };
-            let learned = learn(&problem, &settings, &machine, &Silent).unwrap().learned;
+            let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
             let of = (&settings, &learned, 0.0);
-            let rows = report(&problem, of, (Split::Test, 10), &machine, &Silent).unwrap();
+            let rows =
+                report(&problem, of, (Split::Test, 10, Among::All), &machine, &Silent).unwrap();
             rows.into_iter().map(|row| row.name).collect()
         };
         let rules = ["baseline: pop", "baseline: itemknn"];

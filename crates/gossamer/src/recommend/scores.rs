@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use gossamer_machine::Machine;
+use gossamer_machine::{InstructionSet, Machine};
+use gossamer_tensor::kernel::pack::{Matrix as Of, MatrixMut, Right};
+use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::vector;
 
+use super::attended::Attended;
 use crate::table::Table;
 
 /// A matrix (rows × width) as it stands in memory.
@@ -40,6 +43,8 @@ pub enum Learned {
         /// Items × dim.
         items: Matrix,
     },
+    /// Rows of items that depend on who asks.
+    Attended(Attended),
 }
 
 /// The largest number that a float holds exactly.
@@ -54,21 +59,30 @@ impl Learned {
         n_items: usize,
         out: &mut [f32],
     ) {
+        if let Self::Factors { users: rows, items } = self {
+            let rooms = (0..).map_while(|task| users.get(task * TOGETHER..));
+            let tasks = rooms.zip(out.chunks_mut(TOGETHER * n_items.max(1))).collect();
+            machine.workers.each(tasks, |(users, out): (&[(usize, Vec<u32>)], &mut [f32])| {
+                let users = users.iter().take(out.len() / n_items.max(1));
+                let known: Vec<f32> =
+                    users.flat_map(|(user, _)| rows.row(*user)).copied().collect();
+                products(machine.instruction_set, &known, items, out);
+            });
+            return;
+        }
         let tasks = users.iter().zip(out.chunks_mut(n_items.max(1))).collect();
         machine.workers.each(tasks, |((user, history), out): (&(usize, Vec<u32>), &mut [f32])| {
-            self.scores_of((*user, history), out);
+            self.scores_of((*user, history), machine, out);
         });
     }
 
     /// Fills `out` with the scores of a user with a history.
-    pub fn scores_of(&self, (user, history): (usize, &[u32]), out: &mut [f32]) {
+    pub fn scores_of(&self, (user, history): (usize, &[u32]), machine: &Machine, out: &mut [f32]) {
         match self {
+            Self::Attended(attended) => attended.scores_of(user, out, machine.instruction_set),
             Self::Popularity(scores) => out.copy_from_slice(scores),
             Self::Factors { users, items } => {
-                let user = users.row(user);
-                let rows = items.values.chunks_exact(items.width.max(1));
-                let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
-                out.iter_mut().zip(rows).for_each(score);
+                products(machine.instruction_set, users.row(user), items, out);
             }
             Self::Weights(_) | Self::Nearest(_) => {
                 out.fill(0.0);
@@ -88,7 +102,7 @@ impl Learned {
                     out[pair[0] as usize] += pair[1];
                 }
             }
-            Self::Popularity(_) | Self::Factors { .. } => {}
+            Self::Popularity(_) | Self::Factors { .. } | Self::Attended(_) => {}
         }
     }
 
@@ -106,6 +120,9 @@ impl Learned {
             Self::Weights(weights) => vec![("weights", table(weights))],
             Self::Nearest(nearest) => vec![("nearest", table(nearest))],
             Self::Factors { users, items } => vec![("user", table(users)), ("item", table(items))],
+            Self::Attended(attended) => {
+                attended.matrices().map(|(name, matrix)| (name, table(matrix))).to_vec()
+            }
         }
     }
 
@@ -114,15 +131,22 @@ impl Learned {
         mut tables: BTreeMap<String, Table>,
         [n_users, n_items]: [usize; 2],
     ) -> Option<Self> {
-        let mut take = |name: &str, n: usize| {
-            let mut table = tables.remove(name).filter(|table| table.n_rows() == n)?;
-            let (mut values, mut room) = (Vec::with_capacity(n * table.width()), Vec::new());
+        let matrix = |mut table: Table| {
+            let (n, mut room) = (table.n_rows(), Vec::new());
+            let mut values = Vec::with_capacity(n * table.width());
             for panel in 0..table.n_panels() {
                 values.extend_from_slice(table.panel(panel, &mut room).rows);
                 // There is no room for a second copy of all.
                 drop(table.take(&[panel as u32]));
             }
-            Some(Matrix { values, width: table.width() })
+            Matrix { values, width: table.width() }
+        };
+        if tables.contains_key("near") {
+            let matrices = tables.into_iter().map(|(name, table)| (name, matrix(table))).collect();
+            return Attended::of(matrices, [n_users, n_items]).map(Self::Attended);
+        }
+        let mut take = |name: &str, n: usize| {
+            Some(matrix(tables.remove(name).filter(|table| table.n_rows() == n)?))
         };
         if let Some(scores) = take("popularity", n_items) {
             return Some(Self::Popularity(scores.values));
@@ -138,6 +162,27 @@ impl Learned {
         }
         let (users, items) = (take("user", n_users)?, take("item", n_items)?);
         (users.width == items.width).then_some(Self::Factors { users, items })
+    }
+}
+
+/// Users whose scores are made together.
+const TOGETHER: usize = 64;
+
+/// The products of rows with all rows of a matrix.
+fn products(isa: InstructionSet, rows: &[f32], of: &Matrix, out: &mut [f32]) {
+    /// Rows that are packed together.
+    const PANEL: usize = 512;
+    let (width, n) = (of.width, of.values.len() / of.width.max(1));
+    if rows.len() == width {
+        let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(rows, row);
+        return out.iter_mut().zip(of.values.chunks_exact(width.max(1))).for_each(score);
+    }
+    let mut packed = Right::<f32>::default();
+    for (panel, values) in of.values.chunks(PANEL * width).enumerate() {
+        packed.pack_transposed(width, values.len() / width, Of { values, stride: width });
+        let out = MatrixMut { values: &mut out[panel * PANEL..], stride: n };
+        let left = Of { values: rows, stride: width };
+        multiply(isa, rows.len() / width, left.into(), &packed, Put::Set, out);
     }
 }
 

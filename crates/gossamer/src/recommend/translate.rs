@@ -15,6 +15,7 @@
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
 use gossamer_tensor::kernel::product::{Put, add_product, multiply};
 use gossamer_tensor::kernel::vector;
@@ -28,8 +29,6 @@ const TASK: usize = 256;
 
 /// Triples that are learned between epochs, and where their rows are.
 pub struct Translation {
-    /// Head, relation, tail, as rows of the tables.
-    pub triples: Vec<[u32; 3]>,
     /// Tails are drawn among so many rows from this one on.
     pub drawn: (usize, usize),
     /// The parameter with entities' rows.
@@ -53,26 +52,31 @@ struct Slopes {
 }
 
 impl Translation {
-    /// One pass over the triples; returns the mean loss.
+    /// One pass over triples (head, relation, tail, as rows of the tables); returns the mean loss.
     ///
     /// # Errors
     /// [`Error::Stopped`].
-    pub fn epoch(&self, state: &mut State, with: &Between<'_>) -> Result<f64, Error> {
-        let n = self.triples.len() as u64;
+    pub fn epoch(
+        &self,
+        triples: &[[u32; 3]],
+        state: &mut State,
+        with: &Between<'_>,
+    ) -> Result<f64, Error> {
+        let n = triples.len() as u64;
         let seed = with.settings.seed;
         let order = Permutation::new(n, Address::new(seed, Purpose::Order, (1 << 32) + with.epoch));
-        let places: Vec<u64> = (0..n).map(|place| order.get(place)).collect();
         let mut sum = 0.0;
-        for batch in places.chunks(with.settings.batch) {
+        for first in (0..n).step_by(with.settings.batch) {
+            let batch = first..n.min(first + with.settings.batch as u64);
             let address = Address::new(seed, Purpose::Negative, (1 << 48) + state.steps);
-            let with_drawn = |(row, place): (usize, &u64)| {
-                let [head, relation, tail] = self.triples[*place as usize];
+            let with_drawn = |(row, place): (usize, u64)| {
+                let [head, relation, tail] = triples[order.get(place) as usize];
                 let drawn = address.below(self.drawn.1 as u64, row as u32, 0) as u32;
                 [relation, head, tail, self.drawn.0 as u32 + drawn]
             };
-            let mut triples: Vec<[u32; 4]> = batch.iter().enumerate().map(with_drawn).collect();
-            triples.sort_unstable();
-            sum += self.step(state, with, &triples)?;
+            let mut batch: Vec<[u32; 4]> = batch.enumerate().map(with_drawn).collect();
+            batch.sort_unstable();
+            sum += self.step(state, with, &batch)?;
             if with.observer.cancelled() {
                 return Err(Error::Stopped);
             }
@@ -243,25 +247,29 @@ fn projected(
     Slopes { rows, relation: of_relation, projection, loss: sum }
 }
 
-/// What each entry (row, column, label) is worth: ⟨t·W, tanh(h·W + r)⟩ with the row's h and the
-/// column's t; KGAT's attention before its softmax.
+/// What each triple's tail is worth to its head, ⟨t·W, tanh(h·W + r)⟩, KGAT's attention before its
+/// softmax; or, with the number by which labels of inverses are larger, its head to its tail.
+/// Triples are by relation.
 pub fn attention(
-    entries: &[[u32; 3]],
+    triples: &[[u32; 3]],
+    inverse: Option<u32>,
     [table, relations, matrices]: [&Array; 3],
     machine: &Machine,
 ) -> Vec<f32> {
     let isa = machine.instruction_set;
-    let tasks: Vec<&[[u32; 3]]> = entries
-        .chunk_by(|one, other| one[2] == other[2])
-        .flat_map(|of_label| of_label.chunks(TASK))
+    let tasks: Vec<&[[u32; 3]]> = triples
+        .chunk_by(|one, other| one[1] == other[1])
+        .flat_map(|of_relation| of_relation.chunks(TASK))
         .collect();
+    let ends = if inverse.is_some() { [2, 0] } else { [0, 2] };
     let found = machine.workers.map(tasks.len(), |task| {
-        let (entries, label) = (tasks[task], tasks[task][0][2] as usize);
+        let entries = tasks[task];
+        let label = (entries[0][1] + inverse.unwrap_or(0)) as usize;
         let (relation, k) = (relations.row(label), table.width);
         let (n, m) = (entries.len(), relation.len());
         let mut packed = Right::<f32>::default();
         packed.pack(isa, k, m, Matrix { values: matrices.row(label), stride: m }, None);
-        let [heads, tails] = [0, 1].map(|end| {
+        let [mut heads, tails] = ends.map(|end: usize| {
             let rows = entries.iter().flat_map(|of| table.row(of[end] as usize));
             let rows: Vec<f32> = rows.copied().collect();
             let (left, mut out) = (Matrix { values: &rows, stride: k }, vec![0.0; n * m]);
@@ -269,11 +277,12 @@ pub fn attention(
             multiply(isa, n, left.into(), &packed, Put::Set, put);
             out
         });
-        let of = |(head, tail): (&[f32], &[f32])| -> f32 {
-            let each = head.iter().zip(relation).zip(tail);
-            each.map(|((h, r), t)| t * (h + r).tanh()).sum()
+        let of = |(head, tail): (&mut [f32], &[f32])| -> f32 {
+            vector::add_scaled(isa, head, 1.0, relation);
+            tanh_row(isa, head);
+            vector::dot(head, tail)
         };
-        heads.chunks_exact(m).zip(tails.chunks_exact(m)).map(of).collect::<Vec<f32>>()
+        heads.chunks_exact_mut(m).zip(tails.chunks_exact(m)).map(of).collect::<Vec<f32>>()
     });
     found.into_iter().flatten().collect()
 }
@@ -335,7 +344,6 @@ mod tests {
             let mut parameters = vec![filled(5, dim, 1), filled(3, m, 2), filled(3, dim * m, 3)];
             let penalty = 0.3;
             let translation = Translation {
-                triples: Vec::new(),
                 drawn: (0, 5),
                 entities: 0,
                 relations: 1,
@@ -384,18 +392,13 @@ mod tests {
             let states =
                 parameters.iter().map(|of| Array::zeroed(&machine.buffers, of.rows, 2 * of.width));
             let mut state = State { states: states.collect(), parameters, steps: 0 };
-            let translation = Translation {
-                triples: triples.clone(),
-                drawn: (0, 20),
-                entities: 0,
-                relations: 1,
-                projections: Some(2),
-            };
+            let translation =
+                Translation { drawn: (0, 20), entities: 0, relations: 1, projections: Some(2) };
             let mut losses = Vec::new();
             for epoch in 0..40 {
                 let with =
                     Between { settings: &settings, machine: &machine, observer: &Silent, epoch };
-                losses.push(translation.epoch(&mut state, &with).unwrap());
+                losses.push(translation.epoch(&triples, &mut state, &with).unwrap());
             }
             losses
         };
@@ -406,10 +409,13 @@ mod tests {
 
     #[test]
     fn attention_is_its_definition() {
-        let all = [filled(4, 3, 1), filled(2, 5, 2), filled(2, 15, 3)];
-        let entries = [[0, 1, 0], [2, 3, 1], [3, 0, 1]];
-        let found = attention(&entries, all.each_ref(), &Machine::new(2, None));
-        for ([head, tail, label], found) in entries.iter().zip(found) {
+        let all = [filled(4, 3, 1), filled(4, 5, 2), filled(4, 15, 3)];
+        let triples = [[0, 0, 1], [2, 1, 3], [3, 1, 0]];
+        let machine = Machine::new(2, None);
+        let of = |inverse| attention(&triples, inverse, all.each_ref(), &machine);
+        let turned = triples.map(|[head, label, tail]| [tail, label + 2, head]);
+        let both = triples.iter().chain(&turned).zip(of(None).into_iter().chain(of(Some(2))));
+        for ([head, label, tail], found) in both {
             let project = |node: u32, j: usize| -> f32 {
                 let (own, w) = (all[0].row(node as usize), all[2].row(*label as usize));
                 (0..3).map(|i| own[i] * w[i * 5 + j]).sum()

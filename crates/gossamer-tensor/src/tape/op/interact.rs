@@ -13,7 +13,7 @@ use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use super::fixed::Right;
 use super::leak::{LEAK, leaky};
-use super::neighbours::{BothWays, add_neighbours, sums};
+use super::neighbours::{BothWays, add_neighbours};
 use crate::array::Array;
 use crate::kernel::pack::{Matrix, MatrixMut};
 use crate::kernel::product::add_product;
@@ -155,20 +155,23 @@ impl Interact<'_> {
 }
 
 impl Op for Interact<'_> {
-    fn backward(&self, back: &mut Back<'_>, gradient: Array) {
+    fn backward(&self, back: &mut Back<'_>, mut gradient: Array) {
         let (machine, k, m) = (back.machine, self.k, gradient.width);
         let isa = machine.instruction_set;
         let h = self.floats.whole(gradient.rows, k, back);
         let n_blocks = gradient.rows.div_ceil(ROWS);
         let rights = [0, 2].map(|place| Right::new(machine, self.parameters[place].array, true));
-        let mut of_rows = Array::room(&machine.buffers, gradient.rows, k);
+        // Where rows are as wide as before, those of the gradient take those of ∂H.
+        let other = (k != m).then(|| Array::room(&machine.buffers, gradient.rows, k));
+        let mut other = other.unwrap_or_default();
         let mut of_sums = Array::room(&machine.buffers, gradient.rows, k);
         let mut shares = Shares::new([k, m]);
-        let mut blocks = of_rows
+        let mut others = other.values.chunks_mut(ROWS * k);
+        let mut blocks = gradient
             .values
-            .chunks_mut(ROWS * k)
+            .chunks_mut(ROWS * m)
             .zip(of_sums.values.chunks_mut(ROWS * k))
-            .zip(gradient.values.chunks(ROWS * m))
+            .map(|(given, of_sums)| (given, others.next(), of_sums))
             .enumerate();
         let take = |share: usize| n_blocks * (share + 1) / SUMS - n_blocks * share / SUMS;
         let tasks: Vec<_> = shares
@@ -180,13 +183,17 @@ impl Op for Interact<'_> {
         machine.workers.each(tasks, |(share, blocks)| {
             let (mut room, mut g, mut q) = (Room::default(), Vec::new(), Vec::new());
             let (of_added, of_multiplied) = share.split_at_mut(k * m + m);
-            for (block, ((of_rows, of_sums), given)) in blocks {
+            let mut given = Vec::new();
+            for (block, (own, other, of_sums)) in blocks {
+                given.clear();
+                given.extend_from_slice(own);
+                let of_rows = other.unwrap_or(own);
                 room.sum(isa, self.matrix.forward, &h, block);
                 let n = given.len() / m;
                 let sides =
                     [(&room.added, &mut *of_added), (&room.multiplied, &mut *of_multiplied)];
                 for (leak, (rows, of)) in sides.into_iter().enumerate() {
-                    self.before_leak(shared, given, (leak, block), &mut g);
+                    self.before_leak(shared, &given, (leak, block), &mut g);
                     let (of_weights, of_bias) = of.split_at_mut(k * m);
                     let left = Matrix { values: rows, stride: k }.transposed();
                     let right = Matrix { values: &g, stride: m };
@@ -206,13 +213,17 @@ impl Op for Interact<'_> {
                 }
             }
         });
-        drop((h, gradient));
+        drop(h);
+        let mut of_rows = if k == m { gradient } else { other };
         let found = shares.summed(back, self.parameters);
         for (parameter, found) in self.parameters.iter().zip(found) {
             back.add(parameter.id, found);
         }
-        back.add(self.input, sums(machine, self.matrix.backward, &of_sums));
         back.weigh(self.floats, &of_rows);
+        let tasks = of_rows.values.chunks_mut(ROWS * k).enumerate().collect();
+        machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
+            add_neighbours(isa, self.matrix.backward, &of_sums, block * ROWS, out);
+        });
         back.add(self.input, of_rows);
     }
 }

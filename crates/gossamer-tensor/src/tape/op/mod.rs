@@ -5,6 +5,7 @@ pub mod bias;
 pub mod add;
 pub mod neighbours;
 pub mod rectify;
+pub mod pick;
 pub mod leave_out;
 pub mod tanh;
 pub mod normalise;

@@ -3,6 +3,7 @@
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Tape, Var};
 use crate::array::Array;
+use crate::kernel::logistic::tanh_row;
 
 struct Tanh<'a> {
     input: usize,
@@ -16,9 +17,10 @@ impl<'a> Tape<'a> {
         let id = input.id;
         let mut out = input.into_own(self.machine);
         let width = out.width;
+        let isa = self.machine.instruction_set;
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).collect();
         self.machine.workers.each(tasks, |out: &mut [f32]| {
-            out.iter_mut().for_each(|x| *x = x.tanh());
+            tanh_row(isa, out);
         });
         let place = if self.keeps { self.keep_array(name, &out) } else { 0 };
         let mut var = self.record(out, Tanh { input: id, floats: Floats::Kept(place), width });
