@@ -8,7 +8,14 @@ const N: usize = 16;
 for_each_instruction_set! {
     /// Multiplies the floats of a row with what each is worth: nothing where its random bits are
     /// below `least`, else `grown`. Four floats share a place, whose column is told by `number`.
-    pub fn leave_out(values: &mut [f32], address: &Address, row: u32, number: u32, least: u32, grown: f32) {
+    pub fn leave_out(
+        values: &mut [f32],
+        address: &Address,
+        row: u32,
+        number: u32,
+        least: u32,
+        grown: f32,
+    ) {
         for (group, values) in values.chunks_mut(4 * N).enumerate() {
             let columns = std::array::from_fn(|i| (group * N + i) as u32 ^ number);
             let bits = address.bits_of([row; N], columns);
@@ -30,7 +37,15 @@ for_each_instruction_set! {
 
 for_each_instruction_set! {
     /// What each entry of a row, or of a column where they are turned, is worth, by its first bits.
-    pub fn worths(others: &[u32], address: &Address, own: [u32; 2], is_row: bool, least: u32, grown: f32, out: &mut [f32]) {
+    pub fn worths(
+        others: &[u32],
+        address: &Address,
+        own: [u32; 2],
+        is_row: bool,
+        least: u32,
+        grown: f32,
+        out: &mut [f32],
+    ) {
         let [own, number] = own;
         for (others, out) in others.chunks(N).zip(out.chunks_mut(N)) {
             let mut all = [0; N];
