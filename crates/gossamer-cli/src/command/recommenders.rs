@@ -138,6 +138,7 @@ fn learned_in_words(
             "seconds": seconds,
             "steps": outcome.steps,
             "step_seconds": outcome.of_steps,
+            "epochs": outcome.epochs,
             "kept_bytes": outcome.kept.as_ref().map(Ledger::total),
             "peak_bytes": crate::terminal::peak_bytes(),
         })

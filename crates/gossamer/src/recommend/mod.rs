@@ -261,11 +261,13 @@ pub struct Outcome {
     pub steps: u64,
     /// Seconds of these.
     pub of_steps: f64,
+    /// Passes over the interactions that were made.
+    pub epochs: u64,
 }
 
 impl From<Learned> for Outcome {
     fn from(learned: Learned) -> Self {
-        Self { learned, kept: None, steps: 0, of_steps: 0.0 }
+        Self { learned, kept: None, steps: 0, of_steps: 0.0, epochs: 0 }
     }
 }
 

@@ -68,13 +68,14 @@ pub fn learn(
     let sizes = (problem.users.len(), problem.items.len());
     let validates = problem.interactions[Split::Valid as usize].n_values() > 0;
     let (mut best, mut best_score, mut stale) = (None, -1.0, 0);
-    let mut of_steps = 0.0;
+    let (mut of_steps, mut epochs) = (0.0, 0);
     for epoch in 0..settings.epochs {
         let between = Between { settings, machine, observer, epoch: epoch as u64 };
         let begun = observer.now();
         let loss = learner.epoch(body, epoch as u64)?;
         machine.buffers.release();
         body.after_epoch(&mut learner.state, &between)?;
+        epochs += 1;
         of_steps += observer.now().saturating_sub(begun).as_secs_f64();
         let due = (epoch + 1).is_multiple_of(VALIDATE_EVERY) || epoch + 1 == settings.epochs;
         if due && validates {
@@ -103,7 +104,8 @@ pub fn learn(
     }
     let last = || body.learned(&learner.state.parameters, sizes, machine);
     let learned = best.unwrap_or_else(last);
-    Ok(Outcome { learned, kept: Some(learner.kept), steps: learner.state.steps, of_steps })
+    let (kept, steps) = (Some(learner.kept), learner.state.steps);
+    Ok(Outcome { learned, kept, steps, of_steps, epochs })
 }
 
 impl<'a> Learner<'a> {
