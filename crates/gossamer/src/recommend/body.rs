@@ -72,18 +72,6 @@ pub struct Between<'a> {
     pub epoch: u64,
 }
 
-impl Between<'_> {
-    /// A step by the settings, with its number.
-    pub fn step(&self, number: u64) -> Step {
-        Step {
-            learning_rate: self.settings.learning_rate,
-            number,
-            seed: self.settings.seed,
-            instruction_set: self.machine.instruction_set,
-        }
-    }
-}
-
 impl State {
     /// Changes some rows of a parameter, each with its gradient.
     pub fn change_rows(

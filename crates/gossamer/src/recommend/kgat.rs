@@ -52,7 +52,7 @@ impl Recommender for Kgat {
         Settings {
             layers: 3,
             epochs: 200,
-            regularisation: 1e-4,
+            regularisation: 1e-3,
             layer_dropout: 0.1,
             facts: 1.0,
             ..settings
@@ -102,7 +102,8 @@ fn widths(settings: &Settings) -> Vec<usize> {
 /// Parameters of a layer: W, b, V, c.
 const OF_LAYER: usize = 4;
 
-struct Kgats {
+/// Its rows.
+pub struct Kgats {
     n_users: usize,
     n_items: usize,
     n_relations: usize,
@@ -113,7 +114,8 @@ struct Kgats {
 }
 
 impl Kgats {
-    fn of(problem: &mut Problem, settings: &Settings) -> Self {
+    /// Of a problem, whose facts go into it.
+    pub fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
         let (n_users, n_items, n_relations) = (nodes.n_users, nodes.n_items, nodes.n_relations());
         let both = nodes.into_both(problem);

@@ -53,6 +53,7 @@ impl Recommender for Kgcn {
             nearest: 8,
             epochs: 200,
             regularisation: 1e-4,
+            learning_rate: 0.01,
             facts: 1.0,
             ..settings
         }
@@ -97,7 +98,8 @@ const ENTITIES: usize = 1;
 const LABELS: usize = 2;
 const FIRST: usize = 3;
 
-struct Kgcns {
+/// Its rows.
+pub struct Kgcns {
     /// Users, entities, labels, dim.
     sizes: [usize; 4],
     hops: usize,
@@ -110,7 +112,7 @@ struct Kgcns {
 impl Kgcns {
     /// Draws each entity's neighbours: different ones as long as there are enough. Whom no fact joins
     /// to any stands beside itself, under a label of its own.
-    fn of(problem: &mut Problem, settings: &Settings) -> Self {
+    pub fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
         let (n_users, n_relations) = (nodes.n_users, nodes.relations.len());
         let [around, _] = nodes.into_around_entities();

@@ -63,6 +63,7 @@ impl Recommender for Kgin {
             layers: 3,
             epochs: 200,
             regularisation: 1e-4,
+            learning_rate: 0.01,
             layer_dropout: 0.1,
             edge_dropout: 0.5,
             facts: 1.0,
@@ -106,7 +107,8 @@ const RELATIONS: usize = 2;
 const SOUGHT: usize = 3;
 const WEIGHTS: usize = 4;
 
-struct Kgins {
+/// Its rows.
+pub struct Kgins {
     sizes: [usize; 4],
     n_items: usize,
     hops: usize,
@@ -116,7 +118,8 @@ struct Kgins {
 }
 
 impl Kgins {
-    fn of(problem: &mut Problem, settings: &Settings) -> Self {
+    /// Of a problem, whose facts go into it.
+    pub fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
         let (n_users, n_items) = (nodes.n_users, nodes.n_items);
         let n_entities = nodes.n() - n_users;

@@ -51,18 +51,25 @@ impl Recommender for LightGcn {
         machine: &Machine,
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
-        let (n_users, joined) = (problem.users.len(), joined(&problem));
-        let table = Table { n_users, n: joined.n_rows(), dim: settings.dim };
-        let mut body = Means { table, joined, hops: settings.layers };
+        let mut body = Means::of(&problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
 }
 
 /// Means of a table over hops.
-struct Means {
+pub struct Means {
     table: Table,
     joined: Sparse,
     hops: usize,
+}
+
+impl Means {
+    /// Of a problem's interactions.
+    pub fn of(problem: &Problem, settings: &Settings) -> Self {
+        let (n_users, joined) = (problem.users.len(), joined(problem));
+        let table = Table { n_users, n: joined.n_rows(), dim: settings.dim };
+        Self { table, joined, hops: settings.layers }
+    }
 }
 
 impl Body for Means {

@@ -6,6 +6,8 @@
 
 use gossamer_machine::{Ledger, Machine, Observer};
 
+use gossamer_tensor::optim::Step;
+
 use crate::error::Error;
 use crate::plan::add_program;
 
@@ -103,6 +105,16 @@ impl Settings {
             seed: 0,
         };
         Ok(find(model)?.defaults(settings))
+    }
+
+    /// Adam's step with a number.
+    fn step(&self, number: u64, machine: &Machine) -> Step {
+        Step {
+            learning_rate: self.learning_rate,
+            number,
+            seed: self.seed,
+            instruction_set: machine.instruction_set,
+        }
     }
 
     /// Sets one from text.

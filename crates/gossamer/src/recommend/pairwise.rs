@@ -13,6 +13,7 @@ use gossamer_machine::{Buffers, Ledger, Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::optim::{self, Optimiser};
+use gossamer_tensor::tape::allot::Need;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::body::{Asked, At, Between, Body, Loss, Made, Place, Side, State};
@@ -50,6 +51,15 @@ struct Learner<'a> {
     adam: &'static dyn Optimiser,
     state: State,
     /// What the last step kept between its ways.
+    kept: Ledger,
+}
+
+/// What a pass forward and back leaves.
+struct Passed {
+    loss: f64,
+    /// Of each parameter.
+    gradients: Vec<Option<Array>>,
+    needs: Vec<Option<Need>>,
     kept: Ledger,
 }
 
@@ -171,46 +181,46 @@ impl<'a> Learner<'a> {
 
     /// A step over a batch; returns its loss.
     fn step(&mut self, body: &dyn Body, pairs: &[Pair]) -> f64 {
-        let (machine, steps) = (self.machine, self.state.steps);
-        let codecs = |place: usize| self.activations.codec(place);
-        let address = Address::new(self.settings.seed, Purpose::Dropout, steps);
-        let mut tape = Tape::new(machine, &codecs, address);
-        if self.activations.is_due(steps) {
-            tape.weigh();
-        }
-        let all: Vec<Parameter<'_>> =
-            self.state.parameters.iter().map(|array| tape.parameter(array)).collect();
-        let ids: Vec<usize> = all.iter().map(|parameter| parameter.id()).collect();
-        let made = body.forward(&mut tape, &all, Asked::Pairs(pairs));
-        let kept = tape.kept();
-        let compared = Compared { sides: body.sides(), made: &made, loss: body.loss() };
-        let (loss, of_vars) = compared.gradients(pairs, self.settings.hardest, machine);
-        let vars = made.into_iter().map(|made| made.rows);
-        let Some(mut gradients) = tape.backward(vars.zip(of_vars)) else {
+        let Some(Passed { loss, gradients, needs, kept }) = self.pass(body, pairs) else {
             return f64::NAN;
         };
-        let needs = std::mem::take(&mut gradients.needs);
-        body.add_gradients(&self.state.parameters, &mut gradients);
-        let mut found: Vec<Option<Array>> = ids.iter().map(|id| gradients.take(*id)).collect();
-        self.decay(&body.tables(), pairs, &mut found);
         self.state.steps += 1;
-        let between = Between {
-            settings: self.settings,
-            machine,
-            observer: &gossamer_machine::Silent,
-            epoch: 0,
-        };
-        let step = between.step(self.state.steps);
+        let step = self.settings.step(self.state.steps, self.machine);
         let state = &mut self.state;
-        let each = state.parameters.iter_mut().zip(&mut state.states).zip(found);
+        let each = state.parameters.iter_mut().zip(&mut state.states).zip(gradients);
         for ((parameter, state), gradient) in each {
             let Some(gradient) = gradient else { continue };
-            let lazily = Lazily(self.adam);
-            update(parameter, state, &gradient, (&lazily, &step), machine);
+            update(parameter, state, &gradient, (&Lazily(self.adam), &step), self.machine);
         }
         self.activations.choose(&needs);
         self.kept = kept;
         loss
+    }
+
+    /// Forward and back; none if a value was no finite number.
+    fn pass(&self, body: &dyn Body, pairs: &[Pair]) -> Option<Passed> {
+        let steps = self.state.steps;
+        let codecs = |place: usize| self.activations.codec(place);
+        let address = Address::new(self.settings.seed, Purpose::Dropout, steps);
+        let mut tape = Tape::new(self.machine, &codecs, address);
+        if self.activations.is_due(steps) {
+            tape.weigh();
+        }
+        let parameters = &self.state.parameters;
+        let all: Vec<Parameter<'_>> =
+            parameters.iter().map(|array| tape.parameter(array)).collect();
+        let ids: Vec<usize> = all.iter().map(|parameter| parameter.id()).collect();
+        let made = body.forward(&mut tape, &all, Asked::Pairs(pairs));
+        let kept = tape.kept();
+        let compared = Compared { sides: body.sides(), made: &made, loss: body.loss() };
+        let (loss, of_rows) = compared.gradients(pairs, self.settings.hardest, self.machine);
+        let rows = made.into_iter().map(|made| made.rows);
+        let mut found = tape.backward(rows.zip(of_rows))?;
+        let needs = std::mem::take(&mut found.needs);
+        body.add_gradients(parameters, &mut found);
+        let mut gradients: Vec<Option<Array>> = ids.iter().map(|id| found.take(*id)).collect();
+        self.decay(&body.tables(), pairs, &mut gradients);
+        Some(Passed { loss, gradients, needs, kept })
     }
 
     /// Adds the slope of the penalty: λ‖·‖² of each row of a table that a pair names, by pairs.
@@ -369,7 +379,7 @@ fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{find, pairs};
+    use super::super::{find, kgat, kgcn, kgin, lightgcn, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
     use crate::recommend::scores::Learned;
@@ -425,6 +435,72 @@ mod tests {
                 let tables = learned.tables().into_iter().map(named).collect();
                 assert_eq!(Learned::of_tables(tables, sizes).as_ref(), Some(&learned), "{model}");
             }
+        }
+    }
+
+    #[test]
+    fn gradients_of_every_body_agree_with_finite_differences() {
+        let problem = two_tastes(12, 10);
+        let machine = Machine::new(2, None);
+        let pairs = [(0, vec![2, 3]), (1, vec![3, 0]), (4, vec![6, 9])]
+            .map(|(user, items)| Pair { user, items });
+        let usual = Settings::of("kgat").unwrap();
+        let settings = Settings {
+            dim: 4,
+            layers: 2,
+            nearest: 3,
+            layer_dropout: 0.2,
+            edge_dropout: 0.2,
+            regularisation: 0.1,
+            ..usual
+        };
+        let bodies: [(&str, Box<dyn Body>); 4] = [
+            ("lightgcn", Box::new(lightgcn::Means::of(&problem, &settings))),
+            ("kgat", Box::new(kgat::Kgats::of(&mut problem.clone(), &settings))),
+            ("kgin", Box::new(kgin::Kgins::of(&mut problem.clone(), &settings))),
+            ("kgcn", Box::new(kgcn::Kgcns::of(&mut problem.clone(), &settings))),
+        ];
+        for (name, body) in bodies {
+            let mut learner = Learner::new(&problem, &settings, &machine, &*body).unwrap();
+            // Away from zero, where rows' lengths and leaks bend.
+            for (number, array) in (0..).zip(&mut learner.state.parameters) {
+                let address = Address::new(number, Purpose::Synthetic, 3);
+                let fill = |(at, x): (usize, &mut f32)| *x = 0.5 * address.normal(at as u32, 0);
+                array.values.iter_mut().enumerate().for_each(fill);
+            }
+            let found = learner.pass(&*body, &pairs).unwrap();
+            let tables = body.tables();
+            let mut cost = |place: usize, at: usize, more: f32| -> f64 {
+                let before = learner.state.parameters[place].values[at];
+                learner.state.parameters[place].values[at] = before + more;
+                let sum = learner.pass(&*body, &pairs).unwrap().loss;
+                let square = |(table, from): At, number: u32| -> f64 {
+                    let Place::From(first) = from else { return 0.0 };
+                    let row = learner.state.parameters[table].row(first + number as usize);
+                    row.iter().map(|x| f64::from(x * x)).sum()
+                };
+                let of_pair = |pair: &Pair| -> f64 {
+                    let items = pair.items.iter().map(|item| square(tables[1], *item));
+                    items.sum::<f64>() + square(tables[0], pair.user)
+                };
+                let penalty: f64 = pairs.iter().map(of_pair).sum();
+                learner.state.parameters[place].values[at] = before;
+                (sum + f64::from(settings.regularisation) * penalty) / pairs.len() as f64
+            };
+            let (mut looked, mut wrong) = (0, Vec::new());
+            for (place, gradient) in found.gradients.iter().enumerate() {
+                let Some(gradient) = gradient else { continue };
+                for at in (0..gradient.values.len()).step_by(7) {
+                    let slope = (cost(place, at, 2e-3) - cost(place, at, -2e-3)) / 4e-3;
+                    let own = f64::from(gradient.values[at]);
+                    looked += 1;
+                    // What intents have in common is no part of the pairs' cost, and small.
+                    if (slope - own).abs() > 4e-3 * (1.0 + slope.abs()) {
+                        wrong.push(format!("{name} {place} {at}: {slope} {own}"));
+                    }
+                }
+            }
+            assert!(looked > 20 && wrong.len() * 50 <= looked, "{looked}: {wrong:?}");
         }
     }
 

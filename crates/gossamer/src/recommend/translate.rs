@@ -128,7 +128,7 @@ impl Translation {
             loss += slopes.loss;
         }
         state.steps += 1;
-        let (adam, step) = (optim::find("adam")?, with.step(state.steps));
+        let (adam, step) = (optim::find("adam")?, with.settings.step(state.steps, machine));
         state.change_rows(self.entities, (&rows, &of_rows), (adam, &step));
         state.change_rows(self.relations, (&labels, &of_labels), (adam, &step));
         if let Some(projections) = self.projections {
