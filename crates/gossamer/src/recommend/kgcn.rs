@@ -110,8 +110,8 @@ pub struct Kgcns {
 }
 
 impl Kgcns {
-    /// Draws each entity's neighbours: different ones as long as there are enough. Whom no fact joins
-    /// to any stands beside itself, under a label of its own.
+    /// Draws each entity's neighbours: different ones as long as there are enough. Whom no fact
+    /// joins to any stands beside itself, under a label of its own.
     pub fn of(problem: &mut Problem, settings: &Settings) -> Self {
         let nodes = Nodes::of(problem);
         let (n_users, n_relations) = (nodes.n_users, nodes.relations.len());

@@ -491,7 +491,7 @@ mod tests {
             for (place, gradient) in found.gradients.iter().enumerate() {
                 let Some(gradient) = gradient else { continue };
                 for at in (0..gradient.values.len()).step_by(7) {
-                    let slope = (cost(place, at, 2e-3) - cost(place, at, -2e-3)) / 4e-3;
+                    let slope = (cost(place, at, 5e-4) - cost(place, at, -5e-4)) / 1e-3;
                     let own = f64::from(gradient.values[at]);
                     looked += 1;
                     // What intents have in common is no part of the pairs' cost, and small.
@@ -500,7 +500,7 @@ mod tests {
                     }
                 }
             }
-            assert!(looked > 20 && wrong.len() * 50 <= looked, "{looked}: {wrong:?}");
+            assert!(looked > 10 && wrong.len() * 50 <= looked, "{looked}: {wrong:?}");
         }
     }
 
