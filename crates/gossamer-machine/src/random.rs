@@ -62,7 +62,8 @@ impl Address {
         philox([column, row, self.step as u32, (self.step >> 32) as u32], self.key)
     }
 
-    /// The bits of N places at once, word by word: instructions for many numbers make them together.
+    /// The bits of N places at once, word by word: instructions for many numbers make them
+    /// together.
     #[inline(always)]
     pub fn bits_of<const N: usize>(&self, rows: [u32; N], columns: [u32; N]) -> [[u32; N]; 4] {
         let step = [self.step as u32, (self.step >> 32) as u32];

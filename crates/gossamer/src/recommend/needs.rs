@@ -30,8 +30,8 @@ pub fn arrays(
     }
 }
 
-/// What the system's allocator does not give back of arrays of some megabytes that were freed while a
-/// graph was read: a share of those that come after.
+/// What the system's allocator does not give back of arrays of some megabytes that were freed
+/// while a graph was read: a share of those that come after.
 pub fn held(bytes: u64, ledger: &mut Ledger) {
     let held = bytes * 3 / 10;
     ledger.add("held by the allocator", format!("3/10 of {bytes}"), "u8", held);

@@ -13,7 +13,7 @@ use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use super::fixed::Right;
 use super::leak::{LEAK, leaky};
-use super::neighbours::{BothWays, add_neighbours};
+use super::neighbours::{BothWays, add_neighbours, add_sums};
 use crate::array::Array;
 use crate::kernel::pack::{Matrix, MatrixMut};
 use crate::kernel::product::add_product;
@@ -220,10 +220,7 @@ impl Op for Interact<'_> {
             back.add(parameter.id, found);
         }
         back.weigh(self.floats, &of_rows);
-        let tasks = of_rows.values.chunks_mut(ROWS * k).enumerate().collect();
-        machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
-            add_neighbours(isa, self.matrix.backward, &of_sums, block * ROWS, out);
-        });
+        add_sums(machine, self.matrix.backward, &of_sums, &mut of_rows);
         back.add(self.input, of_rows);
     }
 }

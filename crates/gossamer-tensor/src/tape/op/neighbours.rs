@@ -60,11 +60,16 @@ impl Op for Neighbours<'_> {
 /// The product of a sparse matrix with an array.
 pub fn sums(machine: &Machine, matrix: &Sparse, of: &Array) -> Array {
     let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), of.width);
+    add_sums(machine, matrix, of, &mut out);
+    out
+}
+
+/// Adds the product of a sparse matrix with an array.
+pub fn add_sums(machine: &Machine, matrix: &Sparse, of: &Array, out: &mut Array) {
     let tasks = out.values.chunks_mut((ROWS * of.width).max(1)).enumerate().collect();
     machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
         add_neighbours(machine.instruction_set, matrix, of, block * ROWS, out);
     });
-    out
 }
 
 /// Adds to rows, from a first one on, their weighted sums of an array's.
@@ -81,8 +86,8 @@ pub fn add_neighbours(
     }
 }
 
-/// The product of a sparse matrix with an array, of whose entries dropout leaves some out; the places
-/// that it asks about are turned where the matrix is the transpose of what it was.
+/// The product of a sparse matrix with an array, of whose entries dropout leaves some out; the
+/// places that it asks about are turned where the matrix is the transpose of what it was.
 pub fn summed(
     machine: &Machine,
     matrix: &Sparse,
