@@ -64,6 +64,14 @@ impl LogSumExp {
     }
 }
 
+/// Makes few numbers parts of one: their softmax, one after the other.
+pub fn shares(of: &mut [f32]) {
+    let most = of.iter().copied().fold(f32::MIN, f32::max);
+    of.iter_mut().for_each(|x| *x = (*x - most).exp());
+    let sum: f32 = of.iter().sum();
+    of.iter_mut().for_each(|x| *x /= sum);
+}
+
 for_each_instruction_set! {
     /// Replaces a row of scores by e^(score − its largest) and returns their log-sum-exp.
     pub fn exp_row(scores: &mut [f32]) -> LogSumExp {

@@ -10,7 +10,7 @@ use gossamer_machine::InstructionSet;
 use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix as Of, MatrixMut, Right};
 use gossamer_tensor::kernel::product::{Put, multiply};
-use gossamer_tensor::kernel::vector;
+use gossamer_tensor::kernel::{softmax, vector};
 
 use super::scores::Matrix;
 
@@ -92,7 +92,7 @@ impl Attended {
                 let (near, labels) = self.near.row(entity).split_at(k);
                 let of_labels = labels.iter().map(|label| worths[*label as usize]);
                 shares.iter_mut().zip(of_labels).for_each(|(share, worth)| *share = worth);
-                softmax(&mut shares);
+                softmax::shares(&mut shares);
                 given.extend_from_slice(&rows[entity * dim..][..dim]);
                 let row = &mut given[entity * dim..];
                 for (share, near) in shares.iter().zip(near) {
@@ -126,12 +126,4 @@ impl Attended {
         let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
         out.iter_mut().zip(rows.chunks_exact(dim)).for_each(score);
     }
-}
-
-/// Makes numbers parts of one.
-pub fn softmax(of: &mut [f32]) {
-    let most = of.iter().copied().fold(f32::MIN, f32::max);
-    of.iter_mut().for_each(|x| *x = (*x - most).exp());
-    let sum: f32 = of.iter().sum();
-    of.iter_mut().for_each(|x| *x /= sum);
 }

@@ -2,11 +2,11 @@
 
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::softmax::shares;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::attended::softmax;
 use super::body::{Asked, At, Between, Body, Made, Place, Side, State, of_nodes};
 use super::nodes::{Both, Nodes, places};
 use super::pairwise;
@@ -141,7 +141,7 @@ impl Kgats {
         }
         for node in 0..self.both.forward.n_rows() {
             let own = self.both.own(node);
-            softmax(&mut self.both.forward.weights[own]);
+            shares(&mut self.both.forward.weights[own]);
         }
         self.both.turn();
     }

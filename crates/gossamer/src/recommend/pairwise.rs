@@ -82,7 +82,7 @@ pub fn learn(
     for epoch in 0..settings.epochs {
         let between = Between { settings, machine, observer, epoch: epoch as u64 };
         let begun = observer.now();
-        let loss = learner.epoch(body, epoch as u64)?;
+        let loss = learner.epoch(body, epoch as u64, observer)?;
         machine.buffers.release();
         body.after_epoch(&mut learner.state, &between)?;
         epochs += 1;
@@ -140,7 +140,12 @@ impl<'a> Learner<'a> {
     }
 
     /// One pass over the interactions; returns the mean loss.
-    fn epoch(&mut self, body: &dyn Body, epoch: u64) -> Result<f64, Error> {
+    fn epoch(
+        &mut self,
+        body: &dyn Body,
+        epoch: u64,
+        observer: &dyn Observer,
+    ) -> Result<f64, Error> {
         let lists = &self.problem.interactions[0];
         let of_user = |user: usize| lists.of(user).iter().map(move |item| (user as u32, *item));
         let all: Vec<(u32, u32)> = (0..lists.n_rows()).flat_map(of_user).collect();
@@ -157,6 +162,12 @@ impl<'a> Learner<'a> {
             sum += self.step(body, &pairs);
             if !sum.is_finite() {
                 return Err(Error::Diverged { loss: sum, epoch: epoch + 1 });
+            }
+            let (stage, unit, done) = ("pairs", "pairs", n.min(first + self.settings.batch as u64));
+            let detail = &format!("epoch {}/{}", epoch + 1, self.settings.epochs);
+            observer.progress(&Progress { stage, done, total: n, unit, detail });
+            if observer.cancelled() {
+                return Err(Error::Stopped);
             }
         }
         Ok(sum / n.max(1) as f64)

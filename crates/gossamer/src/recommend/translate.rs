@@ -13,7 +13,7 @@
 //! *Invariant:* threads change no bit: tasks are blocks of a relation's triples, added in order.
 
 use gossamer_machine::random::{Address, Permutation, Purpose};
-use gossamer_machine::{InstructionSet, Machine};
+use gossamer_machine::{InstructionSet, Machine, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
@@ -77,6 +77,10 @@ impl Translation {
             let mut batch: Vec<[u32; 4]> = batch.enumerate().map(with_drawn).collect();
             batch.sort_unstable();
             sum += self.step(state, with, &batch)?;
+            let done = n.min(first + with.settings.batch as u64);
+            let (stage, unit) = ("facts", "facts");
+            let detail = &format!("epoch {}/{}", with.epoch + 1, with.settings.epochs);
+            with.observer.progress(&Progress { stage, done, total: n, unit, detail });
             if with.observer.cancelled() {
                 return Err(Error::Stopped);
             }

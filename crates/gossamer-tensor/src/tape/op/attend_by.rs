@@ -12,6 +12,7 @@ use gossamer_machine::InstructionSet;
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use crate::array::Array;
+use crate::kernel::softmax::shares;
 use crate::kernel::vector;
 
 /// Who stands around whom, row by row of what comes out.
@@ -45,10 +46,7 @@ pub fn weights(by: &[f32], of_labels: &Array, labels: &[u32], out: &mut [f32]) {
     for (out, label) in out.iter_mut().zip(labels) {
         *out = part * vector::dot(by, of_labels.row(*label as usize));
     }
-    let most = out.iter().copied().fold(f32::MIN, f32::max);
-    out.iter_mut().for_each(|x| *x = (*x - most).exp());
-    let sum: f32 = out.iter().sum();
-    out.iter_mut().for_each(|x| *x /= sum);
+    shares(out);
 }
 
 impl<'a> Tape<'a> {

@@ -15,7 +15,7 @@ use super::compose::{PARTS, rows_of_part, sum_of_parts};
 use super::neighbours::{BothWays, summed};
 use crate::array::Array;
 use crate::dropout::Dropout;
-use crate::kernel::vector;
+use crate::kernel::{softmax, vector};
 
 struct Intents<'a> {
     /// Of H, U, L and E.
@@ -44,10 +44,7 @@ fn shares(own: &[f32], [sought, intents]: [&Array; 2], shares: &mut [f32], facto
     for (place, share) in shares.iter_mut().enumerate() {
         *share = vector::dot(own, sought.row(place));
     }
-    let most = shares.iter().copied().fold(f32::MIN, f32::max);
-    shares.iter_mut().for_each(|share| *share = (*share - most).exp());
-    let sum: f32 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
+    softmax::shares(shares);
     factor.fill(1.0);
     for (place, share) in shares.iter().enumerate() {
         factor.iter_mut().zip(intents.row(place)).for_each(|(out, x)| *out += share * x);

@@ -4,7 +4,7 @@
 
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use crate::array::Array;
-use crate::kernel::vector;
+use crate::kernel::{softmax, vector};
 
 struct Mix<'a> {
     weights: Parameter<'a>,
@@ -33,12 +33,7 @@ impl<'a> Tape<'a> {
 /// The softmax of each row.
 fn shares(of: &Array) -> Vec<f32> {
     let mut shares = of.values.to_vec();
-    for row in shares.chunks_exact_mut(of.width) {
-        let most = row.iter().copied().fold(f32::MIN, f32::max);
-        row.iter_mut().for_each(|x| *x = (*x - most).exp());
-        let sum: f32 = row.iter().sum();
-        row.iter_mut().for_each(|x| *x /= sum);
-    }
+    shares.chunks_exact_mut(of.width).for_each(softmax::shares);
     shares
 }
 
