@@ -170,6 +170,7 @@ impl<'a> Measuring<'a> {
             (config.dim, config.relation_prediction) = (self.shape.dim, 0.0);
             Ok::<Config, gossamer::Error>(config)
         };
+        let mut learned = None;
         for (precision, precision_name, peak) in
             [(Precision::F32, "f32", f32_peak), (Precision::Bf16, "bf16", bf16_peak)]
         {
@@ -178,7 +179,8 @@ impl<'a> Measuring<'a> {
             figures.extend(self.softmax(&config, &name, peak)?);
             let drawing =
                 Config { form: "sampled-softmax".into(), negatives: 1024, batch: 512, ..config };
-            let [queries, answers] = self.steps(&drawing, &self.portions)?;
+            let (drawn, [queries, answers]) = self.learned(&drawing, &self.portions)?;
+            learned = Some(drawn);
             for (value, unit) in [(queries, "queries/s"), (answers, "answers/s")] {
                 let name = format!("complex, softmax over 1024 drawn entities, {precision_name}");
                 figures.push(Figure { name, value, unit, gflops: None, ceiling: None });
@@ -202,11 +204,7 @@ impl<'a> Measuring<'a> {
             let (name, unit) = (unit.to_string(), "positives/s");
             figures.push(Figure { name, value: per_second, unit, gflops: None, ceiling: None });
         }
-        for model in ["complex", "transe", "rotate"] {
-            let mut config = Config::for_model(model)?;
-            config.dim = if model == "complex" { self.shape.dim } else { 2 * self.shape.dim };
-            figures.push(self.ranks(&config, f32_peak)?);
-        }
+        figures.extend(self.rankings(learned.as_ref(), bf16_peak)?);
         figures.extend(self.codecs());
         Ok(figures)
     }
@@ -314,6 +312,11 @@ impl<'a> Measuring<'a> {
 
     /// Distinct queries and answers learned from, a second.
     fn steps(&self, config: &Config, portions: &[Portion]) -> Result<[f64; 2], Failure> {
+        Ok(self.learned(config, portions)?.1)
+    }
+
+    /// The same, and the model that learned meanwhile.
+    fn learned(&self, config: &Config, portions: &[Portion]) -> Result<(Model, [f64; 2]), Failure> {
         const KEPT_BYTES: u64 = 1 << 26;
         let machine = &self.context.machine;
         let form = form::of(config)?;
@@ -353,21 +356,37 @@ impl<'a> Measuring<'a> {
             true => (1..losses.len()).map(joined).sum::<usize>() as f64,
             false => answers,
         };
-        Ok([queries / seconds, answers / seconds])
+        Ok((learner.model, [queries / seconds, answers / seconds]))
     }
 
-    /// Filtered ranks a second.
-    fn ranks(&self, config: &Config, peak: f64) -> Result<Figure, Failure> {
-        let model = Model::initial(
-            config,
-            [self.shape.n_entities, self.shape.n_relations],
-            &self.context.machine.workers,
-        )?;
+    /// Filtered ranks a second: of a model that has learned, and of models that have not.
+    fn rankings(&self, learned: Option<&Model>, peak: f64) -> Result<Vec<Figure>, Failure> {
+        let mut figures = Vec::new();
+        if let Some(model) = learned {
+            figures.push(self.ranks(model, "complex, filtered ranks", Some(peak))?);
+        }
+        for (model, name) in [
+            ("complex", "complex, filtered ranks, nothing learned"),
+            ("transe", "transe, filtered ranks"),
+            ("rotate", "rotate, filtered ranks"),
+        ] {
+            let mut config = Config::for_model(model)?;
+            config.dim = if model == "complex" { self.shape.dim } else { 2 * self.shape.dim };
+            let sizes = [self.shape.n_entities, self.shape.n_relations];
+            let peak = (model == "complex").then_some(peak);
+            let model = Model::initial(&config, sizes, &self.context.machine.workers)?;
+            figures.push(self.ranks(&model, name, peak)?);
+        }
+        Ok(figures)
+    }
+
+    /// Filtered ranks a second of a model.
+    fn ranks(&self, model: &Model, name: &str, peak: Option<f64>) -> Result<Figure, Failure> {
         let asked: Vec<[u32; 3]> =
             (0..self.triples.len().min(1024)).map(|i| self.triples.get(i)).collect();
         let (parts, candidates) = ([&self.triples], &Candidates::All);
         let known = Known::new(&parts);
-        let judge = Judge { model: &model, known, candidates, machine: &self.context.machine };
+        let judge = Judge { model, known, candidates, machine: &self.context.machine };
         let mut failed = None;
         let (times, seconds) = self.repeat(|| {
             failed = judge.ranks(&asked, "ranking", &Silent).err();
@@ -376,14 +395,13 @@ impl<'a> Measuring<'a> {
             return Err(error.into());
         }
         let value = times * 2.0 * asked.len() as f64 / seconds;
-        let is_product = config.model == "complex";
         let operations = 2.0 * (self.shape.n_entities * model.query_width()) as f64 / 1e9;
         Ok(Figure {
-            name: format!("{}, filtered ranks", config.model),
+            name: name.into(),
             value,
             unit: "ranks/s",
-            gflops: is_product.then_some(value * operations),
-            ceiling: is_product.then_some(peak),
+            gflops: peak.map(|_| value * operations),
+            ceiling: peak,
         })
     }
 }

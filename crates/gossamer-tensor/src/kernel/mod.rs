@@ -91,6 +91,7 @@ pub mod coded;
 pub mod projection;
 pub mod largest;
 pub mod left_out;
+pub mod screen;
 pub mod similarity;
 
 pub use similarity::Similarity;

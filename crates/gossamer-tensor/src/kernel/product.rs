@@ -63,7 +63,7 @@ pub fn multiply<T: Factor>(
 }
 
 /// Calls `take` with every tile, its first row and rows, its first column and columns.
-fn tiles<T: Factor>(
+pub(super) fn tiles<T: Factor>(
     isa: InstructionSet,
     rows: usize,
     left: Left<'_, T>,

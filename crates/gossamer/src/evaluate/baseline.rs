@@ -13,7 +13,6 @@
 //! [`WHOLE_TRIPLES`]: gossamer_graph::sampling::WHOLE_TRIPLES
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use gossamer_graph::inspect::train_degrees;
 use gossamer_graph::mirror::{Mirror, Pairs, pair_key};
@@ -22,9 +21,10 @@ use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
 use super::known::Wanted;
+use super::taken_out::TakenOut;
 use super::{Candidates, Judge, Known, Rank, Scores};
 use crate::model::Asked;
-use crate::plan::FILTERED_QUERIES;
+use crate::plan::ranking::FILTERED_QUERIES;
 
 /// Mirrors below this share of their pairs are chance.
 const LEAST_SHARE: f64 = 0.05;
@@ -151,33 +151,32 @@ impl Rules<'_> {
             [&self.degree, frequency, &mirrored[query]]
         };
         let answer = |place: usize| ranks[place].answer(triples);
-        let counts: Vec<[[AtomicU32; 2]; 3]> = ranks.iter().map(|_| Default::default()).collect();
-        let visit = |(): &mut (), query: usize, entity: u32| {
-            if !self.candidates.contains(entity) {
-                return;
-            }
-            for (rule, scores) in rules(query).into_iter().enumerate() {
-                let score = scores.score(entity);
-                for place in asked_by[query].iter().filter(|place| answer(**place) != entity) {
-                    let own = scores.score(answer(*place));
-                    let [greater, equal] = &counts[*place][rule];
-                    greater.fetch_add(u32::from(score > own), Ordering::Relaxed);
-                    equal.fetch_add(u32::from(score == own), Ordering::Relaxed);
-                }
-            }
-        };
-        known.visit(&wanted, machine, visit);
-        let mut found = [(); 3].map(|()| ranks.to_vec());
+        let mut query_of = vec![0; ranks.len()];
         for (query, places) in asked_by.iter().enumerate() {
-            for (rule, scores) in rules(query).into_iter().enumerate() {
-                for place in places {
-                    let [less, fewer] = &counts[*place][rule];
-                    let (greater, equal) = scores.rank(answer(*place), self.candidates, n_entities);
-                    let rank = &mut found[rule][*place];
-                    rank.greater = greater - less.load(Ordering::Relaxed);
-                    rank.equal = equal - fewer.load(Ordering::Relaxed);
+            places.iter().for_each(|place| query_of[*place] = query);
+        }
+        let taken_out = [0, 1, 2].map(|rule: usize| {
+            TakenOut::new(&asked_by, |place| rules(query_of[place])[rule].score(answer(place)))
+        });
+        known.visit(&wanted, machine, |(): &mut (), met| {
+            for [query, entity] in
+                met.iter().filter(|[_, entity]| self.candidates.contains(*entity))
+            {
+                let rules = rules(*query as usize);
+                for (taken_out, scores) in taken_out.iter().zip(rules) {
+                    let judged = |place| answer(place) == *entity;
+                    taken_out.meet(*query as usize, scores.score(*entity), judged);
                 }
             }
+        });
+        let mut found = [(); 3].map(|()| ranks.to_vec());
+        for (rule, (found, taken_out)) in found.iter_mut().zip(&taken_out).enumerate() {
+            taken_out.for_each(|place, counts| {
+                let scores = rules(query_of[place])[rule];
+                let (greater, equal) = scores.rank(answer(place), self.candidates, n_entities);
+                found[place].greater = greater - counts.greater;
+                found[place].equal = equal - counts.equal;
+            });
         }
         found
     }

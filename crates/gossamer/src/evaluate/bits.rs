@@ -18,7 +18,7 @@ use gossamer_tensor::kernel::softmax::{LogSumExp, exp_columns, raise_to_columns}
 
 use crate::error::Error;
 use crate::model::{Asked, Model, Run};
-use crate::plan::RANKED_QUERIES as QUERIES;
+use crate::plan::ranking::RANKED_QUERIES as QUERIES;
 use crate::table::PANEL_ROWS;
 
 /// What the tables of a run hold.

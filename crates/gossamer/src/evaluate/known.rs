@@ -13,6 +13,7 @@ use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
 use crate::model::Asked;
+use crate::plan::ranking::KNOWN_ANSWERS;
 
 /// Triples of a task.
 const TASK: usize = 1 << 16;
@@ -24,22 +25,39 @@ pub struct Known<'a> {
     stored: Option<&'a StoredTriples>,
 }
 
+/// Bits of a sieve: 16 KiB, which stay in the first-level cache.
+const SIEVE: u32 = 1 << 17;
+
 /// Queries whose known answers are wanted, each once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wanted {
     places: HashMap<Asked, u32>,
-    /// A bit for each entity: whether it is given in one of them.
-    given: Vec<u64>,
+    /// A bit for each number that a query may have: set where one of them has it. Most that are not
+    /// wanted fall through here.
+    sieve: Vec<u64>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { places: HashMap::new(), sieve: vec![0; SIEVE as usize / 64] }
+    }
+}
+
+/// The word and the bit of a query in a sieve.
+fn in_sieve(side: Side, known: u32, relation: u32) -> (usize, u64) {
+    // Odd factors without a pattern; the upper bits of a product depend on all that are below.
+    let mixed = u64::from(known) << 33 | u64::from(relation) << 1 | u64::from(side == Side::Head);
+    let number =
+        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ mixed).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    let bit = (number >> (64 - SIEVE.trailing_zeros())) as usize;
+    (bit / 64, 1 << (bit % 64))
 }
 
 impl Wanted {
     /// Adds a query and returns its place among them.
     pub fn push(&mut self, asked: Asked) -> usize {
-        let word = asked.known as usize / 64;
-        if self.given.len() <= word {
-            self.given.resize(word + 1, 0);
-        }
-        self.given[word] |= 1 << (asked.known % 64);
+        let (word, bit) = in_sieve(asked.side, asked.known, asked.relation);
+        self.sieve[word] |= bit;
         let next = self.places.len() as u32;
         *self.places.entry(asked).or_insert(next) as usize
     }
@@ -55,8 +73,8 @@ impl Wanted {
     }
 
     fn place(&self, side: Side, known: u32, relation: u32) -> Option<usize> {
-        let word = self.given.get(known as usize / 64)?;
-        if word >> (known % 64) & 1 == 0 {
+        let (word, bit) = in_sieve(side, known, relation);
+        if self.sieve[word] & bit == 0 {
             return None;
         }
         self.places.get(&Asked { side, known, relation }).map(|place| *place as usize)
@@ -75,13 +93,13 @@ impl<'a> Known<'a> {
         Self { stored, ..self }
     }
 
-    /// Calls `visit` with each answer of each wanted query, by the query's place, and a task's own
-    /// findings; returns the findings of all tasks in order.
+    /// Calls `take` with a task's own findings and the answers of wanted queries, [query, answer],
+    /// some at a time, to be read in any order; returns the findings of all tasks in order.
     pub fn visit<S: Default + Send>(
         &self,
         wanted: &Wanted,
         machine: &Machine,
-        visit: impl Fn(&mut S, usize, u32) + Sync,
+        take: impl Fn(&mut S, &mut [[u32; 2]]) + Sync,
     ) -> Vec<S> {
         let mut tasks = Vec::new();
         let stored = self.stored.map_or(0, StoredTriples::len);
@@ -99,27 +117,32 @@ impl<'a> Known<'a> {
                 (None, None) => return S::default(),
             };
             let later = &self.parts[part.map_or(0, |part| part + 1)..];
-            let mut found = S::default();
+            let (mut found, mut met) = (S::default(), Vec::with_capacity(KNOWN_ANSWERS));
             for place in first..(first + TASK).min(triples.len()) {
                 let [head, relation, tail] = triples.get(place);
                 let sides = [(Side::Tail, head, tail), (Side::Head, tail, head)];
                 for (side, known, answer) in sides {
                     let Some(query) = wanted.place(side, known, relation) else { continue };
                     if !later.iter().any(|part| part.contains([head, relation, tail])) {
-                        visit(&mut found, query, answer);
+                        met.push([query as u32, answer]);
                     }
                 }
+                if met.len() + 2 > KNOWN_ANSWERS {
+                    take(&mut found, &mut met);
+                    met.clear();
+                }
             }
+            take(&mut found, &mut met);
             found
         })
     }
 
     /// The answers of each wanted query, sorted.
     pub fn answers(&self, wanted: &Wanted, machine: &Machine) -> Vec<Vec<u32>> {
-        let push = |found: &mut Vec<(usize, u32)>, query, answer| found.push((query, answer));
+        let push = |found: &mut Vec<[u32; 2]>, met: &mut [[u32; 2]]| found.extend_from_slice(met);
         let mut answers = vec![Vec::new(); wanted.len()];
-        for (query, answer) in self.visit(wanted, machine, push).into_iter().flatten() {
-            answers[query].push(answer);
+        for [query, answer] in self.visit(wanted, machine, push).into_iter().flatten() {
+            answers[query as usize].push(answer);
         }
         answers.iter_mut().for_each(|answers| answers.sort_unstable());
         answers

@@ -4,7 +4,7 @@
 //! half (the "realistic" rank). Known answers other than the one asked for do not compete.
 //! *Paper:* Bordes et al. (2013) for the filter; Berrendorf et al. (2020) for ties and AMRI.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gossamer_graph::Side;
 use gossamer_machine::{Machine, Observer, Progress};
@@ -12,11 +12,13 @@ use gossamer_tensor::kernel::counting::count_columns;
 
 use crate::error::Error;
 use crate::model::{Asked, Model};
-use crate::plan::{FILTERED_QUERIES, RANKED_QUERIES as QUERIES};
+use crate::plan::ranking::{FILTERED_QUERIES, RANKED_QUERIES, screened_queries};
 use crate::table::{PANEL_ROWS, Panel};
 
 use super::candidates::Candidates;
 use super::known::{Known, Wanted};
+use super::strips::{Room, Strips};
+use super::taken_out::TakenOut;
 
 /// The place of an answer among its candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +102,17 @@ impl Judge<'_> {
                 ]
             })
             .collect();
-        let n_blocks = questions.len().div_ceil(QUERIES);
+        let at_once = match self.screens() {
+            true => screened_queries(self.model.query_width()),
+            false => RANKED_QUERIES,
+        };
+        let n_blocks = questions.len().div_ceil(at_once);
         let done = AtomicU64::new(0);
         let blocks = self.machine.workers.map(n_blocks, |block| {
             if observer.cancelled() {
                 return Vec::new();
             }
-            let part = &questions[block * QUERIES..((block + 1) * QUERIES).min(questions.len())];
+            let part = &questions[block * at_once..((block + 1) * at_once).min(questions.len())];
             let ranks = self.block(part);
             let done = done.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
             let total = questions.len() as u64;
@@ -126,10 +132,6 @@ impl Judge<'_> {
 
     /// Takes known answers, other than the one asked for, out of the ranks of some questions.
     fn filter(&self, questions: &[Question], ranks: &mut [Rank]) {
-        /// Queries that are scored together, since a kernel scores as many at once.
-        const STRIP: usize = 16;
-        let (isa, columns) = (self.machine.instruction_set, self.model.columns());
-        let similarity = self.model.function.similarity();
         let mut wanted = Wanted::default();
         let mut asked_by: Vec<Vec<usize>> = Vec::new();
         for (place, question) in questions.iter().enumerate() {
@@ -138,91 +140,50 @@ impl Judge<'_> {
             asked_by[query].push(place);
         }
         let asked: Vec<Asked> = asked_by.iter().map(|places| questions[places[0]].asked).collect();
-        let mut queries = self.machine.buffers.room(asked.len() * columns.queries.width);
+        let mut queries = self.machine.buffers.room(asked.len() * self.model.query_width());
         self.model.fold(self.machine, &asked, &mut queries);
-        let strips = queries.chunks(STRIP * columns.queries.width);
-        let packed: Vec<_> = strips.map(|queries| similarity.pack(queries, columns)).collect();
-        let score = |query: usize, entity: u32, room: &mut Vec<f32>| {
-            let (row, first) = (self.model.entities.row(entity, room), query / STRIP * STRIP);
-            let (mut scores, n) = ([0.0; STRIP], STRIP.min(asked.len() - first));
-            let strip = &packed[query / STRIP];
-            similarity.scores_by_row(isa, strip, row, columns, &mut scores[..n]);
-            scores[query - first]
-        };
-        let mut thresholds = vec![0.0; questions.len()];
-        let mut room = Vec::new();
+        let strips = Strips::new(self.model, self.machine.instruction_set, &queries);
+        let (mut thresholds, mut pairs) = (vec![0.0; questions.len()], Vec::new());
         for (query, places) in asked_by.iter().enumerate() {
-            for place in places {
-                thresholds[*place] = score(query, questions[*place].answer, &mut room);
-            }
+            pairs.extend(places.iter().map(|place| [query as u32, questions[*place].answer]));
         }
-        // Whole numbers add up to the same in any order.
-        let counts: Vec<[AtomicU32; 3]> = questions.iter().map(|_| Default::default()).collect();
-        let visit = |room: &mut Vec<f32>, query: usize, entity: u32| {
-            if !self.candidates.contains(entity) {
-                return;
+        pairs.sort_unstable();
+        pairs.dedup();
+        strips.score(&mut pairs, &mut Room::default(), |query, answer, score| {
+            let places = asked_by[query].iter();
+            for place in places.filter(|place| questions[**place].answer == answer) {
+                thresholds[*place] = score;
             }
-            let score = score(query, entity, room);
-            for place in asked_by[query].iter().filter(|p| questions[**p].answer != entity) {
-                let own = thresholds[*place];
-                let of = [score > own, score == own, true];
-                for (count, more) in counts[*place].iter().zip(of) {
-                    count.fetch_add(u32::from(more), Ordering::Relaxed);
+        });
+        let taken_out = TakenOut::new(&asked_by, |place| thresholds[place]);
+        self.known.visit(&wanted, self.machine, |room: &mut Room, met| {
+            strips.score(met, room, |query, entity, score| {
+                if self.candidates.contains(entity) {
+                    taken_out.meet(query, score, |place| questions[place].answer == entity);
                 }
-            }
-        };
-        self.known.visit(&wanted, self.machine, visit);
-        for (rank, counts) in ranks.iter_mut().zip(counts) {
-            let [greater, equal, all] = counts.map(AtomicU32::into_inner);
-            rank.greater -= greater;
-            rank.equal -= equal;
-            rank.n_candidates -= all;
-        }
+            });
+        });
+        taken_out.for_each(|place, counts| {
+            ranks[place].greater -= counts.greater;
+            ranks[place].equal -= counts.equal;
+            ranks[place].n_candidates -= counts.all;
+        });
     }
 
     fn block(&self, questions: &[Question]) -> Vec<Rank> {
-        let isa = self.machine.instruction_set;
-        let similarity = self.model.function.similarity();
-        let columns = self.model.columns();
-        let (width, row_width) = (columns.queries.width, columns.rows.width);
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
-        let mut queries = vec![0.0; questions.len() * width];
+        let mut queries = vec![0.0; questions.len() * self.model.query_width()];
         self.model.fold(self.machine, &asked, &mut queries);
-        let (m, packed) = (questions.len(), similarity.pack(&queries, columns));
-        let mut room = Vec::new();
-        let thresholds: Vec<f32> = questions
-            .iter()
-            .zip(queries.chunks_exact(width))
-            .map(|(question, query)| {
-                let row = self.model.entities.row(question.answer, &mut room);
-                let (mut score, alone) = ([0.0], similarity.pack(query, columns));
-                similarity.scores_by_row(isa, &alone, row, columns, &mut score);
-                score[0]
-            })
-            .collect();
-        let mut counts = vec![[0i64; 3]; m];
-        let (mut above, mut equal) = (vec![0; m], vec![0; m]);
-        let mut scores = vec![0.0; m * PANEL_ROWS];
-        let whole = *self.candidates == Candidates::All;
-        for index in 0..self.model.entities.n_panels() {
-            if !self.candidates.any_in(index) {
-                continue;
-            }
-            let panel = self.model.entities.panel(index, &mut room);
-            let scores = &mut scores[..m * (panel.rows.len() / row_width)];
-            similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
-            if whole {
-                count_columns(isa, scores, &thresholds, &mut above, &mut equal);
-            }
-            for (query, counts) in counts.iter_mut().enumerate() {
-                self.count(
-                    panel,
-                    thresholds[query],
-                    Column { scores, query, n_queries: m },
-                    counts,
-                );
-            }
-        }
+        let strips = Strips::new(self.model, self.machine.instruction_set, &queries);
+        let mut thresholds = vec![0.0; questions.len()];
+        let mut own: Vec<[u32; 2]> =
+            (0..).zip(questions).map(|(query, question)| [query, question.answer]).collect();
+        strips.score(&mut own, &mut Room::default(), |query, _, score| thresholds[query] = score);
+        let mut counts = if self.screens() {
+            self.sifted((&queries, &strips), &thresholds)
+        } else {
+            self.scored(&queries, &thresholds)
+        };
         for (counts, question) in counts.iter_mut().zip(questions) {
             // The answer always competes; as a candidate it was found as high as itself.
             let [_, equal, n] = counts;
@@ -231,10 +192,6 @@ impl Judge<'_> {
             } else {
                 *n += 1;
             }
-        }
-        for (counts, (above, equal)) in counts.iter_mut().zip(above.into_iter().zip(equal)) {
-            counts[0] += i64::from(above);
-            counts[1] += i64::from(equal);
         }
         questions
             .iter()
@@ -247,6 +204,37 @@ impl Judge<'_> {
                 n_candidates: n_candidates as u32,
             })
             .collect()
+    }
+
+    /// How many candidates score above each query's threshold, as high, and in all.
+    fn scored(&self, queries: &[f32], thresholds: &[f32]) -> Vec<[i64; 3]> {
+        let isa = self.machine.instruction_set;
+        let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
+        let (m, packed) = (thresholds.len(), similarity.pack(queries, columns));
+        let mut counts = vec![[0i64; 3]; m];
+        let (mut above, mut equal) = (vec![0; m], vec![0; m]);
+        let (mut room, mut scores) = (Vec::new(), vec![0.0; m * PANEL_ROWS]);
+        let whole = *self.candidates == Candidates::All;
+        for index in 0..self.model.entities.n_panels() {
+            if !self.candidates.any_in(index) {
+                continue;
+            }
+            let panel = self.model.entities.panel(index, &mut room);
+            let scores = &mut scores[..m * (panel.rows.len() / columns.rows.width)];
+            similarity.scores_by_row(isa, &packed, panel.rows, columns, scores);
+            if whole {
+                count_columns(isa, scores, thresholds, &mut above, &mut equal);
+            }
+            for (query, counts) in counts.iter_mut().enumerate() {
+                let scores = Column { scores, query, n_queries: m };
+                self.count(panel, thresholds[query], scores, counts);
+            }
+        }
+        for (counts, (above, equal)) in counts.iter_mut().zip(above.into_iter().zip(equal)) {
+            counts[0] += i64::from(above);
+            counts[1] += i64::from(equal);
+        }
+        counts
     }
 
     /// Adds a panel's competing candidates, known answers among them; of a set of candidates, also

@@ -26,6 +26,10 @@ use crate::sample::Source;
 use crate::score::Widths;
 use crate::table::{self, PANEL_ROWS, Table};
 
+pub mod ranking;
+
+use ranking::add_ranking;
+
 /// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
 /// and of the allocator's arenas; measured on Linux, rounded up.
 const PROGRAM_BYTES: u64 = 9 << 20;
@@ -38,11 +42,6 @@ const FILE_BYTES: u64 = 2 << 20;
 
 /// Triples of a piece of a bucket, about.
 pub const PIECE_TRIPLES: u64 = 1 << 21;
-/// Queries whose scores a thread holds at a time while it ranks.
-pub const RANKED_QUERIES: usize = 64;
-/// Queries whose known answers are taken out in one pass over the triples.
-pub const FILTERED_QUERIES: usize = 4096;
-
 /// What a command will use, and the size of its blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -219,32 +218,6 @@ fn add_answers(ledger: &mut Ledger, name: &'static str, n_entities: u64, n: u64,
     ledger.add(name, format!("2 × {} triples", count_in_words(n)), "u32", bytes);
 }
 
-/// Bytes of ranking: a block of queries and a panel of scores per thread, and the ranks.
-fn add_ranking(
-    config: &Config,
-    shape: &GraphShape,
-    ledger: &mut Ledger,
-    (n_threads, n_triples): (u64, u64),
-) -> Result<(), Error> {
-    let widths = config.score_function()?.widths(config.dim);
-    let (queries, width) = (RANKED_QUERIES as u64, widths.query as u64);
-    let product = 4 * (PANEL_ROWS as u64 + queries) * width;
-    let bytes = n_threads * (4 * queries * (width + PANEL_ROWS as u64) + product);
-    let words = format!("{n_threads} × {RANKED_QUERIES} × {PANEL_ROWS}");
-    ledger.add("panel of scores", words, "f32", bytes);
-    ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
-    // A pass that takes known answers out: a bit for each entity, and its queries twice with what
-    // they lead to.
-    let n = (2 * n_triples).min(FILTERED_QUERIES as u64);
-    let bytes = shape.n_entities / 8 + n * (8 * width + 140);
-    ledger.add("known answers", format!("{n} queries at a time"), "f32", bytes);
-    if let Some([_, width]) = core(config)? {
-        let words = format!("{n_threads} × {RANKED_QUERIES} × {width}");
-        ledger.add("ranked conditions", words, "f32", 4 * n_threads * queries * width);
-    }
-    Ok(())
-}
-
 /// The plan of a training run.
 ///
 /// # Errors
@@ -295,12 +268,7 @@ fn train_plan_holding(
     let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
     // Sorting happens before the first step, ranking between steps: the larger of each counts.
     let mut ranking = Ledger::default();
-    add_ranking(
-        config,
-        shape,
-        &mut ranking,
-        (n_threads, n_valid.min(config.validation_limit as u64)),
-    )?;
+    add_ranking(config, &mut ranking, (n_threads, n_valid.min(config.validation_limit as u64)))?;
     let wanted = form.most_kept_bytes(config, &step).min(KEPT_BYTES);
     let with_kept = |kept_bytes: u64| {
         let mut whole = ledger.clone();
@@ -387,7 +355,7 @@ pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Re
         let bytes = 20 * shape.n_entities + 32 * sampled;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
         let judged = shape.n_triples[1].max(shape.n_triples[2]);
-        add_ranking(config, &shape, ledger, (n_threads, judged))
+        add_ranking(config, ledger, (n_threads, judged))
     };
     reading_plan(config, &shape, machine, &rest)
 }
@@ -401,7 +369,7 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
     let rest = |ledger: &mut Ledger| {
         let n: u64 = shape.n_triples.iter().sum();
         ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
-        add_ranking(config, &shape, ledger, (machine.workers.n_threads() as u64, 0))
+        add_ranking(config, ledger, (machine.workers.n_threads() as u64, 0))
     };
     reading_plan(config, &shape, machine, &rest)
 }
