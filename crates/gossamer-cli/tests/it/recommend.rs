@@ -135,6 +135,7 @@ fn learning_and_judging_stay_within_the_budget() {
         ("cke --epochs 3", 40 << 20),
         ("cfkg --epochs 3", 40 << 20),
         ("kgat --epochs 3 --activations int2", 80 << 20),
+        ("lightkg --epochs 3", 80 << 20),
         ("kgin --epochs 3 --activations int4", 80 << 20),
         ("kgcn --epochs 3 --layers 2 --batch 512", 80 << 20),
     ] {

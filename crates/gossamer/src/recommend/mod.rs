@@ -36,6 +36,7 @@ gossamer_machine::registry!("recommender", Recommender:
     bpr::Bpr,
     mf::Mf,
     lightgcn::LightGcn,
+    lightkg::LightKg,
     cke::Cke,
     cfkg::Cfkg,
     kgat::Kgat,

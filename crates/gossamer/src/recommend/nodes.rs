@@ -97,18 +97,7 @@ impl Nodes {
         facts.retain(|[head, _, tail]| *head.min(tail) >= first);
         facts.iter_mut().for_each(|fact| *fact = [fact[0] - first, fact[1], fact[2] - first]);
         facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
-        let both = Both::of(n, facts);
-        let [mut labels, mut turned] = [(); 2].map(|()| vec![0; 2 * both.triples.len()]);
-        for ([_, relation, _], [one, other]) in
-            both.triples.iter().zip(places(&both.forward.starts, &both.triples))
-        {
-            (labels[one], labels[other]) = (*relation, relation + inverse);
-            (turned[one], turned[other]) = (relation + inverse, *relation);
-        }
-        let Both { forward, backward, .. } = both;
-        let n_labels = (2 * self.relations.len()).max(1);
-        let of = |(matrix, labels)| Labelled { matrix, labels, n_labels };
-        [(forward, labels), (backward, turned)].map(of)
+        Both::of(n, facts).into_labelled(inverse)
     }
 }
 
@@ -152,6 +141,35 @@ impl Both {
     /// The places of a node's neighbours.
     pub fn own(&self, node: usize) -> std::ops::Range<usize> {
         self.forward.starts[node] as usize..self.forward.starts[node + 1] as usize
+    }
+
+    /// Neighbours with the labels of their triples, those of the way back so many higher; and the
+    /// transpose.
+    pub fn into_labelled(self, inverse: u32) -> [Labelled; 2] {
+        let [mut labels, mut turned] = [(); 2].map(|()| vec![0; 2 * self.triples.len()]);
+        for ([_, relation, _], [one, other]) in
+            self.triples.iter().zip(places(&self.forward.starts, &self.triples))
+        {
+            (labels[one], labels[other]) = (*relation, relation + inverse);
+            (turned[one], turned[other]) = (relation + inverse, *relation);
+        }
+        let n_labels = (2 * inverse as usize).max(1);
+        let of = |(matrix, labels)| Labelled { matrix, labels, n_labels };
+        [(self.forward, labels), (self.backward, turned)].map(of)
+    }
+
+    /// Weighs neighbours 1/√(how many either of the two has).
+    pub fn share_roots(&mut self) {
+        let n_of = |node: usize| self.own(node).len() as f32;
+        let roots: Vec<f32> =
+            (0..self.forward.n_rows()).map(|node| 1.0 / n_of(node).sqrt()).collect();
+        for node in 0..roots.len() {
+            for place in self.own(node) {
+                let other = self.forward.columns[place] as usize;
+                self.forward.weights[place] = roots[node] * roots[other];
+            }
+        }
+        self.turn();
     }
 
     /// Gives the transpose the weights of what it is the transpose of.

@@ -390,13 +390,14 @@ fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{find, kgat, kgcn, kgin, lightgcn, pairs};
+    use super::super::{find, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
     use crate::recommend::scores::Learned;
     use gossamer_machine::Silent;
 
-    const MODELS: [&str; 8] = ["bpr", "mf", "lightgcn", "cke", "cfkg", "kgat", "kgin", "kgcn"];
+    const MODELS: [&str; 9] =
+        ["bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn"];
 
     fn settings(model: &str) -> Settings {
         let usual = Settings::of(model).unwrap();
@@ -465,9 +466,10 @@ mod tests {
             regularisation: 0.1,
             ..usual
         };
-        let bodies: [(&str, Box<dyn Body>); 4] = [
+        let bodies: [(&str, Box<dyn Body>); 5] = [
             ("lightgcn", Box::new(lightgcn::Means::of(&problem, &settings))),
             ("kgat", Box::new(kgat::Kgats::of(&mut problem.clone(), &settings))),
+            ("lightkg", Box::new(lightkg::Weighed::of(&mut problem.clone(), &settings))),
             ("kgin", Box::new(kgin::Kgins::of(&mut problem.clone(), &settings))),
             ("kgcn", Box::new(kgcn::Kgcns::of(&mut problem.clone(), &settings))),
         ];

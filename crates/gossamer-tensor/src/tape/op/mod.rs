@@ -22,6 +22,7 @@ pub mod interact;
 pub mod mix;
 pub mod attend_by;
 pub mod intents;
+pub mod weigh;
 pub mod principal;
 
 #[cfg(test)]
