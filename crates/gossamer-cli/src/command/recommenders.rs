@@ -12,6 +12,7 @@ use gossamer::recommend::judge::METRICS;
 use gossamer::recommend::problem::Problem;
 use gossamer::recommend::report::{Among, Row, report};
 use gossamer::recommend::run::{Run, refuse_existing, save};
+use gossamer::recommend::settings::KEYS;
 use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plan};
 use gossamer::{Observer, Snapshot, Split};
 use gossamer_machine::Ledger;
@@ -24,27 +25,8 @@ use crate::exit::Failure;
 use crate::output::{self, count, render};
 use crate::terminal::Context;
 
-/// Settings of `train` that a recommender may have.
-const OWN: [&str; 15] = [
-    "dim",
-    "regularisation",
-    "epochs",
-    "seed",
-    "facts",
-    "nearest",
-    "absent",
-    "batch",
-    "negatives",
-    "hardest",
-    "layers",
-    "layer_dropout",
-    "edge_dropout",
-    "activations",
-    "learning_rate",
-];
-
 /// Settings that only recommenders have.
-pub fn options() -> [Arg; 4] {
+pub fn options() -> [Arg; 5] {
     [
         option(
             "facts",
@@ -58,6 +40,11 @@ pub fn options() -> [Arg; 4] {
         ),
         option("nearest", "K", "With itemknn: items that an item speaks for [default: 300]"),
         option("absent", "WEIGHT", "With ials: weight of what a user does not have [default: 0.1]"),
+        option(
+            "smoothness",
+            "WEIGHT",
+            "With kgnn-ls: weight of guessing what a user has from what is around it [default: 0.1]",
+        ),
     ]
 }
 
@@ -69,7 +56,7 @@ pub fn is_meant(arguments: &ArgMatches) -> bool {
 /// The settings that were given, on those that suit the recommender.
 fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
     let others = SETTINGS.iter().map(|setting| setting.key);
-    let others = others.filter(|key| *key != "model" && !OWN.contains(key));
+    let others = others.filter(|key| !KEYS.contains(key));
     for key in others.chain(["recipe", "config", "init", "init-relations", "neighbours"]) {
         if text(arguments, key).is_some() {
             let what = format!("--{} is nothing that a recommender has", key.replace('_', "-"));
@@ -77,7 +64,7 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
         }
     }
     let mut settings = Settings::of(text(arguments, "model").unwrap_or_default())?;
-    for key in OWN {
+    for key in KEYS.iter().filter(|key| **key != "model") {
         if let Some(value) = text(arguments, key) {
             settings.set(key, value)?;
         }

@@ -169,8 +169,15 @@ pub trait Body {
         parameters: &[Parameter<'a>],
         asked: Asked<'_>,
     ) -> Vec<Made<'a>>;
-    /// Adds to the gradients of a step what does not go by pairs.
-    fn add_gradients(&self, _parameters: &[Array], _gradients: &mut Gradients) {}
+    /// Adds to the gradients of a step what does not go through the tape.
+    fn add_gradients(
+        &self,
+        _pairs: &[Pair],
+        _parameters: &[Array],
+        _gradients: &mut Gradients,
+        _machine: &Machine,
+    ) {
+    }
     /// What is to be done when an epoch of pairs is over.
     ///
     /// # Errors

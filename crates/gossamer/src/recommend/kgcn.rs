@@ -93,9 +93,9 @@ impl Recommender for Kgcn {
 }
 
 /// Places of parameters; after them W and b of each hop.
-const USERS: usize = 0;
+pub(super) const USERS: usize = 0;
 const ENTITIES: usize = 1;
-const LABELS: usize = 2;
+pub(super) const LABELS: usize = 2;
 const FIRST: usize = 3;
 
 /// Its rows.
@@ -159,11 +159,13 @@ impl Kgcns {
         (levels, by)
     }
 
-    fn near_of(&self, entity: u32) -> &[u32] {
+    /// An entity's neighbours.
+    pub(super) fn near_of(&self, entity: u32) -> &[u32] {
         &self.near[entity as usize * self.k..][..self.k]
     }
 
-    fn labels_of(&self, entity: u32) -> &[u32] {
+    /// The labels of their facts.
+    pub(super) fn labels_of(&self, entity: u32) -> &[u32] {
         &self.labels[entity as usize * self.k..][..self.k]
     }
 

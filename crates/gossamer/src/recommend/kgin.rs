@@ -13,7 +13,7 @@ use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
 use super::body::{Asked, At, Body, Made, Place, Side};
 use super::nodes::{Nodes, means_of_items};
-use super::pairwise;
+use super::pairwise::{self, Pair};
 use super::problem::Problem;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
@@ -194,7 +194,13 @@ impl Body for Kgins {
         let made = sums.into_iter().flatten().zip(which);
         made.map(|(rows, which)| Made { rows, which: Some(which) }).collect()
     }
-    fn add_gradients(&self, parameters: &[Array], gradients: &mut Gradients) {
+    fn add_gradients(
+        &self,
+        _pairs: &[Pair],
+        parameters: &[Array],
+        gradients: &mut Gradients,
+        _machine: &Machine,
+    ) {
         let weights = &parameters[WEIGHTS];
         let slopes = of_likeness(weights);
         gradients.add(WEIGHTS, ALIKE, &slopes);

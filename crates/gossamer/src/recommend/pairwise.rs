@@ -228,7 +228,7 @@ impl<'a> Learner<'a> {
         let rows = made.into_iter().map(|made| made.rows);
         let mut found = tape.backward(rows.zip(of_rows))?;
         let needs = std::mem::take(&mut found.needs);
-        body.add_gradients(parameters, &mut found);
+        body.add_gradients(pairs, parameters, &mut found, self.machine);
         let mut gradients: Vec<Option<Array>> = ids.iter().map(|id| found.take(*id)).collect();
         self.decay(&body.tables(), pairs, &mut gradients);
         Some(Passed { loss, gradients, needs, kept })
@@ -396,8 +396,8 @@ mod tests {
     use crate::recommend::scores::Learned;
     use gossamer_machine::Silent;
 
-    const MODELS: [&str; 9] =
-        ["bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn"];
+    const MODELS: [&str; 10] =
+        ["bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn", "kgnn-ls"];
 
     fn settings(model: &str) -> Settings {
         let usual = Settings::of(model).unwrap();

@@ -68,7 +68,7 @@ pub fn save(
     let tables: Vec<(&str, &crate::table::Table)> =
         tables.iter().map(|(name, table)| (*name, table)).collect();
     file::write(&out.join("tables.safetensors"), &tables, &about)?;
-    write_whole(&out.join("config.toml"), to_toml(settings).as_bytes())?;
+    write_whole(&out.join("config.toml"), settings.to_toml().as_bytes())?;
     seal(KIND, out, &BTreeMap::new())?;
     Ok(())
 }
@@ -131,21 +131,6 @@ impl Run {
     }
 }
 
-/// The settings as a file.
-pub fn to_toml(settings: &Settings) -> String {
-    let Settings { model, regularisation, facts, nearest, dim, absent, epochs, seed, .. } =
-        settings;
-    let Settings { batch, negatives, hardest, layers, learning_rate, .. } = settings;
-    let Settings { layer_dropout, edge_dropout, activations, .. } = settings;
-    format!(
-        "# A recommender.\nmodel = \"{model}\"\nregularisation = {regularisation}\nfacts = {facts}\n\
-         nearest = {nearest}\ndim = {dim}\nabsent = {absent}\nepochs = {epochs}\nseed = {seed}\n\
-         batch = {batch}\nnegatives = {negatives}\nhardest = {hardest}\nlayers = {layers}\n\
-         layer_dropout = {layer_dropout}\nedge_dropout = {edge_dropout}\n\
-         activations = \"{activations}\"\nlearning_rate = {learning_rate}\n"
-    )
-}
-
 /// The settings of a file.
 fn of_toml(text: &str) -> Result<Settings, Error> {
     let wrong = |what: String| Error::Setting {
@@ -170,7 +155,7 @@ mod tests {
     #[test]
     fn settings_read_back() {
         let settings = Settings { regularisation: 12.5, seed: 3, ..Settings::of("ease").unwrap() };
-        assert_eq!(of_toml(&to_toml(&settings)).unwrap(), settings);
+        assert_eq!(of_toml(&settings.to_toml()).unwrap(), settings);
         for wrong in ["", "model = 3", "model = \"ease\"\ndim = x", "model = \"ease\"\nsize = 3"] {
             assert!(of_toml(wrong).is_err(), "{wrong}");
         }
