@@ -36,13 +36,22 @@ impl Command for Recommend {
             .arg(option("all", "FILE", "Write the lists of all users to a tab-separated file"))
             .arg(option("k", "N", "How many items [default: 10]").short('k'))
             .arg(flag("explain", "Name the user's items that say most for each"))
+            .arg(flag(
+                "novel",
+                "Leave out the most taken items, which have half of all interactions",
+            ))
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
         let k = number(arguments, "k")?.unwrap_or(10);
+        let novel = arguments.get_flag("novel").then(|| run.problem.novel());
+        let marked = novel.as_deref();
         match (text(arguments, "user"), text(arguments, "all")) {
-            (Some(user), None) => one(&run, user, (k, arguments.get_flag("explain")), context),
-            (None, Some(file)) => all(&run, Path::new(file), k, context),
+            (Some(user), None) => {
+                let explain = arguments.get_flag("explain");
+                one(&run, user, (k, explain, marked), context)
+            }
+            (None, Some(file)) => all(&run, Path::new(file), (k, marked), context),
             _ => {
                 let hint = "--user NAME lists them, --all FILE writes everybody's";
                 Err(Failure::input("give either --user or --all", hint))
@@ -73,7 +82,7 @@ fn item_name(run: &Run, item: u32) -> Result<String, Failure> {
 fn one(
     run: &Run,
     name: &str,
-    (k, explain): (usize, bool),
+    (k, explain, marked): (usize, bool, Option<&[bool]>),
     context: &Context,
 ) -> Result<(), Failure> {
     let user = user_of(run, name)?;
@@ -82,7 +91,7 @@ fn one(
         headings.push("because of");
     }
     let (mut rows, mut list) = (output::table(&headings), Vec::new());
-    for (place, (item, score)) in (1..).zip(run.recommend(user, k, &context.machine)) {
+    for (place, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
         let shown = item_name(run, item)?;
         let reasons = if explain { run.reasons(user, item, REASONS) } else { Vec::new() };
         let named = |(own, weight): &(u32, f32)| Ok((item_name(run, *own)?, *weight));
@@ -124,7 +133,12 @@ fn one(
 }
 
 /// The lists of all users, into a file.
-fn all(run: &Run, file: &Path, k: usize, context: &Context) -> Result<(), Failure> {
+fn all(
+    run: &Run,
+    file: &Path,
+    (k, marked): (usize, Option<&[bool]>),
+    context: &Context,
+) -> Result<(), Failure> {
     let name = |id: u32| run.graph.entities().name(id).map_err(Error::from);
     let mut text = String::from("user\trank\titem\tscore\n");
     let total = run.problem.users.len() as u64;
@@ -136,7 +150,7 @@ fn all(run: &Run, file: &Path, k: usize, context: &Context) -> Result<(), Failur
             gossamer::Observer::progress(context, &progress);
         }
         let user_name = name(*id)?;
-        for (rank, (item, score)) in (1..).zip(run.recommend(user, k, &context.machine)) {
+        for (rank, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
             let item = name(run.problem.items[item as usize])?;
             let _ = writeln!(text, "{user_name}\t{rank}\t{item}\t{score}");
         }

@@ -71,6 +71,13 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
             |name: &serde_json::Value| name.as_str().unwrap().parse::<u32>().unwrap() % 2 == 0;
         assert!(even(&item["name"]) && even(&item["reasons"][0]["item"]), "{list}");
     }
+    // The most taken items come first by popularity, and are left out where others are wanted.
+    let listed = |more: &str| {
+        let list = json(&folder, &format!("gossamer recommend pop --user 4 -k 3 {more} --json"));
+        list["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect()
+    };
+    let (all, novel): (Vec<_>, Vec<_>) = (listed(""), listed("--novel"));
+    assert!(all.len() == 3 && novel.iter().all(|item| !all.contains(item)), "{all:?} {novel:?}");
     succeed(&folder, "gossamer recommend ials --all lists.tsv -k 2");
     assert_eq!(fs::read_to_string(folder.join("lists.tsv")).unwrap().lines().count(), 81);
     fail(&folder, "gossamer recommend ease --user nobody", 3, &["no user 'nobody'", "nearest"]);

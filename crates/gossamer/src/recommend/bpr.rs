@@ -25,10 +25,20 @@ impl Recommender for Bpr {
         "Rendle et al.: BPR (UAI 2009)"
     }
     fn own(&self) -> &'static [&'static str] {
-        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives"]
+        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives", "facts"]
+    }
+    fn fills_unseen(&self) -> bool {
+        true
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { layers: 0, negatives: 1, epochs: 500, regularisation: 1e-4, ..settings }
+        Settings {
+            facts: 1.0,
+            layers: 0,
+            negatives: 1,
+            epochs: 500,
+            regularisation: 1e-4,
+            ..settings
+        }
     }
     fn plan(&self, sizes: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);

@@ -31,10 +31,13 @@ impl Recommender for Ials {
          Rendle et al.: Revisiting the Performance of iALS (RecSys 2022)"
     }
     fn own(&self) -> &'static [&'static str] {
-        &["dim", "absent", "regularisation", "epochs"]
+        &["dim", "absent", "regularisation", "epochs", "facts"]
+    }
+    fn fills_unseen(&self) -> bool {
+        true
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { regularisation: 0.01, ..settings }
+        Settings { facts: 1.0, regularisation: 0.01, ..settings }
     }
     fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let rows = shape.n_users + shape.n_items;

@@ -31,10 +31,29 @@ impl Recommender for LightGcn {
         "He et al.: LightGCN (SIGIR 2020)"
     }
     fn own(&self) -> &'static [&'static str] {
-        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives", "layers"]
+        &[
+            "dim",
+            "learning_rate",
+            "regularisation",
+            "epochs",
+            "batch",
+            "negatives",
+            "layers",
+            "facts",
+        ]
+    }
+    fn fills_unseen(&self) -> bool {
+        true
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { layers: 3, negatives: 1, epochs: 500, regularisation: 1e-4, ..settings }
+        Settings {
+            facts: 1.0,
+            layers: 3,
+            negatives: 1,
+            epochs: 500,
+            regularisation: 1e-4,
+            ..settings
+        }
     }
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);

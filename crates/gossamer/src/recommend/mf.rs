@@ -25,10 +25,29 @@ impl Recommender for Mf {
         "Wu et al.: On the Effectiveness of Sampled Softmax Loss for Item Recommendation (TOIS 2024)"
     }
     fn own(&self) -> &'static [&'static str] {
-        &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives", "hardest"]
+        &[
+            "dim",
+            "learning_rate",
+            "regularisation",
+            "epochs",
+            "batch",
+            "negatives",
+            "hardest",
+            "facts",
+        ]
+    }
+    fn fills_unseen(&self) -> bool {
+        true
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { layers: 0, negatives: 64, epochs: 500, regularisation: 1e-4, ..settings }
+        Settings {
+            facts: 1.0,
+            layers: 0,
+            negatives: 64,
+            epochs: 500,
+            regularisation: 1e-4,
+            ..settings
+        }
     }
     fn plan(&self, sizes: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);

@@ -20,12 +20,14 @@ mod needs;
 mod body;
 mod pairwise;
 mod translate;
+pub mod unseen;
 pub mod report;
 pub mod run;
 
 use problem::Problem;
 use scores::Learned;
 pub use settings::Settings;
+use unseen::Unseen;
 
 gossamer_machine::registry!("recommender", Recommender:
     pop::Pop,
@@ -114,6 +116,10 @@ pub trait Recommender: Sync {
     fn paper(&self) -> &'static str;
     /// The settings that it has.
     fn own(&self) -> &'static [&'static str];
+    /// True if facts give rows to items that nobody had, and say nothing else.
+    fn fills_unseen(&self) -> bool {
+        false
+    }
     /// Its values of them, on those of all.
     fn defaults(&self, settings: Settings) -> Settings;
     /// Adds what learning takes, what is learned included.
@@ -141,7 +147,14 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
     add_program(&mut ledger, machine.workers.n_threads() as u64);
     let bytes = 16 * shape.n_interactions + 16 * (shape.n_users + shape.n_items);
     ledger.add("interactions", format!("{}", shape.n_interactions), "u32", bytes);
-    find(&settings.model)?.plan(shape, settings, &mut ledger);
+    let recommender = find(&settings.model)?;
+    recommender.plan(shape, settings, &mut ledger);
+    if recommender.fills_unseen() && settings.facts > 0.0 {
+        let n_entities = shape.n_nodes();
+        let (n_items, n_facts) = (shape.n_items, shape.n_facts);
+        let bytes = Unseen::bytes_for(n_items, n_entities, shape.n_interactions, n_facts);
+        ledger.add("facts that items share", format!("{n_facts}"), "u32", bytes);
+    }
     judge::plan(shape, &mut ledger);
     let smallest = ledger.total();
     match machine.budget_bytes {
@@ -163,5 +176,10 @@ pub fn learn(
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     settings.check()?;
-    find(&settings.model)?.learn(problem, settings, machine, observer)
+    let recommender = find(&settings.model)?;
+    let fills = recommender.fills_unseen() && settings.facts > 0.0;
+    let unseen = fills.then(|| Unseen::of(&problem));
+    let mut outcome = recommender.learn(problem, settings, machine, observer)?;
+    unseen.iter().for_each(|unseen| unseen.fill(&mut outcome.learned));
+    Ok(outcome)
 }

@@ -157,6 +157,21 @@ impl Problem {
         Self { facts: shuffled, ..self.clone() }
     }
 
+    /// Marks the items that are not among the most taken ones, which have half of all interactions
+    /// in training; there those that nobody had are marked too.
+    pub fn novel(&self) -> Vec<bool> {
+        let had = self.interactions[0].turned(self.items.len());
+        let n_of = |item: u32| had.of(item as usize).len();
+        let mut order: Vec<u32> = (0..self.items.len() as u32).collect();
+        order.sort_by_key(|item| (std::cmp::Reverse(n_of(*item)), *item));
+        let (mut novel, mut before) = (vec![true; order.len()], 0);
+        for item in order {
+            novel[item as usize] = 2 * before >= had.n_values();
+            before += n_of(item);
+        }
+        novel
+    }
+
     /// How many relations facts have, and how many entities they are about that are neither users
     /// nor items.
     pub fn sizes_of_facts(&self) -> (u64, u64) {
@@ -233,6 +248,14 @@ pub(super) mod tests {
             assert_eq!(ends(&problem.facts, place), ends(&shuffled.facts, place));
         }
         assert_ne!(problem.facts, shuffled.facts);
+        let few = Problem {
+            items: (7..11).collect(),
+            interactions: [0, 1, 2].map(|_| {
+                Lists::of_pairs(4, vec![(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (1, 2), (2, 0)])
+            }),
+            ..problem.clone()
+        };
+        assert_eq!(few.novel(), [true, false, true, true]);
         assert_eq!(problem.neighbours().of(3), [51]);
         assert_eq!(problem.sizes_of_facts(), (1, 2));
     }

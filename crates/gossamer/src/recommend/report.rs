@@ -9,7 +9,8 @@ use gossamer_machine::{Machine, Observer};
 use super::judge::{Judged, judge};
 use super::problem::Problem;
 use super::scores::Learned;
-use super::{Settings, Shape, learn, plan};
+use super::unseen::Unseen;
+use super::{Settings, Shape, find, learn, plan};
 use crate::error::Error;
 
 /// Items up to which weights between all of them are a baseline.
@@ -40,8 +41,8 @@ pub struct Row {
 /// What stands beside a recommender: a name, settings and what to learn from.
 fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Problem)> {
     let mut rows = Vec::new();
-    let uses = settings.facts > 0.0 && !problem.facts.is_empty();
-    if uses {
+    let fills = find(&settings.model).is_ok_and(|of| of.fills_unseen());
+    if settings.facts > 0.0 && !problem.facts.is_empty() && !fills {
         let without = Settings { facts: 0.0, ..settings.clone() };
         let name = format!("control: {} without facts", settings.model);
         rows.push((name, without, problem.without_facts()));
@@ -60,6 +61,25 @@ fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Prob
     rows
 }
 
+/// The controls of a recommender to which facts say nothing but rows of items that nobody had: such
+/// items without rows, and with rows by facts that say nothing. Neither is learned anew.
+fn otherwise_filled(
+    problem: &Problem,
+    settings: &Settings,
+    learned: &Learned,
+) -> Vec<(String, Learned)> {
+    let fills = find(&settings.model).is_ok_and(|of| of.fills_unseen());
+    let unseen = Unseen::of(problem);
+    if settings.facts == 0.0 || problem.facts.is_empty() || !fills || unseen.items.is_empty() {
+        return Vec::new();
+    }
+    let [mut without, mut shuffled] = [learned.clone(), learned.clone()];
+    unseen.empty(&mut without);
+    Unseen::of(&problem.with_shuffled_facts(SHUFFLE)).fill(&mut shuffled);
+    let name = |how: &str| format!("control: {} {how} facts", settings.model);
+    vec![(name("without"), without), (name("with shuffled"), shuffled)]
+}
+
 /// Judges what was learned, and learns and judges what stands beside it; what has no room in the
 /// budget is left out, and said.
 ///
@@ -76,6 +96,10 @@ pub fn report(
     let mut rows = vec![Row { name: settings.model.clone(), judged, seconds }];
     if among == Among::None {
         return Ok(rows);
+    }
+    for (name, learned) in otherwise_filled(problem, settings, learned) {
+        let judged = judge(problem, &learned, (split, k), machine, observer)?;
+        rows.push(Row { name, judged, seconds });
     }
     for (name, settings, problem) in beside(problem, settings) {
         if let Err(error @ Error::BudgetTooSmall { .. }) =

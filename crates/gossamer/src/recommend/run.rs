@@ -96,19 +96,22 @@ impl Run {
         Ok(Self { path: path.to_path_buf(), graph, settings, problem, learned })
     }
 
-    /// The items that a user will want most and does not have, with scores; places in
-    /// [`Problem::users`] and [`Problem::items`].
+    /// The items that a user will want most and does not have, with scores, of all or of those that
+    /// are marked; places in [`Problem::users`] and [`Problem::items`].
     pub fn recommend(
         &self,
         user: usize,
         k: usize,
+        marked: Option<&[bool]>,
         machine: &gossamer_machine::Machine,
     ) -> Vec<(u32, f32)> {
         let n_items = self.problem.items.len();
         let seen = self.problem.seen(user, &Split::ALL);
         let mut scores = vec![0.0; n_items];
         self.learned.scores(machine, &[(user, seen.clone())], n_items, &mut scores);
-        let candidates = (0..n_items as u32).filter(|item| seen.binary_search(item).is_err());
+        let is_marked = |item: &u32| marked.is_none_or(|marked| marked[*item as usize]);
+        let candidates = (0..n_items as u32).filter(is_marked);
+        let candidates = candidates.filter(|item| seen.binary_search(item).is_err());
         let found = top(candidates.collect(), k, |item| scores[item as usize]);
         found.into_iter().map(|item| (item, scores[item as usize])).collect()
     }
