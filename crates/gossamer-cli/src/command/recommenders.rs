@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches};
 use gossamer::config::SETTINGS;
 use gossamer::evaluate::compare::Spread;
-use gossamer::recommend::judge::METRICS;
+use gossamer::recommend::judge::{LEGACY_NDCG, METRICS};
 use gossamer::recommend::problem::Problem;
 use gossamer::recommend::report::{Among, Row, report};
 use gossamer::recommend::run::{Run, refuse_existing, save};
@@ -186,13 +186,15 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
 
 /// Judges by KGCN's protocol.
 fn by_pairs(run: &Run, split: Split, seed: u64, context: &Context) {
-    let (auc, n) = pairs::auc(&run.problem, &run.learned, (split, seed), &context.machine);
+    let found = pairs::by_pairs(&run.problem, &run.learned, (split, seed), &context.machine);
+    let pairs::ByPairs { auc, f1, n } = found;
     if context.json {
-        let value = json!({"split": split.name(), "kgcn_auc": auc, "interactions": n});
+        let value =
+            json!({"split": split.name(), "kgcn_auc": auc, "kgcn_f1": f1, "interactions": n});
         context.print(&value.to_string());
     } else {
         context.print(&format!(
-            "kgcn's protocol: AUC {auc:.4} over {} interactions of the {} split, each against one item \
+            "kgcn's protocol: AUC {auc:.4}, F1 {f1:.4} (scores above 0) over {} interactions of the {} split, each against one item \
              that its user never had; no measure of lists",
             count(n),
             split.name()
@@ -225,14 +227,15 @@ fn in_words(of_seeds: &[Vec<Row>], (split, k): (Split, usize)) -> String {
         metric => format!("{metric}@{k}"),
     };
     let mut headings = vec![String::new()];
-    headings.extend(METRICS.iter().map(with_k));
+    let shown = METRICS.iter().filter(|metric| **metric != LEGACY_NDCG);
+    headings.extend(shown.clone().map(with_k));
     headings.extend(["of all items".to_string(), "users of an item".to_string()]);
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let mut table = output::table(&headings);
     let rows = of_seeds.first().map_or(&[][..], Vec::as_slice);
     for (place, Row { name, judged, .. }) in rows.iter().enumerate() {
         let mut cells = vec![name.clone()];
-        cells.extend((0..METRICS.len()).map(|metric| {
+        cells.extend((0..shown.clone().count()).map(|metric| {
             let of = |rows: &Vec<Row>| rows[place].judged.means[metric].value;
             let values: Vec<f64> = of_seeds.iter().map(of).collect();
             match Spread::of(&values) {

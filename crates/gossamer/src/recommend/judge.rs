@@ -8,6 +8,7 @@
 //! | precision@K | items with r ≤ K, over K |
 //! | mrr@K | 1 / the best r, 0 if that is above K |
 //! | map@K | Σ over r ≤ K of the part of items up to it that are held out, over min(\|T\|, K) |
+//! | ndcg_kgat_legacy@K | the sum of ndcg@K, over the same of ranks 1 … min(items with r ≤ 100, K): no nDCG, but what KGAT's code calls so |
 //! | auc | part of pairs of a held-out item and another candidate in the right order |
 //!
 //! *Invariant:* means are over users with a held-out item; intervals come from drawing users anew.
@@ -22,7 +23,12 @@ use super::scores::Learned;
 use crate::error::Error;
 
 /// The metrics in their order.
-pub const METRICS: [&str; 7] = ["recall", "ndcg", "hit", "precision", "mrr", "map", "auc"];
+pub const METRICS: [&str; 8] =
+    ["recall", "ndcg", "hit", "precision", "mrr", "map", "auc", LEGACY_NDCG];
+/// What KGAT's code and its followers call NDCG; to be compared with their figures alone.
+pub const LEGACY_NDCG: &str = "ndcg_kgat_legacy";
+/// Where the lists end whose hits are the ideal of that.
+const LEGACY_LIST: f64 = 100.0;
 /// Floats of scores at a time.
 const SCORES: usize = 1 << 20;
 /// Times that users are drawn anew.
@@ -56,7 +62,7 @@ pub struct Judged {
     /// Users with something held out.
     pub n_users: usize,
     /// By [`METRICS`].
-    pub means: [Mean; 7],
+    pub means: [Mean; METRICS.len()],
     /// By what users and items there are.
     pub parts: Vec<Part>,
     /// Part of all items that is in some list.
@@ -69,13 +75,18 @@ pub struct Judged {
 pub fn plan(shape: &Shape, ledger: &mut Ledger) {
     let scores = (SCORES as u64).max(shape.n_items);
     ledger.add("scores", format!("{scores}"), "f32", 4 * scores);
-    ledger.add("judgements", format!("{} × 7", shape.n_users), "f64", 200 * shape.n_users);
+    ledger.add(
+        "judgements",
+        format!("{} × {}", shape.n_users, METRICS.len()),
+        "f64",
+        200 * shape.n_users,
+    );
 }
 
 /// What one user's list is worth.
 #[derive(Debug, Clone, Default)]
 struct OfUser {
-    values: [f64; 7],
+    values: [f64; METRICS.len()],
     /// The items of the list.
     top: Vec<u32>,
     /// The held-out items, and whether each is in the list.
@@ -176,13 +187,14 @@ fn of_user(scores: &[f32], seen: &[u32], held_out: &[u32], k: usize) -> OfUser {
     ranks.sort_by(|one, other| one.0.total_cmp(&other.0));
     let (n, n_true) = (candidates.len() as f64, ranks.len() as f64);
     let within = ranks.partition_point(|(rank, _)| *rank <= k as f64);
-    let (mut gain, mut precisions, mut ideal) = (0.0, 0.0, 0.0);
+    let (mut gain, mut precisions) = (0.0, 0.0);
     for (place, (rank, _)) in ranks[..within].iter().enumerate() {
         gain += 1.0 / (rank + 1.0).log2();
         precisions += (place + 1) as f64 / rank;
     }
     let most = held_out.len().min(k);
-    (1..=most).for_each(|rank| ideal += 1.0 / (rank as f64 + 1.0).log2());
+    let ideal = |n: usize| (1..=n).map(|rank| 1.0 / (rank as f64 + 1.0).log2()).sum::<f64>();
+    let listed = ranks.partition_point(|(rank, _)| *rank <= LEGACY_LIST).max(1);
     let (hits, all) = (within as f64, held_out.len() as f64);
     let first = ranks.first().map_or(0.0, |(rank, _)| 1.0 / rank);
     let sum: f64 = ranks.iter().map(|(rank, _)| rank).sum();
@@ -193,12 +205,13 @@ fn of_user(scores: &[f32], seen: &[u32], held_out: &[u32], k: usize) -> OfUser {
     let hit = f64::from(u8::from(within > 0));
     let values = [
         hits / all,
-        gain / ideal,
+        gain / ideal(most),
         hit,
         hits / k as f64,
         hit * first,
         precisions / most as f64,
         auc,
+        gain / ideal(listed.min(k)),
     ];
     let found = ranks.iter().enumerate().map(|(place, (_, item))| (*item, place < within));
     OfUser { values, top: top(candidates, k, score), found: found.collect() }
@@ -225,8 +238,8 @@ fn summed(
     (k, machine): (usize, &Machine),
 ) -> Judged {
     let n = of_users.len();
-    let mean = |of: &dyn Fn(usize) -> usize| -> [f64; 7] {
-        let mut sums = [0.0; 7];
+    let mean = |of: &dyn Fn(usize) -> usize| -> [f64; METRICS.len()] {
+        let mut sums = [0.0; METRICS.len()];
         for place in 0..n {
             let values = &of_users[of(place)].values;
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
@@ -299,7 +312,7 @@ mod tests {
     use crate::recommend::{Settings, learn};
 
     /// The metrics of a user by their definitions, from the list in order, where no scores are alike.
-    fn by_definition(order: &[u32], held_out: &[u32], k: usize) -> [f64; 7] {
+    fn by_definition(order: &[u32], held_out: &[u32], k: usize) -> [f64; METRICS.len()] {
         let is_true = |item: &u32| held_out.contains(item);
         let hits: Vec<bool> = order.iter().map(is_true).collect();
         let n_hits = hits[..k].iter().filter(|hit| **hit).count() as f64;
@@ -329,7 +342,20 @@ mod tests {
             first.map_or(0.0, |place| 1.0 / (place + 1) as f64),
             precisions / most as f64,
             right / pairs,
+            gain / (0..hits.iter().filter(|hit| **hit).count().clamp(1, k))
+                .map(discount)
+                .sum::<f64>(),
         ]
+    }
+
+    #[test]
+    fn the_legacy_ndcg_forgets_what_is_far_down() {
+        // Held out are the third and the last but nine of 150 items.
+        let scores: Vec<f32> = (0..150).map(|item| -(item as f32)).collect();
+        let values = of_user(&scores, &[], &[2, 140], 20).values;
+        let (third, ideal) = (0.5, 1.0 + 1.0 / 3f64.log2());
+        assert!((values[1] - third / ideal).abs() < 1e-12);
+        assert!((values[7] - third).abs() < 1e-12);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! KGCN's protocol: each held-out interaction against one item that its user never had.
 //!
 //! *Formula:* AUC = part of all (held-out, drawn) pairs of pairs, over all users at once, that are in the right
-//! order, ties counting half. It says nothing of lists, and is to be compared with figures of the same
+//! order, ties counting half; F1 = 2·right / (guessed + held out), guessed being those whose score is above 0,
+//! which means a chance above ½ where scores are log odds. It says nothing of lists, and is to be compared with figures of the same
 //! protocol alone.
 //! *Paper:* Wang et al.: Knowledge Graph Convolutional Networks for Recommender Systems (WWW 2019),
 //! whose code averages over batches; here all pairs are one.
@@ -13,13 +14,24 @@ use gossamer_machine::random::{Address, Purpose};
 use super::problem::Problem;
 use super::scores::Learned;
 
-/// AUC over a split's interactions and as many pairs that never were; and how many there are.
-pub fn auc(
+/// What the protocol finds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ByPairs {
+    /// The area under the curve.
+    pub auc: f64,
+    /// F1 where scores above 0 are guesses.
+    pub f1: f64,
+    /// Interactions judged, each beside one that never was.
+    pub n: usize,
+}
+
+/// Judges a split's interactions and as many pairs that never were.
+pub fn by_pairs(
     problem: &Problem,
     learned: &Learned,
     (split, seed): (Split, u64),
     machine: &Machine,
-) -> (f64, usize) {
+) -> ByPairs {
     let n_items = problem.items.len();
     let held_out = &problem.interactions[split as usize];
     let address = Address::new(seed, Purpose::Negative, 1 << 40);
@@ -65,8 +77,11 @@ pub fn auc(
         (n_true, before) = (n_true + held_out, before + alike.len());
     }
     let (held_out, others) = (n_true as f64, (found.len() - n_true) as f64);
+    let guessed = found.iter().filter(|(score, _)| *score > 0.0);
+    let right = guessed.clone().filter(|(_, is_true)| *is_true).count();
+    let f1 = 2.0 * right as f64 / ((guessed.count() + n_true) as f64).max(1.0);
     let auc = (sum - held_out * (held_out + 1.0) / 2.0) / (held_out * others).max(1.0);
-    (auc, n_true)
+    ByPairs { auc, f1, n: n_true }
 }
 
 #[cfg(test)]
@@ -88,11 +103,13 @@ mod tests {
             let matrix = |values| Matrix { values, width: 2 };
             Learned::Factors { users: matrix(users), items: matrix(items) }
         };
-        let auc = |learned: &Learned| auc(&problem, learned, (Split::Test, 3), &machine);
-        let (right, n) = auc(&of(1.0));
-        let (wrong, _) = auc(&of(-1.0));
-        assert!(right > 0.7 && (right + wrong - 1.0).abs() < 1e-12, "{right} {wrong}");
-        assert_eq!(n, problem.interactions[2].n_values());
-        assert_eq!(auc(&Learned::Popularity(vec![1.0; 30])).0, 0.5);
+        let judge = |learned: &Learned| by_pairs(&problem, learned, (Split::Test, 3), &machine);
+        let (right, wrong) = (judge(&of(1.0)), judge(&of(-1.0)));
+        assert!(right.auc > 0.7 && (right.auc + wrong.auc - 1.0).abs() < 1e-12, "{right:?}");
+        assert_eq!(right.n, problem.interactions[2].n_values());
+        // All that was held out is guessed, and of the others those of the same taste.
+        assert!(right.f1 > 0.7 && wrong.f1 == 0.0, "{right:?}");
+        let all = judge(&Learned::Popularity(vec![1.0; 30]));
+        assert_eq!((all.auc, all.f1), (0.5, 2.0 / 3.0));
     }
 }

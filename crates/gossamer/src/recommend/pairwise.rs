@@ -439,7 +439,7 @@ mod tests {
                 };
                 let Outcome { learned, kept, .. } = learned(model, &settings, &problem, 2);
                 // Who knows tastes alone has about .75; who knows nothing has a half.
-                let (found, _) = pairs::auc(&problem, &learned, (Split::Test, 3), &machine);
+                let found = pairs::by_pairs(&problem, &learned, (Split::Test, 3), &machine).auc;
                 assert!(found > 0.58, "{model} {activations}: {found}");
                 assert_eq!(kept.unwrap().total() > 0, own, "{model}");
                 let sizes = [problem.users.len(), problem.items.len()];
