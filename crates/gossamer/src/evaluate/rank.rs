@@ -283,22 +283,18 @@ mod tests {
         model: &Model,
         known: &Triples,
         candidates: &Candidates,
-        triple: [u32; 3],
-        side: Side,
+        (triple, side): ([u32; 3], Side),
+        machine: &Machine,
     ) -> (u32, u32, u32) {
         let [head, relation, tail] = triple;
         let score = |h: u32, t: u32| {
             let (given, asked_for) = if side == Side::Tail { (h, t) } else { (t, h) };
             let mut query = vec![0.0; model.query_width()];
-            model.fold(
-                &Machine::new(1, None),
-                &[Asked { side, known: given, relation }],
-                &mut query,
-            );
+            model.fold(machine, &[Asked { side, known: given, relation }], &mut query);
             let mut room = Vec::new();
             let row = model.entities.row(asked_for, &mut room);
             let mut out = [0.0];
-            let isa = gossamer_machine::InstructionSet::detect();
+            let isa = machine.instruction_set;
             let (similarity, columns) = (model.function.similarity(), model.columns());
             let packed = similarity.pack(&query, columns);
             similarity.scores_by_row(isa, &packed, row, columns, &mut out);
@@ -325,7 +321,7 @@ mod tests {
 
     #[test]
     fn ranks_equal_their_definition_ties_and_sets_included() {
-        let machine = Machine::new(2, None);
+        let mut machine = Machine::new(2, None);
         for (model, candidates) in crate::score::ALL.iter().flat_map(|function| {
             let (first, last) = (vec![1, 2, 3, 5, 8], vec![600, 601]);
             let both = Candidates::some([&first[..], &last].concat());
@@ -357,29 +353,27 @@ mod tests {
             let known = Triples::from_rows(rows);
             let triples: Vec<[u32; 3]> = known.iter().take(25).collect();
             let parts = [&known];
-            let judge = Judge {
-                model: &model,
-                known: Known::new(&parts),
-                candidates: &candidates,
-                machine: &machine,
-            };
-            let ranks = judge.ranks(&triples, "test", &Silent).unwrap();
-            assert_eq!(ranks.len(), 50);
-            let mut ties = 0;
-            for rank in ranks {
-                let triple = triples[rank.triple as usize];
-                let expected = plain(&model, &known, &candidates, triple, rank.side);
-                assert_eq!(
-                    (rank.greater, rank.equal, rank.n_candidates),
-                    expected,
-                    "{} {triple:?} {:?}",
-                    config.model,
-                    rank.side
-                );
-                ties += rank.equal;
+            for isa in gossamer_machine::InstructionSet::all() {
+                machine.instruction_set = isa;
+                let judge = Judge {
+                    model: &model,
+                    known: Known::new(&parts),
+                    candidates: &candidates,
+                    machine: &machine,
+                };
+                let ranks = judge.ranks(&triples, "test", &Silent).unwrap();
+                assert_eq!(ranks.len(), 50);
+                let mut ties = 0;
+                for rank in ranks {
+                    let asked = (triples[rank.triple as usize], rank.side);
+                    let expected = plain(&model, &known, &candidates, asked, &machine);
+                    let found = (rank.greater, rank.equal, rank.n_candidates);
+                    assert_eq!(found, expected, "{} {asked:?} {isa:?}", config.model);
+                    ties += rank.equal;
+                }
+                // Among a few candidates there may be none.
+                assert!(ties > 0 || candidates.len(n_entities) < 7);
             }
-            // Among a few candidates there may be none.
-            assert!(ties > 0 || candidates.len(n_entities) < 7);
         }
     }
 
