@@ -5,6 +5,8 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::Error;
+use gossamer::Split;
+use gossamer::recommend::reasons::{Facts, Shared, speaking};
 use gossamer::recommend::run::Run;
 use gossamer_graph::read::USER;
 use serde_json::{Value, json};
@@ -35,7 +37,10 @@ impl Command for Recommend {
             .arg(option("user", "NAME", "The user, as the interactions name it"))
             .arg(option("all", "FILE", "Write the lists of all users to a tab-separated file"))
             .arg(option("k", "N", "How many items [default: 10]").short('k'))
-            .arg(flag("explain", "Name the user's items that say most for each"))
+            .arg(flag(
+                "explain",
+                "Name the user's items that say most for each, and the facts it shares with them",
+            ))
             .arg(flag(
                 "novel",
                 "Leave out the most taken items, which have half of all interactions",
@@ -78,6 +83,46 @@ fn item_name(run: &Run, item: u32) -> Result<String, Failure> {
     Ok(run.graph.entities().shown(run.problem.items[item as usize]).map_err(Error::from)?)
 }
 
+/// Why an item is listed, in names.
+struct Reasons {
+    /// Items of the user that speak for it, with how much.
+    items: Vec<(String, f32)>,
+    /// Facts that it shares with some of the user's: relation, entity, how many.
+    shared: Vec<(String, String, usize)>,
+}
+
+impl Reasons {
+    fn of(run: &Run, item: u32, own: &[u32], facts: &Facts) -> Result<Self, Failure> {
+        let named = |(own, weight): (u32, f32)| Ok((item_name(run, own)?, weight));
+        let shared = |Shared { relation, entity, n }: Shared| {
+            let relation = run.graph.relations().shown(relation).map_err(Error::from)?;
+            Ok((relation, run.graph.entities().shown(entity).map_err(Error::from)?, n))
+        };
+        let items = speaking(&run.learned, item, own, REASONS).into_iter().map(named);
+        let of_facts = facts.shared(item, own, REASONS).into_iter().map(shared);
+        Ok(Self {
+            items: items.collect::<Result<_, Failure>>()?,
+            shared: of_facts.collect::<Result<_, Failure>>()?,
+        })
+    }
+
+    fn json(&self) -> (Value, Value) {
+        let item = |(name, weight): &(String, f32)| json!({"item": name, "says": weight});
+        let shared = |(relation, entity, n): &(String, String, usize)| json!({"relation": relation, "entity": entity, "items": n});
+        (self.items.iter().map(item).collect(), self.shared.iter().map(shared).collect())
+    }
+
+    fn cells(&self) -> [String; 2] {
+        let item = |(name, weight): &(String, f32)| format!("{name} {weight:.3}");
+        let shared = |(relation, entity, n): &(String, String, usize)| {
+            format!("{relation} {entity} ({n} of yours)")
+        };
+        let items: Vec<String> = self.items.iter().map(item).collect();
+        let facts: Vec<String> = self.shared.iter().map(shared).collect();
+        [items.join("; "), facts.join("; ")]
+    }
+}
+
 /// The list of one user.
 fn one(
     run: &Run,
@@ -86,17 +131,16 @@ fn one(
     context: &Context,
 ) -> Result<(), Failure> {
     let user = user_of(run, name)?;
+    let own = run.problem.seen(user, &Split::ALL);
+    let facts = explain.then(|| Facts::of(&run.problem));
     let mut headings = vec!["", "item", "score"];
     if explain {
-        headings.push("because of");
+        headings.extend(["because of", "shares"]);
     }
     let (mut rows, mut list) = (output::table(&headings), Vec::new());
     for (place, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
-        let shown = item_name(run, item)?;
-        let reasons = if explain { run.reasons(user, item, REASONS) } else { Vec::new() };
-        let named = |(own, weight): &(u32, f32)| Ok((item_name(run, *own)?, *weight));
-        let reasons: Vec<(String, f32)> =
-            reasons.iter().map(named).collect::<Result<_, Failure>>()?;
+        let reasons =
+            facts.as_ref().map(|facts| Reasons::of(run, item, &own, facts)).transpose()?;
         if context.json {
             let id = run.problem.items[item as usize];
             let mut value = json!({
@@ -104,18 +148,14 @@ fn one(
                 "label": run.graph.entities().label(id).map_err(Error::from)?,
                 "score": score,
             });
-            if explain {
-                let reason = |(name, weight): &(String, f32)| json!({"item": name, "says": weight});
-                value["reasons"] = reasons.iter().map(reason).collect::<Value>();
+            if let Some(reasons) = reasons {
+                (value["reasons"], value["shared"]) = reasons.json();
             }
             list.push(value);
             continue;
         }
-        let mut cells = vec![place.to_string(), shown, format!("{score:.3}")];
-        if explain {
-            let words = |(name, weight): &(String, f32)| format!("{name} {weight:.3}");
-            cells.push(reasons.iter().map(words).collect::<Vec<_>>().join("; "));
-        }
+        let mut cells = vec![place.to_string(), item_name(run, item)?, format!("{score:.3}")];
+        cells.extend(reasons.into_iter().flat_map(|reasons| reasons.cells()));
         rows.add_row(cells);
     }
     if context.json {
@@ -123,7 +163,7 @@ fn one(
         context.print(&json!({"user": user, "items": list}).to_string());
         return Ok(());
     }
-    for column in [1, 3] {
+    for column in [1, 3, 4] {
         if let Some(column) = rows.column_mut(column) {
             column.set_cell_alignment(comfy_table::CellAlignment::Left);
         }

@@ -70,6 +70,7 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
         let even =
             |name: &serde_json::Value| name.as_str().unwrap().parse::<u32>().unwrap() % 2 == 0;
         assert!(even(&item["name"]) && even(&item["reasons"][0]["item"]), "{list}");
+        assert!(item["shared"][0]["items"].as_u64().unwrap() > 0, "{list}");
     }
     // The most taken items come first by popularity, and are left out where others are wanted.
     let listed = |more: &str| {

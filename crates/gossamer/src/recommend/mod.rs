@@ -22,6 +22,7 @@ mod pairwise;
 mod translate;
 pub mod unseen;
 pub mod report;
+pub mod reasons;
 pub mod run;
 
 use problem::Problem;

@@ -115,23 +115,6 @@ impl Run {
         let found = top(candidates.collect(), k, |item| scores[item as usize]);
         found.into_iter().map(|item| (item, scores[item as usize])).collect()
     }
-
-    /// The items of a user that say most for another, with their part of its score; none where
-    /// a model has no such reasons.
-    pub fn reasons(&self, user: usize, item: u32, most: usize) -> Vec<(u32, f32)> {
-        let mut scores = vec![0.0; self.problem.items.len()];
-        let mut said = |own: u32| {
-            scores.fill(0.0);
-            self.learned.add_reasons(own as usize, &mut scores);
-            (own, scores[item as usize])
-        };
-        let mut reasons: Vec<(u32, f32)> =
-            self.problem.seen(user, &Split::ALL).into_iter().map(&mut said).collect();
-        reasons.retain(|(_, weight)| *weight > 0.0);
-        reasons.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-        reasons.truncate(most);
-        reasons
-    }
 }
 
 /// The settings of a file.

@@ -106,6 +106,18 @@ impl Learned {
         }
     }
 
+    /// What an item of a history says for another; nothing where histories say nothing.
+    pub fn says(&self, own: usize, item: usize) -> f32 {
+        match self {
+            Self::Weights(weights) => weights.row(own)[item],
+            Self::Nearest(nearest) => {
+                let pairs = nearest.row(own).chunks_exact(2);
+                pairs.filter(|pair| pair[0] as usize == item).map(|pair| pair[1]).sum()
+            }
+            Self::Popularity(_) | Self::Factors { .. } | Self::Attended(_) => 0.0,
+        }
+    }
+
     /// Its matrices by name, as files have them.
     pub fn tables(&self) -> Vec<(&'static str, Table)> {
         let table = |matrix: &Matrix| {
