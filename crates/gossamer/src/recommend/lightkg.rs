@@ -50,7 +50,8 @@ impl Recommender for LightKg {
         Settings {
             layers: 2,
             epochs: 500,
-            regularisation: 1e-4,
+            negatives: 10,
+            regularisation: 1e-3,
             layer_dropout: 0.1,
             facts: 1.0,
             ..settings
