@@ -149,7 +149,7 @@ impl Judge<'_> {
         }
         pairs.sort_unstable();
         pairs.dedup();
-        strips.score(&mut pairs, &mut Room::default(), |query, answer, score| {
+        strips.score(&mut pairs, None, &mut Room::default(), |query, answer, score| {
             let places = asked_by[query].iter();
             for place in places.filter(|place| questions[**place].answer == answer) {
                 thresholds[*place] = score;
@@ -157,7 +157,7 @@ impl Judge<'_> {
         });
         let taken_out = TakenOut::new(&asked_by, |place| thresholds[place]);
         self.known.visit(&wanted, self.machine, |room: &mut Room, met| {
-            strips.score(met, room, |query, entity, score| {
+            strips.score(met, None, room, |query, entity, score| {
                 if self.candidates.contains(entity) {
                     taken_out.meet(query, score, |place| questions[place].answer == entity);
                 }
@@ -178,7 +178,9 @@ impl Judge<'_> {
         let mut thresholds = vec![0.0; questions.len()];
         let mut own: Vec<[u32; 2]> =
             (0..).zip(questions).map(|(query, question)| [query, question.answer]).collect();
-        strips.score(&mut own, &mut Room::default(), |query, _, score| thresholds[query] = score);
+        strips.score(&mut own, None, &mut Room::default(), |query, _, score| {
+            thresholds[query] = score
+        });
         let mut counts = if self.screens() {
             self.sifted((&queries, &strips), &thresholds)
         } else {

@@ -41,7 +41,7 @@ impl Judge<'_> {
             unsure.clear();
             screen.sift(isa, &rows, &mut above, &mut unsure);
             unsure.iter_mut().for_each(|[_, row]| *row += (index * PANEL_ROWS) as u32);
-            strips.score(&mut unsure, &mut room, |query, _, score| {
+            strips.score(&mut unsure, Some(panel), &mut room, |query, _, score| {
                 counts[query][0] += i64::from(score > thresholds[query]);
                 counts[query][1] += i64::from(score == thresholds[query]);
             });

@@ -7,6 +7,7 @@ use gossamer_tensor::kernel::similarity::Packed;
 
 use crate::model::Model;
 use crate::plan::ranking::{PACKED_QUERIES as STRIP, SCORED_ROWS as ROWS};
+use crate::table::Panel;
 
 /// Queries, packed a few at a time.
 pub struct Strips<'a> {
@@ -33,10 +34,12 @@ impl<'a> Strips<'a> {
         Self { model, isa, packed, n_queries: queries.len() / columns.queries.width }
     }
 
-    /// Calls `take` with each [query, entity] and its score, in an order that suits the tiles.
+    /// Calls `take` with each [query, entity] and its score, in an order that suits the tiles; where
+    /// all are entities of a panel that is at hand, their rows are read there.
     pub fn score(
         &self,
         pairs: &mut [[u32; 2]],
+        panel: Option<Panel<'_>>,
         room: &mut Room,
         mut take: impl FnMut(usize, u32, f32),
     ) {
@@ -52,8 +55,11 @@ impl<'a> Strips<'a> {
                 let rows = left.chunk_by(|one, next| one[1] == next[1]).take(ROWS);
                 let n_pairs = rows.clone().map(<[_]>::len).sum();
                 for pairs in rows {
-                    let row = self.model.entities.row(pairs[0][1], &mut room.decoded);
-                    room.rows.extend_from_slice(row);
+                    let (id, width) = (pairs[0][1], columns.rows.width);
+                    room.rows.extend_from_slice(match panel {
+                        Some(panel) => &panel.rows[(id - panel.first) as usize * width..][..width],
+                        None => self.model.entities.row(id, &mut room.decoded),
+                    });
                 }
                 room.scores.resize(room.rows.len() / columns.rows.width * n, 0.0);
                 let (packed, scores) = (&self.packed[strip], &mut room.scores);
