@@ -181,11 +181,14 @@ impl Judge<'_> {
         strips.score(&mut own, None, &mut Room::default(), |query, _, score| {
             thresholds[query] = score
         });
-        let mut counts = if self.screens() {
-            self.sifted((&queries, &strips), &thresholds)
-        } else {
-            self.scored(&queries, &thresholds)
+        let sifted = || self.sifted((&queries, &strips), &thresholds);
+        let scored = || {
+            let queries = queries.chunks(RANKED_QUERIES * self.model.query_width());
+            let parts = queries.zip(thresholds.chunks(RANKED_QUERIES));
+            parts.flat_map(|(queries, thresholds)| self.scored(queries, thresholds)).collect()
         };
+        let mut counts: Vec<[i64; 3]> =
+            self.screens().then(sifted).flatten().unwrap_or_else(scored);
         for (counts, question) in counts.iter_mut().zip(questions) {
             // The answer always competes; as a candidate it was found as high as itself.
             let [_, equal, n] = counts;
@@ -209,7 +212,7 @@ impl Judge<'_> {
     }
 
     /// How many candidates score above each query's threshold, as high, and in all.
-    fn scored(&self, queries: &[f32], thresholds: &[f32]) -> Vec<[i64; 3]> {
+    pub(super) fn scored(&self, queries: &[f32], thresholds: &[f32]) -> Vec<[i64; 3]> {
         let isa = self.machine.instruction_set;
         let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
         let (m, packed) = (thresholds.len(), similarity.pack(queries, columns));
