@@ -34,8 +34,8 @@ impl<'a> Strips<'a> {
         Self { model, isa, packed, n_queries: queries.len() / columns.queries.width }
     }
 
-    /// Calls `take` with each [query, entity] and its score, in an order that suits the tiles; where
-    /// all are entities of a panel that is at hand, their rows are read there.
+    /// Calls `take` with each [query, entity] and its score, in an order that suits the tiles.
+    /// Where all entities are of a panel that is at hand, their rows are read there.
     pub fn score(
         &self,
         pairs: &mut [[u32; 2]],
