@@ -172,8 +172,11 @@ impl Judge<'_> {
 
     fn block(&self, questions: &[Question]) -> Vec<Rank> {
         let asked: Vec<Asked> = questions.iter().map(|question| question.asked).collect();
-        let mut queries = vec![0.0; questions.len() * self.model.query_width()];
-        self.model.fold(self.machine, &asked, &mut queries);
+        let width = self.model.query_width();
+        let mut queries = vec![0.0; questions.len() * width];
+        // Few at a time: each may bring a condition of its own.
+        let parts = asked.chunks(RANKED_QUERIES).zip(queries.chunks_mut(RANKED_QUERIES * width));
+        parts.for_each(|(asked, queries)| self.model.fold(self.machine, asked, queries));
         let strips = Strips::new(self.model, self.machine.instruction_set, &queries);
         let mut thresholds = vec![0.0; questions.len()];
         let mut own: Vec<[u32; 2]> =
@@ -183,7 +186,7 @@ impl Judge<'_> {
         });
         let sifted = || self.sifted((&queries, &strips), &thresholds);
         let scored = || {
-            let queries = queries.chunks(RANKED_QUERIES * self.model.query_width());
+            let queries = queries.chunks(RANKED_QUERIES * width);
             let parts = queries.zip(thresholds.chunks(RANKED_QUERIES));
             parts.flat_map(|(queries, thresholds)| self.scored(queries, thresholds)).collect()
         };

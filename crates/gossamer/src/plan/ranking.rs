@@ -66,8 +66,9 @@ pub(super) fn add_ranking(
     let bytes = n * (8 * width as u64 + 140).max(3 * 36 + 140);
     ledger.add("known answers", format!("{n} queries at a time"), "f32", bytes);
     if let Some([_, width]) = core(config)? {
-        let words = format!("{n_threads} × {queries} × {width}");
-        ledger.add("ranked conditions", words, "f32", 4 * n_threads * queries as u64 * width);
+        let words = format!("{n_threads} × {RANKED_QUERIES} × {width}");
+        let bytes = 4 * n_threads * RANKED_QUERIES as u64 * width;
+        ledger.add("ranked conditions", words, "f32", bytes);
     }
     Ok(())
 }
