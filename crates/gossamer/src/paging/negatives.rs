@@ -13,9 +13,8 @@
 //! mended: two candidates for a query are compared only where both are in memory with the known entity.
 //! *Measured:* FB15k-237, 8 partitions, 2 in memory: `bench/paged`. Rows of absent partitions as
 //! negatives that do not change were tried and made it worse: queries learn to tell what is in
-//! memory from what is not. So did a few panels of them that change, other ones at each turn (MRR .291
-//! to .311 for .317): so few rows stand in for so many that they are pushed too far. All of them,
-//! changed, bring .3205.
+//! memory from what is not. So did a few panels of them that change, other ones at each turn: so few
+//! rows stand in for so many that they are pushed too far.
 //! *Paper:* Lerer et al.: PyTorch-BigGraph (SysML 2019), §3.1, who draw from the answer's partition.
 
 use std::sync::Arc;

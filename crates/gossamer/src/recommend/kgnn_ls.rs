@@ -317,6 +317,19 @@ mod tests {
     }
 
     #[test]
+    fn guesses_change_what_is_learned() {
+        let machine = Machine::new(2, None);
+        let learned = |smoothness: f32| {
+            let usual = Settings::of("kgnn-ls").unwrap();
+            let settings = Settings { dim: 6, nearest: 3, epochs: 2, smoothness, ..usual };
+            let observer = gossamer_machine::Silent;
+            KgnnLs.learn(two_tastes(12, 10), &settings, &machine, &observer).unwrap().learned
+        };
+        assert_eq!(learned(0.0), learned(0.0));
+        assert_ne!(learned(0.0), learned(1.0));
+    }
+
+    #[test]
     fn what_a_user_has_is_known_but_for_the_item_that_is_guessed() {
         let (body, [users, labels], _) = smooth(2);
         let item = body.has.of(3)[0];

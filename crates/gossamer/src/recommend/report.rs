@@ -140,4 +140,39 @@ mod tests {
         assert_eq!(names("ease", 0.0), [&controls[..1], &rules[..]].concat());
         assert_eq!(names("pop", 0.0), ["pop", "baseline: itemknn", "baseline: ease"]);
     }
+
+    #[test]
+    fn rows_of_items_that_nobody_had_stand_beside_empty_and_shuffled_ones() {
+        let (mut problem, machine) = (two_tastes(40, 30), Machine::new(2, None));
+        // Nobody had items 4 and 5 when it was learned; some have them in the test.
+        let lists = |keep: &dyn Fn(u32) -> bool, split: usize| {
+            let of = &problem.interactions[split];
+            let pairs = (0..40).flat_map(|user| of.of(user).iter().map(move |i| (user as u32, *i)));
+            super::super::problem::Lists::of_pairs(40, pairs.filter(|(_, i)| keep(*i)).collect())
+        };
+        let (train, valid) = (lists(&|i| i != 4 && i != 5, 0), lists(&|i| i != 4 && i != 5, 1));
+        (problem.interactions[0], problem.interactions[1]) = (train, valid);
+        let settings = Settings { epochs: 60, dim: 4, ..Settings::of("bpr").unwrap() };
+        let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
+        let of = (&settings, &learned, 0.0);
+        let rows = report(&problem, of, (Split::Test, 10, Among::All), &machine, &Silent).unwrap();
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let controls = ["control: bpr without facts", "control: bpr with shuffled facts"];
+        assert_eq!(names[..3], [&["bpr"][..], &controls[..]].concat());
+        // Facts change the rows of those items and no others; the controls' are empty, or others.
+        let plain = Settings { facts: 0.0, ..settings.clone() };
+        let plain = learn(problem.clone(), &plain, &machine, &Silent).unwrap().learned;
+        let others = otherwise_filled(&problem, &settings, &learned);
+        let rows = |learned: &Learned, item: usize| match learned {
+            Learned::Factors { items, .. } => items.row(item).to_vec(),
+            _ => Vec::new(),
+        };
+        for item in 0..30 {
+            let same = rows(&learned, item) == rows(&plain, item);
+            assert_eq!(same, item != 4 && item != 5, "{item}");
+            let empty = rows(&others[0].1, item) == [0.0; 4];
+            assert_eq!(empty, item == 4 || item == 5, "{item}");
+        }
+        assert_ne!(rows(&others[1].1, 4), rows(&learned, 4));
+    }
 }
