@@ -4,6 +4,7 @@ use gossamer_graph::adjacency::Query;
 use gossamer_graph::cardinality::AnswerCounts;
 use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Adjacency, Side, Triples};
+use gossamer_tensor::kernel::prefetch;
 
 use super::alternatives::Alternatives;
 use super::pools::Pools;
@@ -147,9 +148,16 @@ impl Batch {
 
     /// Of (triple, side) pairs: item i is triple i for the tail, n + i for the head.
     pub fn of_pairs(examples: Examples<'_>, items: &[u64]) -> Self {
+        /// Triples on their way from memory: they are drawn from everywhere.
+        const AHEAD: usize = 16;
         let Examples { triples, side_weights, .. } = examples;
         let mut batch = Self::empty();
-        for item in items {
+        for (at, item) in items.iter().enumerate() {
+            if let Some(later) = items.get(at + AHEAD) {
+                let place = *later as usize % triples.len();
+                let columns = [&triples.heads, &triples.relations, &triples.tails];
+                columns.into_iter().for_each(|column| prefetch(&column[place..=place]));
+            }
             let (side, place) = match (*item as usize).checked_sub(triples.len()) {
                 None => (Side::Tail, *item as usize),
                 Some(place) => (Side::Head, place),

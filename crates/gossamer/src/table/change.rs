@@ -57,6 +57,34 @@ struct Work<'a, T> {
     state: &'a mut [f32],
 }
 
+/// A panel that will be changed: a copy is made of one that someone else still reads.
+struct Due<'a, T> {
+    panel: usize,
+    ids: Option<&'a [u32]>,
+    rows: &'a mut Arc<[T]>,
+    state: &'a mut Arc<[f32]>,
+}
+
+impl<'a, T: Clone> Due<'a, T> {
+    fn begin(&mut self) -> Work<'_, T> {
+        let (rows, state) = (Arc::make_mut(self.rows), Arc::make_mut(self.state));
+        Work { panel: self.panel, ids: self.ids, rows, state }
+    }
+
+    /// Asks for what changing some of its rows will touch, the first of them.
+    fn prefetch(&self, row: usize, state_width: usize) {
+        const ROWS: usize = 8;
+        let Some(ids) = self.ids else { return };
+        // Who else reads a panel is noted in front of its first row.
+        prefetch(&self.rows[..1]);
+        prefetch(&self.state[..state_width.min(1)]);
+        for id in ids.iter().take(ROWS).map(|id| *id as usize % PANEL_ROWS) {
+            prefetch(&self.rows[id * row..][..row]);
+            prefetch(&self.state[id * state_width..][..state_width]);
+        }
+    }
+}
+
 /// A thread's room.
 struct Room<S> {
     scratch: S,
@@ -159,8 +187,8 @@ impl Table {
         let buffers = || Room::new(scratch());
         match &mut self.panels {
             Panels::Floats(panels) => {
-                let work = work(panels, (state, state_width), touched);
-                machine.workers.each_with(work, buffers, |room, mut work| {
+                let due = due(panels, state, touched);
+                each(machine, due, (width, state_width), buffers, |room, mut work| {
                     let rows = work.rows.len() / width;
                     sums.look(work.panel, rows, || bit_sum(work.rows));
                     change.floats(room, &mut work);
@@ -169,8 +197,8 @@ impl Table {
             }
             Panels::Codes(coding, panels) => {
                 let bytes = coding.code.row_bytes(width);
-                let work = work(panels, (state, state_width), touched);
-                machine.workers.each_with(work, buffers, |room, mut work| {
+                let due = due(panels, state, touched);
+                each(machine, due, (bytes, state_width), buffers, |room, mut work| {
                     let rows = work.rows.len() / bytes;
                     sums.look(work.panel, rows, || byte_sum(work.rows));
                     change.codes(*coding, room, &mut work);
@@ -229,12 +257,12 @@ impl Sums<'_> {
 }
 
 /// Cuts the touched rows by panels; panels without touched rows are passed over.
-fn work<'a, T: Clone>(
+fn due<'a, T>(
     panels: &'a mut [Arc<[T]>],
-    (state, state_width): (&'a mut [Arc<[f32]>], usize),
+    state: &'a mut [Arc<[f32]>],
     touched: Touched<'a>,
-) -> Vec<Work<'a, T>> {
-    let mut work = Vec::new();
+) -> Vec<Due<'a, T>> {
+    let mut due = Vec::new();
     let mut both = panels.iter_mut().zip(state.iter_mut()).enumerate();
     let mut rest = match touched {
         Touched::All => &[][..],
@@ -247,21 +275,41 @@ fn work<'a, T: Clone>(
             (Touched::Some(_), None) => None,
             (Touched::Some(_), Some(id)) => both.nth(*id as usize / PANEL_ROWS - passed),
         };
-        let Some((panel, (rows, state))) = next else { return work };
+        let Some((panel, (rows, state))) = next else { return due };
         passed = panel + 1;
         let ids = match touched {
             Touched::All => None,
             Touched::Some(_) => {
-                let here = rest.partition_point(|id| (*id as usize) < passed * PANEL_ROWS);
-                let (here, after) = rest.split_at(here);
+                let n = rest.iter().take_while(|id| (**id as usize) < passed * PANEL_ROWS).count();
+                let (here, after) = rest.split_at(n);
                 rest = after;
-                for id in here.iter().filter(|_| state_width > 0) {
-                    prefetch(&state[*id as usize % PANEL_ROWS * state_width..][..state_width]);
-                }
                 Some(here)
             }
         };
-        let (rows, state) = (Arc::make_mut(rows), Arc::make_mut(state));
-        work.push(Work { panel, ids, rows, state });
+        due.push(Due { panel, ids, rows, state });
     }
+}
+
+/// Changes panels, some of them at a time to a thread: where a step touches a few rows of many
+/// panels, each is little work, and is on its way from memory while those before it change.
+fn each<T: Clone + Send + Sync, S>(
+    machine: &Machine,
+    mut due: Vec<Due<'_, T>>,
+    (row, state_width): (usize, usize),
+    scratch: impl Fn() -> S + Sync,
+    body: impl Fn(&mut S, Work<'_, T>) + Sync,
+) {
+    /// Panels of which each thread gets many lots, so that none waits long for another.
+    const LOTS: usize = 16;
+    const AHEAD: usize = 8;
+    let lot = (due.len() / (LOTS * machine.workers.n_threads())).clamp(1, 4 * AHEAD);
+    machine.workers.each_with(due.chunks_mut(lot).collect(), scratch, |scratch, lot| {
+        lot.iter().take(AHEAD).for_each(|due| due.prefetch(row, state_width));
+        for place in 0..lot.len() {
+            if let Some(later) = lot.get(place + AHEAD) {
+                later.prefetch(row, state_width);
+            }
+            body(scratch, lot[place].begin());
+        }
+    });
 }
