@@ -3,7 +3,7 @@
 //! *Paper:* Bordes et al. (2013): a side is "n" when a query has more than 1.5 answers on average.
 
 use crate::sampling::Sampling;
-use crate::triples::Triples;
+use crate::stored::SplitTriples;
 
 /// More answers per query than this, on average, make a side "n": the literature's threshold.
 const MANY: f64 = 1.5;
@@ -32,10 +32,10 @@ impl Cardinality {
         }
     }
 
-    /// The cardinality of each relation in these triples.
-    pub fn of_relations(n_relations: usize, triples: &Triples) -> Vec<Self> {
-        let mut answers = AnswerCounts::new(n_relations, Sampling::WHOLE);
-        triples.iter().for_each(|triple| answers.push(triple));
+    /// The cardinality of each relation in these triples, or where they are many in a sample.
+    pub fn of_relations(n_relations: usize, triples: &SplitTriples) -> Vec<Self> {
+        let mut answers = AnswerCounts::new(n_relations, Sampling::of(triples.len() as u64));
+        triples.for_each(|triple| answers.push(triple));
         answers.cardinalities()
     }
 }
@@ -94,6 +94,7 @@ impl AnswerCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::triples::Triples;
 
     #[test]
     fn cardinalities_follow_their_definition() {
@@ -104,7 +105,8 @@ mod tests {
             rows.push([i, 2, i / 3]); // many heads, one tail
             rows.push([i / 3, 3, i % 3]); // 3 × 3, complete
         }
-        let kinds = Cardinality::of_relations(4, &Triples::from_rows(rows));
+        let triples = SplitTriples::Here(Triples::from_rows(rows));
+        let kinds = Cardinality::of_relations(4, &triples);
         assert_eq!(
             kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
             ["1-1", "1-n", "n-1", "n-n"]

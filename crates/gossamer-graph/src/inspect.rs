@@ -110,16 +110,6 @@ pub fn inspect(graph: &Snapshot, room: Room) -> Result<Inspection, FileError> {
     })
 }
 
-/// Training triples that each entity takes part in; a self loop counts twice.
-pub fn train_degrees(n_entities: usize, train: &Triples) -> Vec<u32> {
-    let mut degrees = vec![0; n_entities];
-    for [head, _, tail] in train.iter() {
-        degrees[head as usize] += 1;
-        degrees[tail as usize] += 1;
-    }
-    degrees
-}
-
 /// How many entities have each degree in train, and which of the held-out ones have none.
 #[derive(Debug, Default)]
 struct Degrees {

@@ -12,6 +12,7 @@ pub mod iri;
 pub mod read;
 pub mod relay;
 pub mod triples;
+pub mod stored;
 pub mod adjacency;
 pub mod sampling;
 pub mod cardinality;

@@ -14,16 +14,14 @@
 //!
 //! *Invariant:* a snapshot never changes; opening one reads headers and indexes only.
 
-use std::ops::Range;
 use std::path::Path;
-use std::sync::Mutex;
 
 use gossamer_machine::FileError;
-use gossamer_machine::column::ColumnFile;
 use gossamer_machine::folder::Folder;
 
 use crate::id::Split;
 use crate::names::Names;
+use crate::stored::{SplitTriples, StoredTriples};
 use crate::triples::Triples;
 
 /// Stands for "no time given" in `from` and `until`.
@@ -61,49 +59,6 @@ impl Types {
     pub fn of(&self, entity: u32) -> &[u32] {
         let end = |row: u32| self.offsets.get(row as usize).map_or(0, |offset| *offset as usize);
         self.values.get(end(entity)..end(entity + 1)).unwrap_or(&[])
-    }
-}
-
-/// Triples that stay on disk and are read some at a time.
-///
-/// A reading that fails gives no triples, and [`failure`](Self::failure) tells.
-#[derive(Debug)]
-pub struct StoredTriples {
-    file: ColumnFile,
-    sizes: [usize; 2],
-    failed: Mutex<Option<FileError>>,
-}
-
-impl StoredTriples {
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.file.n_values("head") as usize
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Those at some places, sorted.
-    pub fn window(&self, places: Range<usize>) -> Triples {
-        let [n_entities, n_relations] = self.sizes;
-        let places = places.start as u64..places.end as u64;
-        Triples::window(&self.file, places, n_entities, n_relations).unwrap_or_else(|error| {
-            if let Ok(mut failed) = self.failed.lock() {
-                failed.get_or_insert(error);
-            }
-            Triples::default()
-        })
-    }
-
-    /// Tells whether a reading went wrong.
-    ///
-    /// # Errors
-    /// The first [`FileError`] since the last call.
-    pub fn failure(&self) -> Result<(), FileError> {
-        let failed = self.failed.lock().ok().and_then(|mut failed| failed.take());
-        failed.map_or(Ok(()), Err)
     }
 }
 
@@ -196,9 +151,20 @@ impl Snapshot {
         if !self.folder.has(&name) {
             return Ok(None);
         }
-        let (file, failed) = (self.folder.columns(&name)?, Mutex::default());
         let sizes = [self.entities.len(), self.relations.len()];
-        Ok(Some(StoredTriples { file, sizes, failed }))
+        Ok(Some(StoredTriples::new(self.folder.columns(&name)?, sizes)))
+    }
+
+    /// The triples of a split, in memory or on disk; none if the graph has no such split.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn held(&self, split: Split, here: bool) -> Result<SplitTriples, FileError> {
+        let stored = if here { None } else { self.stored(split)? };
+        match stored {
+            Some(stored) => Ok(SplitTriples::Stored(stored)),
+            None => self.triples(split).map(SplitTriples::Here),
+        }
     }
 
     /// Calls `visit` with every triple of a split in order, some thousand at a time in memory.

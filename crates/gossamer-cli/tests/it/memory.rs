@@ -56,6 +56,44 @@ fn an_import_stays_within_its_budget_and_any_gives_the_same_graph() {
     fail(folder, &format!("{import} -o graph --budget 20MiB"), 4, &["room for the graph", "hint"]);
 }
 
+/// Judging and asking hold rows and triples in memory, or read one or both from disk; each within
+/// its budget, and with the same results.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let size = "--entities 40000 --relations 8 --triples 800000 --split 98/1/1";
+    succeed(folder, &format!("gossamer synth {size} -o graph"));
+    let train = "--epochs 1 --form negative-sampling --validation-limit 10 --batch 4000";
+    succeed(folder, &format!("gossamer train graph -o run --dim 40 {train}"));
+    let ask = "gossamer predict run --head e7 --relation r1 -k 3 --json";
+    let answers = succeed(folder, ask);
+    let mut budget = u64::MAX;
+    let mut ends: Vec<serde_json::Value> = Vec::new();
+    loop {
+        let line =
+            format!("gossamer evaluate run --triples 50 --threads 1 --budget {budget} --json");
+        let found = run(folder, &line);
+        let (out, _) = said(&found);
+        if !found.status.success() {
+            break;
+        }
+        let asked = succeed(folder, &format!("{ask} --threads 1 --budget {budget}"));
+        assert_eq!(asked, answers);
+        let mut found: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let planned = number(&out, "/plan/total_bytes").unwrap();
+        let peak = number(&out, "/peak_bytes").unwrap();
+        assert!(peak <= budget.min(planned), "{peak} of {planned}");
+        for own in ["plan", "peak_bytes", "seconds"] {
+            found.as_object_mut().unwrap().remove(own);
+        }
+        ends.push(found);
+        budget = planned - 1;
+    }
+    assert!(ends.len() >= 3 && ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn networks_take_what_their_plan_says_and_depth_takes_nothing_where_it_is_reversible() {

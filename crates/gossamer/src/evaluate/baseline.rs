@@ -14,9 +14,9 @@
 
 use std::collections::HashMap;
 
-use gossamer_graph::inspect::train_degrees;
 use gossamer_graph::mirror::{Mirror, Pairs, pair_key};
 use gossamer_graph::sampling::Sampling;
+use gossamer_graph::stored::SplitTriples;
 use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
@@ -47,6 +47,8 @@ impl BaselineScores {
         let competing = by_id.iter().filter(|(id, _)| candidates.contains(*id));
         let mut sorted: Vec<f32> = competing.map(|(_, score)| *score).collect();
         sorted.sort_by(f32::total_cmp);
+        by_id.shrink_to_fit();
+        sorted.shrink_to_fit();
         Self { by_id, sorted }
     }
 
@@ -73,38 +75,42 @@ const RULES: [&str; 3] = ["degree", "relation frequency", "inverse rule"];
 /// What each rule scores on the same questions as `ranks`, against the same candidates.
 pub fn scores(
     judge: &Judge<'_>,
-    train: &Triples,
+    train: &SplitTriples,
     triples: &[[u32; 3]],
     ranks: &[Rank],
 ) -> Vec<(&'static str, Scores)> {
     let (n_entities, candidates) = (judge.model.entities.n_rows(), judge.candidates);
     let (known, machine) = (judge.known, judge.machine);
-    let degrees = train_degrees(n_entities, train);
+    let degrees = train.degrees(n_entities);
     let mut mirrors: HashMap<u32, Vec<Mirror>> = HashMap::new();
     // Of a large graph, a sample tells which relations mirror each other, and who stands where.
     let sampling = Sampling::of(train.len() as u64);
     let mut pairs = Pairs::new(sampling);
-    train.iter().for_each(|triple| pairs.push(triple));
+    train.for_each(|triple| pairs.push(triple));
     for mirror in pairs.mirrors(LEAST_SHARE, 2) {
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
-    let rules = Rules {
+    let mut rules = Rules {
         n_entities,
         candidates,
         degree: {
             let degrees = (0..).zip(degrees.iter().map(|d| *d as f32));
             BaselineScores::new(degrees.collect(), candidates)
         },
-        frequencies: relation_frequencies(train, sampling, candidates),
+        frequencies: HashMap::new(),
         mirrors,
         none: BaselineScores::default(),
     };
+    drop(degrees);
     let mut found = RULES.map(|_| Vec::with_capacity(ranks.len()));
-    for ranks in ranks.chunks(FILTERED_QUERIES) {
-        for (found, more) in
-            found.iter_mut().zip(rules.ranks(ranks, triples, (train, known), machine))
-        {
-            found.extend(more);
+    for side in Side::BOTH {
+        // Those of one side at a time are in memory.
+        rules.frequencies.clear();
+        rules.frequencies = relation_frequencies(side, train, sampling, candidates);
+        let of_side: Vec<Rank> = ranks.iter().filter(|rank| rank.side == side).copied().collect();
+        for ranks in of_side.chunks(FILTERED_QUERIES) {
+            let more = rules.ranks(ranks, triples, (train, known), machine);
+            found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
         }
     }
     RULES.into_iter().zip(found.map(|ranks| Scores::of(&ranks))).collect()
@@ -115,7 +121,8 @@ struct Rules<'a> {
     n_entities: usize,
     candidates: &'a Candidates,
     degree: BaselineScores,
-    frequencies: HashMap<(Side, u32), BaselineScores>,
+    /// By relation, of the side that is asked.
+    frequencies: HashMap<u32, BaselineScores>,
     mirrors: HashMap<u32, Vec<Mirror>>,
     none: BaselineScores,
 }
@@ -126,7 +133,7 @@ impl Rules<'_> {
         &self,
         ranks: &[Rank],
         triples: &[[u32; 3]],
-        (train, known): (&Triples, Known<'_>),
+        (train, known): (&SplitTriples, Known<'_>),
         machine: &Machine,
     ) -> [Vec<Rank>; 3] {
         let n_entities = self.n_entities;
@@ -146,8 +153,7 @@ impl Rules<'_> {
         }
         let mirrored = self.mirrored(&of_query, train, machine);
         let rules = |query: usize| {
-            let Asked { side, relation, .. } = of_query[query];
-            let frequency = self.frequencies.get(&(side, relation)).unwrap_or(&self.none);
+            let frequency = self.frequencies.get(&of_query[query].relation).unwrap_or(&self.none);
             [&self.degree, frequency, &mirrored[query]]
         };
         let answer = |place: usize| ranks[place].answer(triples);
@@ -182,7 +188,12 @@ impl Rules<'_> {
     }
 
     /// What mirrors of its relation say of each query.
-    fn mirrored(&self, asked: &[Asked], train: &Triples, machine: &Machine) -> Vec<BaselineScores> {
+    fn mirrored(
+        &self,
+        asked: &[Asked],
+        train: &SplitTriples,
+        machine: &Machine,
+    ) -> Vec<BaselineScores> {
         let mut wanted = Wanted::default();
         let mut read_off = Vec::with_capacity(asked.len());
         for Asked { side, known, relation } in asked {
@@ -196,7 +207,8 @@ impl Rules<'_> {
             });
             read_off.push(places.collect::<Vec<_>>());
         }
-        let answers = Known::new(&[train]).answers(&wanted, machine);
+        let here: Vec<&Triples> = train.here().into_iter().collect();
+        let answers = Known::new(&here).with(train.stored()).answers(&wanted, machine);
         let scores = read_off.into_iter().map(|places| {
             let found = places.into_iter().flat_map(|(query, share)| {
                 answers[query].iter().map(move |entity| (*entity, share))
@@ -207,26 +219,26 @@ impl Rules<'_> {
     }
 }
 
-/// How often entities stand on a side of a relation.
+/// How often entities stand on a side of each relation.
 fn relation_frequencies(
-    train: &Triples,
+    side: Side,
+    train: &SplitTriples,
     sampling: Sampling,
     candidates: &Candidates,
-) -> HashMap<(Side, u32), BaselineScores> {
-    let mut found = HashMap::new();
-    for side in Side::BOTH {
-        let some = train.iter().filter(|[head, _, tail]| sampling.has(pair_key(*head, *tail)));
-        let mut stands: Vec<[u32; 2]> = some
-            .map(|[head, relation, tail]| [relation, if side == Side::Tail { tail } else { head }])
-            .collect();
-        stands.sort_unstable();
-        for of_relation in stands.chunk_by(|a, b| a[0] == b[0]) {
-            let entities = of_relation.chunk_by(|a, b| a[1] == b[1]);
-            let counts = entities.map(|same| (same[0][1], same.len() as f32)).collect();
-            found.insert((side, of_relation[0][0]), BaselineScores::new(counts, candidates));
+) -> HashMap<u32, BaselineScores> {
+    let mut stands: Vec<[u32; 2]> = Vec::new();
+    train.for_each(|[head, relation, tail]| {
+        if sampling.has(pair_key(head, tail)) {
+            stands.push([relation, if side == Side::Tail { tail } else { head }]);
         }
-    }
-    found
+    });
+    stands.sort_unstable();
+    let of_relation = |stands: &[[u32; 2]]| {
+        let entities = stands.chunk_by(|a, b| a[1] == b[1]);
+        let counts = entities.map(|same| (same[0][1], same.len() as f32)).collect();
+        (stands[0][0], BaselineScores::new(counts, candidates))
+    };
+    stands.chunk_by(|a, b| a[0] == b[0]).map(of_relation).collect()
 }
 
 #[cfg(test)]
@@ -249,7 +261,7 @@ mod tests {
     /// The rules' scores by the definition of [`scores`], of a model that is not asked.
     fn rules(
         [n_entities, n_relations]: [usize; 2],
-        (train, known): (&Triples, Known<'_>),
+        (train, known): (&SplitTriples, Known<'_>),
         candidates: &Candidates,
         (triple, ranks): ([u32; 3], &[Rank]),
     ) -> Vec<(&'static str, Scores)> {
@@ -265,11 +277,11 @@ mod tests {
         // Degrees: entity 1 has 4, entity 2 has 3, entities 3 and 0 have 2, 4 and 5 one.
         let rows =
             vec![[0, 0, 1], [0, 0, 2], [3, 0, 1], [3, 1, 2], [4, 0, 1], [5, 0, 1], [2, 1, 2]];
-        let train = Triples::from_rows(rows);
+        let train = SplitTriples::Here(Triples::from_rows(rows));
         let ranks = [Rank { triple: 0, side: Side::Tail, greater: 9, equal: 9, n_candidates: 6 }];
         // Asked (0, 0, ?) for 3: of what scores higher, 1 and 2 are known.
         let held_out = Triples::from_rows(vec![[0, 0, 3]]);
-        let parts = [&train, &held_out];
+        let parts = [train.here().unwrap(), &held_out];
         let reciprocal = |known, candidates: &Candidates| {
             rules([6, 2], (&train, known), candidates, ([0, 0, 3], &ranks))[0].1.mrr()
         };
@@ -286,8 +298,8 @@ mod tests {
     fn the_inverse_rule_reads_mirrors_off() {
         let rows: Vec<[u32; 3]> = (0..10).flat_map(|i| [[i, 0, i + 10], [i + 10, 1, i]]).collect();
         let held_out = [3, 0, 13];
-        let train =
-            Triples::from_rows(rows.iter().copied().filter(|row| *row != held_out).collect());
+        let train = rows.iter().copied().filter(|row| *row != held_out);
+        let train = SplitTriples::Here(Triples::from_rows(train.collect()));
         let all = Triples::from_rows(rows);
         let parts = [&all];
         let known = Known::new(&parts);

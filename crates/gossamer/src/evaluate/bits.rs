@@ -44,7 +44,7 @@ impl Stored {
 /// # Errors
 /// [`Error`]; [`Error::Stopped`] when the observer cancels.
 pub fn stored(run: &Run, machine: &Machine, observer: &dyn Observer) -> Result<Stored, Error> {
-    let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
+    let plan = crate::plan::bits_plan(&run.config, &run.graph, machine)?;
     let n_entities = run.graph.entities().len();
     let train = run.graph.triples(Split::Train)?;
     let known = Adjacency::build(n_entities, &[&train]);

@@ -8,15 +8,12 @@
 
 use std::collections::HashMap;
 
-use gossamer_graph::snapshot::StoredTriples;
+use gossamer_graph::stored::StoredTriples;
 use gossamer_graph::{Side, Triples};
 use gossamer_machine::Machine;
 
 use crate::model::Asked;
-use crate::plan::ranking::KNOWN_ANSWERS;
-
-/// Triples of a task.
-const TASK: usize = 1 << 16;
+use crate::plan::ranking::{KNOWN_ANSWERS, TRIPLES_READ};
 
 /// The triples that are known, in parts such as splits.
 #[derive(Debug, Clone, Copy)]
@@ -103,14 +100,14 @@ impl<'a> Known<'a> {
     ) -> Vec<S> {
         let mut tasks = Vec::new();
         let stored = self.stored.map_or(0, StoredTriples::len);
-        tasks.extend((0..stored).step_by(TASK).map(|first| (None, first)));
+        tasks.extend((0..stored).step_by(TRIPLES_READ).map(|first| (None, first)));
         for (part, triples) in self.parts.iter().enumerate() {
-            tasks.extend((0..triples.len()).step_by(TASK).map(|first| (Some(part), first)));
+            tasks.extend((0..triples.len()).step_by(TRIPLES_READ).map(|first| (Some(part), first)));
         }
         machine.workers.map(tasks.len(), |task| {
             let (part, first) = tasks[task];
             let read = self.stored.filter(|_| part.is_none());
-            let window = read.map(|all| all.window(first..(first + TASK).min(stored)));
+            let window = read.map(|all| all.window(first..(first + TRIPLES_READ).min(stored)));
             let (triples, first) = match (part, &window) {
                 (Some(part), _) => (self.parts[part], first),
                 (None, Some(window)) => (window, 0),
@@ -118,7 +115,7 @@ impl<'a> Known<'a> {
             };
             let later = &self.parts[part.map_or(0, |part| part + 1)..];
             let (mut found, mut met) = (S::default(), Vec::with_capacity(KNOWN_ANSWERS));
-            for place in first..(first + TASK).min(triples.len()) {
+            for place in first..(first + TRIPLES_READ).min(triples.len()) {
                 let [head, relation, tail] = triples.get(place);
                 let sides = [(Side::Tail, head, tail), (Side::Head, tail, head)];
                 for (side, known, answer) in sides {

@@ -5,7 +5,7 @@
 //! *Not here:* choosing a model; training calls [`rank`] on the validation split.
 
 use gossamer_graph::cardinality::Cardinality;
-use gossamer_graph::inspect::train_degrees;
+use gossamer_graph::stored::SplitTriples;
 use gossamer_graph::{Side, Split, Triples};
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Machine, Observer};
@@ -114,8 +114,12 @@ pub fn evaluate(
     observer: &dyn Observer,
 ) -> Result<Evaluation, Error> {
     let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
-    let train = run.graph.triples(Split::Train)?;
-    let judged = run.graph.triples(request.split)?;
+    let held = |split: Split| {
+        run.graph.held(split, split != Split::Train || plan.triples_held).map_err(Error::from)
+    };
+    let [train, valid, test] = Split::ALL.map(held);
+    let splits = [train?, valid?, test?];
+    let (train, judged) = (&splits[Split::Train as usize], &splits[request.split as usize]);
     if judged.is_empty() {
         return Err(Error::Request {
             what: format!("the graph has no {} triples", request.split.name()),
@@ -124,15 +128,14 @@ pub fn evaluate(
     }
     let model = run.model_with(plan.partitions_held > 0)?;
     // The filter removes the answers of all splits.
-    let valid = run.graph.triples(Split::Valid)?;
-    let test = run.graph.triples(Split::Test)?;
-    let parts = [&train, &valid, &test];
-    let known = Known::new(&parts);
+    let parts: Vec<&Triples> = splits.iter().filter_map(SplitTriples::here).collect();
+    let known = Known::new(&parts).with(train.stored());
     let judge = Judge { model: &model, known, candidates: &request.candidates, machine };
-    let (triples, ranks) = judge_triples(&judge, &judged, request, observer)?;
+    let (triples, ranks) = judge_triples(&judge, judged, request, observer)?;
     model.entities.failure()?;
-    let baselines = baseline::scores(&judge, &train, &triples, &ranks);
-    let mut evaluation = summarise(&model, &train, triples, ranks);
+    let baselines = baseline::scores(&judge, train, &triples, &ranks);
+    let mut evaluation = summarise(&model, train, triples, ranks);
+    train.failure()?;
     evaluation.baselines = baselines;
     evaluation.n_triples[1] = judged.len();
     evaluation.n_candidates = request.candidates.len(model.entities.n_rows());
@@ -146,7 +149,7 @@ pub fn evaluate(
 
 fn judge_triples(
     judge: &Judge<'_>,
-    judged: &Triples,
+    judged: &SplitTriples,
     request: &EvaluateRequest,
     observer: &dyn Observer,
 ) -> Result<(Vec<[u32; 3]>, Vec<Rank>), Error> {
@@ -154,7 +157,8 @@ fn judge_triples(
     const TRIPLES: usize = 512;
     let most = request.most_triples.unwrap_or(usize::MAX).min(judged.len());
     if most == judged.len() && request.half_width.is_none() {
-        let triples: Vec<[u32; 3]> = judged.iter().collect();
+        let mut triples = Vec::with_capacity(judged.len());
+        judged.for_each(|triple| triples.push(triple));
         let ranks = judge.ranks(&triples, "evaluating", observer)?;
         return Ok((triples, ranks));
     }
@@ -199,7 +203,7 @@ pub fn half_width(ranks: &[Rank]) -> f64 {
 
 fn summarise(
     model: &Model,
-    train: &Triples,
+    train: &SplitTriples,
     triples: Vec<[u32; 3]>,
     ranks: Vec<Rank>,
 ) -> Evaluation {
@@ -211,7 +215,7 @@ fn summarise(
     let by_relation = groups(&ranks, relation_of);
     let kinds = Cardinality::of_relations(model.n_relations, train);
     let by_cardinality = groups(&ranks, |rank| kinds[relation_of(rank) as usize]);
-    let degrees = train_degrees(model.entities.n_rows(), train);
+    let degrees = train.degrees(model.entities.n_rows());
     let degree_of = |rank: &Rank| degrees[rank.answer(&triples) as usize];
     let mut by_answer: Vec<Rank> = ranks.clone();
     by_answer.sort_by_key(|rank| degree_of(rank));

@@ -16,6 +16,8 @@ use crate::table::PANEL_ROWS;
 pub const RANKED_QUERIES: usize = 64;
 /// Queries whose known answers are taken out in one pass over the triples.
 pub const FILTERED_QUERIES: usize = 4096;
+/// Triples that a thread looks at for known answers at a time.
+pub const TRIPLES_READ: usize = 1 << 16;
 /// Known answers that are handed on at a time, about.
 pub const KNOWN_ANSWERS: usize = 1 << 13;
 /// Queries that are packed together where single pairs are scored: half a strip of a product.

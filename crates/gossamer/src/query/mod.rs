@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use gossamer_graph::stored::SplitTriples;
 use gossamer_graph::{Names, Side, Split, Triples};
 use gossamer_machine::Machine;
 use gossamer_tensor::kernel::Similarity;
@@ -36,8 +37,8 @@ pub struct Answerer {
     /// The run.
     pub run: Run,
     model: Model,
-    /// Train, valid and test.
-    facts: [Triples; 3],
+    train: SplitTriples,
+    held_out: [Triples; 2],
     /// Relations that some triple has from an entity to itself.
     reflexive: BTreeSet<u32>,
     /// From scores to probabilities, where the run has a calibration.
@@ -52,12 +53,20 @@ impl Answerer {
     pub fn new(run: Run, machine: &Machine) -> Result<Self, Error> {
         let plan = crate::plan::predict_plan(&run.config, &run.graph, machine)?;
         let model = run.model_with(plan.partitions_held > 0)?;
-        let [train, valid, test] = Split::ALL.map(|split| run.graph.triples(split));
-        let facts = [train?, valid?, test?];
+        let train = run.graph.held(Split::Train, plan.triples_held)?;
+        let [valid, test] = [Split::Valid, Split::Test].map(|split| run.graph.triples(split));
+        let held_out = [valid?, test?];
         let curve = calibration::load(&run.path)?;
-        let loops = facts.iter().flat_map(Triples::iter).filter(|[head, _, tail]| head == tail);
-        let reflexive = loops.map(|[_, relation, _]| relation).collect();
-        Ok(Self { run, model, facts, reflexive, curve })
+        let mut reflexive = BTreeSet::new();
+        let mut look = |[head, relation, tail]: [u32; 3]| {
+            if head == tail {
+                reflexive.insert(relation);
+            }
+        };
+        train.for_each(&mut look);
+        held_out.iter().flat_map(Triples::iter).for_each(look);
+        train.failure()?;
+        Ok(Self { run, model, train, held_out, reflexive, curve })
     }
 
     /// The id of an entity by name or label.
@@ -91,7 +100,7 @@ impl Answerer {
     ) -> Result<Vec<Answer>, Error> {
         let mut query = vec![0.0; self.model.query_width()];
         self.model.fold(machine, &[asked], &mut query);
-        let known = self.known(asked, machine);
+        let known = self.known(asked, machine)?;
         let is_known = |entity: u32| known.binary_search(&entity).is_ok();
         let itself = self.reflexive.contains(&asked.relation);
         let allowed =
@@ -103,11 +112,14 @@ impl Answerer {
     }
 
     /// The answers that the graph holds, sorted. Cost: a pass over its triples.
-    fn known(&self, asked: Asked, machine: &Machine) -> Vec<u32> {
+    fn known(&self, asked: Asked, machine: &Machine) -> Result<Vec<u32>, Error> {
         let mut wanted = Wanted::default();
         wanted.push(asked);
-        let parts = self.facts.each_ref();
-        Known::new(&parts).answers(&wanted, machine).remove(0)
+        let parts: Vec<&Triples> = self.train.here().into_iter().chain(&self.held_out).collect();
+        let known = Known::new(&parts).with(self.train.stored());
+        let answers = known.answers(&wanted, machine).remove(0);
+        self.train.failure()?;
+        Ok(answers)
     }
 
     /// How probable each answer is, by the run's calibration; none where it has none.

@@ -1,0 +1,109 @@
+//! The plans of commands that change no row: judging, asking, counting bits.
+//!
+//! What does not fit of training triples and entity rows is read from disk.
+
+use gossamer_graph::sampling::WHOLE_TRIPLES;
+use gossamer_graph::{Snapshot, Triples};
+use gossamer_machine::ledger::count_in_words;
+use gossamer_machine::{Ledger, Machine};
+
+use super::ranking::{TRIPLES_READ, add_ranking};
+use super::{GraphShape, Plan, add_answers, common, within};
+use crate::config::Config;
+use crate::error::Error;
+use crate::table::PANEL_ROWS;
+
+/// The plan of an evaluation. What does not fit is read from disk.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let n_threads = machine.workers.n_threads() as u64;
+    let rest = |ledger: &mut Ledger| {
+        // Counts by entity; and of a sample of pairs these with their mirrors, then of each side
+        // entities by relation, and counts of these.
+        let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
+        let bytes = 20 * shape.n_entities + 20 * sampled;
+        ledger.add("baselines", count_in_words(sampled), "u32", bytes);
+        let judged = shape.n_triples[1].max(shape.n_triples[2]);
+        add_ranking(config, ledger, (n_threads, judged))
+    };
+    reading_plan(config, &shape, machine, &rest)
+}
+
+/// The plan of counting the bits about training triples that tables store.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn bits_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let rest = |ledger: &mut Ledger| {
+        let (n, weighted) = (shape.n_triples[0], shape.weighted);
+        add_answers(ledger, "training queries", shape.n_entities, n, weighted);
+        add_ranking(config, ledger, (machine.workers.n_threads() as u64, 0))
+    };
+    let plan = reading_plan_holding([true, true], config, &shape, machine, &rest);
+    match plan {
+        Err(Error::BudgetTooSmall { .. }) => {
+            reading_plan_holding([false, true], config, &shape, machine, &rest)
+        }
+        plan => plan,
+    }
+}
+
+/// The plan of a prediction. What does not fit is read from disk.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let rest =
+        |ledger: &mut Ledger| add_ranking(config, ledger, (machine.workers.n_threads() as u64, 0));
+    reading_plan(config, &shape, machine, &rest)
+}
+
+/// The plan of a command that changes no row: with as much in memory as there is room for.
+fn reading_plan(
+    config: &Config,
+    shape: &GraphShape,
+    machine: &Machine,
+    rest: &dyn Fn(&mut Ledger) -> Result<(), Error>,
+) -> Result<Plan, Error> {
+    let mut plan = reading_plan_holding([true, true], config, shape, machine, rest);
+    // Triples are passed over once for thousands of queries, rows once for each block of them.
+    for held in [[true, false], [false, true], [false, false]] {
+        if !matches!(plan, Err(Error::BudgetTooSmall { .. })) {
+            break;
+        }
+        plan = reading_plan_holding(held, config, shape, machine, rest);
+    }
+    plan
+}
+
+/// The same with entity rows, and with training triples, in memory or on disk.
+fn reading_plan_holding(
+    [rows_held, triples_held]: [bool; 2],
+    config: &Config,
+    shape: &GraphShape,
+    machine: &Machine,
+    rest: &dyn Fn(&mut Ledger) -> Result<(), Error>,
+) -> Result<Plan, Error> {
+    let n_threads = machine.workers.n_threads() as u64;
+    // A panel as it stands and decoded, for each thread, and where panels stand.
+    let panels = (n_threads * 2 * PANEL_ROWS as u64).min(shape.n_entities);
+    let rows = if rows_held { shape.n_entities } else { panels };
+    let (mut ledger, _) = common(config, shape, machine, rows)?;
+    if !rows_held {
+        let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+        ledger.add("places of panels", count_in_words(n_panels), "u64", 32 * n_panels);
+    }
+    let [n_train, n_valid, n_test] = shape.n_triples;
+    // As they stand on disk, and as triples.
+    let read = (n_threads * 2 * TRIPLES_READ as u64).min(n_train);
+    let n = n_valid + n_test + if triples_held { n_train } else { read };
+    ledger.add("triples", count_in_words(n), "u32", Triples::bytes_for(n, shape.weighted));
+    rest(&mut ledger)?;
+    let plan = within(machine, ledger)?;
+    Ok(Plan { partitions_held: usize::from(rows_held), triples_held, ..plan })
+}
