@@ -73,8 +73,11 @@ impl Workers {
     }
 }
 
+/// Things that wait between the two ends of a [`pipeline`], at most.
+pub const WAITING: usize = 4;
+
 /// Runs `produce` on a thread of its own and hands what it sends to `consume`, here, in order. A
-/// few things may wait between the two; a send is false once `consume` has failed.
+/// few things ([`WAITING`]) may stand between the two; a send is false once `consume` has failed.
 ///
 /// # Errors
 /// That of `consume`.
@@ -82,7 +85,6 @@ pub fn pipeline<T: Send, R: Send, E>(
     produce: impl FnOnce(&dyn Fn(T) -> bool) -> R + Send,
     mut consume: impl FnMut(T) -> Result<(), E>,
 ) -> Result<R, E> {
-    const WAITING: usize = 4;
     let (sender, receiver) = std::sync::mpsc::sync_channel(WAITING);
     std::thread::scope(|scope| {
         let producer = scope.spawn(move || produce(&|thing| sender.send(thing).is_ok()));

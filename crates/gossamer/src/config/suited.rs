@@ -22,6 +22,10 @@ impl Config {
         const SMALL: u64 = 5000;
         /// Entities below which it counts as tiny.
         const TINY: u64 = 1000;
+        /// Scores of a validation, about: it is not to take as long as what it judges.
+        const SCORES: u64 = 10_000_000_000;
+        /// Triples that it judges at least.
+        const LEAST_JUDGED: u64 = 1000;
         /// Ends of triples per entity above which a tiny graph is worth many epochs.
         const DENSE: u64 = 40;
         let sparse = 2 * n_triples < SPARSE * n_entities;
@@ -39,6 +43,8 @@ impl Config {
         if sparse || !(TINY..SMALL).contains(&n_entities) {
             self.relation_prediction = 0.0;
         }
+        let judged = (SCORES / n_entities.max(1)).max(LEAST_JUDGED) as usize;
+        self.validation_limit = self.validation_limit.min(judged);
         self.batch = self.batch.min((n_triples / batches).max(16) as usize);
         self
     }

@@ -36,22 +36,18 @@ impl TrainingForm for KVsAll {
     fn n_items(&self, examples: Examples<'_>) -> u64 {
         examples.adjacency.n_queries() as u64
     }
-    fn step(
+    fn batch(&self, examples: Examples<'_>, items: &[u64], method: &Method<'_>) -> Batch {
+        let competing = method.loss.over_all() == Some(OverAll::Softmax);
+        Batch::of_queries(examples, items, competing)
+    }
+    fn learn(
         &self,
         learner: &mut Learner,
-        examples: Examples<'_>,
-        items: &[u64],
+        (_, batch): (Examples<'_>, Batch),
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let competing = method.loss.over_all() == Some(OverAll::Softmax);
-        over_all::step(
-            learner,
-            &Batch::of_queries(examples, items, competing),
-            None,
-            method,
-            machine,
-        )
+        over_all::step(learner, &batch, None, method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

@@ -23,7 +23,7 @@ pub mod encoder;
 mod penalty;
 pub mod over_all;
 
-use batch::Examples;
+use batch::{Batch, Examples};
 use step::{Learner, Method, StepLoss};
 
 gossamer_machine::registry!("training form", TrainingForm:
@@ -55,6 +55,16 @@ pub trait TrainingForm: Sync {
     }
     /// How many items an epoch has.
     fn n_items(&self, examples: Examples<'_>) -> u64;
+    /// What some items of an epoch ask: a function of these, whatever was learned.
+    fn batch(&self, examples: Examples<'_>, items: &[u64], method: &Method<'_>) -> Batch;
+    /// Learns from a batch.
+    fn learn(
+        &self,
+        learner: &mut Learner,
+        work: (Examples<'_>, Batch),
+        method: &Method<'_>,
+        machine: &Machine,
+    ) -> StepLoss;
     /// Learns from some items of an epoch.
     fn step(
         &self,
@@ -63,7 +73,10 @@ pub trait TrainingForm: Sync {
         items: &[u64],
         method: &Method<'_>,
         machine: &Machine,
-    ) -> StepLoss;
+    ) -> StepLoss {
+        let batch = self.batch(examples, items, method);
+        self.learn(learner, (examples, batch), method, machine)
+    }
     /// Adds the form's buffers to a plan. `kept_bytes` are those for scores kept between passes.
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger);
     /// Bytes of all scores of a batch: more than these are never kept.
@@ -74,14 +87,14 @@ pub trait TrainingForm: Sync {
 pub fn learn(
     form: &dyn TrainingForm,
     learner: &mut Learner,
-    (examples, items): (Examples<'_>, &[u64]),
+    work: (Examples<'_>, Batch),
     method: &Method<'_>,
     machine: &Machine,
 ) -> StepLoss {
     let Some(mut encoder) = learner.encoder.take() else {
-        return form.step(learner, examples, items, method, machine);
+        return form.learn(learner, work, method, machine);
     };
-    let loss = encoder.step(learner, (form, method), (examples, items), machine);
+    let loss = encoder.step(learner, (form, method), work, machine);
     learner.encoder = Some(encoder);
     loss
 }

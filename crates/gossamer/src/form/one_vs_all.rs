@@ -35,15 +35,17 @@ impl TrainingForm for OneVsAll {
     fn n_items(&self, examples: Examples<'_>) -> u64 {
         examples.portions.len() as u64
     }
-    fn step(
+    fn batch(&self, examples: Examples<'_>, items: &[u64], _: &Method<'_>) -> Batch {
+        Batch::of_portions(examples, items)
+    }
+    fn learn(
         &self,
         learner: &mut Learner,
-        examples: Examples<'_>,
-        items: &[u64],
+        (_, batch): (Examples<'_>, Batch),
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        over_all::step(learner, &Batch::of_portions(examples, items), None, method, machine)
+        over_all::step(learner, &batch, None, method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, kept_bytes, ledger);

@@ -59,15 +59,16 @@ impl TrainingForm for SampledSoftmax {
     fn n_items(&self, examples: Examples<'_>) -> u64 {
         examples.portions.len() as u64
     }
-    fn step(
+    fn batch(&self, examples: Examples<'_>, items: &[u64], _: &Method<'_>) -> Batch {
+        Batch::of_portions(examples, items)
+    }
+    fn learn(
         &self,
         learner: &mut Learner,
-        examples: Examples<'_>,
-        items: &[u64],
+        (_, batch): (Examples<'_>, Batch),
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let batch = Batch::of_portions(examples, items);
         let drawn = over_all::Drawn::new(learner, &batch, method, machine);
         over_all::step(learner, &batch, Some(&drawn), method, machine)
     }

@@ -30,6 +30,7 @@ pub mod vectors;
 pub mod watch;
 pub mod stretch;
 pub mod session;
+mod epoch;
 pub mod pace;
 
 use checkpoint::Standing;

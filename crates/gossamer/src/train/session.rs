@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use gossamer_graph::snapshot::StoredTriples;
+use gossamer_graph::stored::StoredTriples;
 use gossamer_graph::{Adjacency, Snapshot, Split, Triples};
 use gossamer_machine::folder::{seal, share};
 use gossamer_machine::random::{Address, Permutation, Purpose};
-use gossamer_machine::{FileError, Machine, Observer, Progress};
+use gossamer_machine::{FileError, Machine, Observer};
 
 use super::checkpoint::{self, Standing};
 use super::stretch::Paged;
@@ -47,7 +46,7 @@ pub(super) struct Facts {
 /// A run under way.
 pub struct Session<'a> {
     pub(super) config: &'a Config,
-    request: &'a TrainRequest,
+    pub(super) request: &'a TrainRequest,
     pub(super) machine: &'a Machine,
     pub(super) observer: &'a dyn Observer,
     pub(super) method: Method<'a>,
@@ -191,155 +190,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// One pass over the training triples, or what is left of it.
-    fn epoch(
-        &self,
-        learner: &mut Learner,
-        standing: &mut Standing,
-        best: &mut Option<PathBuf>,
-        seconds: &dyn Fn() -> f64,
-    ) -> Result<(), Error> {
-        let stretches = self.stretches(standing.epoch);
-        let total = stretches.iter().map(|stretch| stretch.n_items).sum();
-        let batch = self.config.batch as u64;
-        let (mut saved, mut waited) = (self.observer.now(), Duration::ZERO);
-        for stretch in stretches {
-            let n_steps = stretch.n_items.div_ceil(batch);
-            if standing.step >= stretch.steps_before + n_steps {
-                continue;
-            }
-            let begun = self.observer.now();
-            let held = self.enter(learner, &stretch)?;
-            waited += self.observer.now().saturating_sub(begun);
-            let examples = self.within(held.as_ref());
-            let order = Address::new(self.config.seed, Purpose::Order, stretch.number);
-            let order = Permutation::new(stretch.n_items, order);
-            for step in standing.step - stretch.steps_before..n_steps {
-                let (first, last) = (step * batch, ((step + 1) * batch).min(stretch.n_items));
-                let items: Vec<u64> = (first..last).map(|place| order.get(place)).collect();
-                let done = [first, last].map(|place| stretch.items_before + place);
-                self.learn(learner, standing, (examples, &items), (done, total))?;
-                let stop = self.observer.cancelled();
-                let now = self.observer.now();
-                if stop || now.saturating_sub(saved) >= self.request.save_every {
-                    standing.seconds = seconds();
-                    self.save(learner, standing, best)?;
-                    saved = now;
-                }
-                if stop {
-                    return Err(Error::Stopped);
-                }
-            }
-        }
-        if self.paged.is_some() {
-            let waited = waited.as_secs_f64();
-            let epoch = standing.epoch + 1;
-            self.observer.log(&format!("epoch {epoch}  waited {waited:.1} s for partitions"));
-        }
-        Ok(())
-    }
-
-    /// One step; `done` are the items of the epoch before and after it.
-    fn learn(
-        &self,
-        learner: &mut Learner,
-        standing: &mut Standing,
-        work: (Examples<'_>, &[u64]),
-        ([before, done], total): ([u64; 2], u64),
-    ) -> Result<(), Error> {
-        let epochs_done = standing.epoch as f64 + before as f64 / total as f64;
-        let method = self.method.at((epochs_done / self.config.epochs as f64) as f32);
-        let loss = form::learn(self.form, learner, work, &method, self.machine);
-        standing.loss += loss.sum;
-        standing.weight += loss.weight;
-        standing.step += 1;
-        if let Some(said) = learner.encoder.as_mut().and_then(|encoder| encoder.said.take()) {
-            self.observer.log(&said);
-        }
-        if let Some(what) = self.machine.faults.take() {
-            return Err(Error::Fault { what });
-        }
-        if !loss.sum.is_finite() {
-            return Err(Error::Diverged { loss: loss.sum, epoch: standing.epoch + 1 });
-        }
-        let stage = format!("epoch {}/{}", standing.epoch + 1, self.config.epochs);
-        let detail = self.detail(standing);
-        let (stage, detail, unit) = (stage.as_str(), detail.as_str(), "queries");
-        self.observer.progress(&Progress { stage, done, total, unit, detail });
-        Ok(())
-    }
-
-    fn detail(&self, standing: &Standing) -> String {
-        let mut words = format!("loss {:.4}", standing.loss / standing.weight);
-        if standing.best_mrr >= 0.0 {
-            words +=
-                &format!("  best MRR {:.4} (epoch {})", standing.best_mrr, standing.best_epoch);
-        }
-        words
-    }
-
-    /// Judges where it is time, notes the epoch, and decides whether another one follows.
-    fn close_epoch(
-        &self,
-        learner: &mut Learner,
-        standing: &mut Standing,
-        best: &mut Option<PathBuf>,
-        seconds: &dyn Fn() -> f64,
-    ) -> Result<(), Error> {
-        let epoch = standing.epoch + 1;
-        let last = epoch == self.config.epochs as u64;
-        let due = epoch.is_multiple_of(self.config.validate_every as u64) || last;
-        if due {
-            learner.settle(self.machine);
-            learner.reach_all()?;
-        }
-        let scores = if due { self.validate(&learner.model)? } else { None };
-        let loss = standing.loss / standing.weight;
-        let mut line = serde_json::json!({
-            "epoch": epoch,
-            "loss": loss,
-            "seconds": (seconds() * 1000.0).round() / 1000.0,
-        });
-        let mut said = format!("epoch {epoch}  loss {loss:.4}");
-        let mut better = false;
-        if let Some(scores) = scores {
-            let mrr = scores.mrr();
-            line["valid_mean_reciprocal_rank"] = mrr.into();
-            better = mrr > standing.best_mrr;
-            said += &format!("  valid MRR {mrr:.4}{}", if better { "  best so far" } else { "" });
-            if better {
-                (standing.best_mrr, standing.best_epoch, standing.stale) = (mrr, epoch, 0);
-            } else {
-                standing.stale += 1;
-            }
-        }
-        if due {
-            self.observer.log(&said);
-        }
-        standing.metrics += &format!("{line}\n");
-        // For those who watch; resuming trusts the checkpoint's.
-        let path = self.request.out.join("metrics.jsonl");
-        fs::write(&path, &standing.metrics).map_err(FileError::io("write", &path))?;
-        (standing.epoch, standing.step) = (epoch, 0);
-        (standing.loss, standing.weight) = (0.0, 0.0);
-        let patience = self.config.patience as u64;
-        standing.done = last || (patience > 0 && standing.stale >= patience);
-        standing.seconds = seconds();
-        if better {
-            // Under a name of its own until the checkpoint that shares it is whole.
-            let path = self.request.out.join(format!(".best-{epoch}.safetensors"));
-            self.write_tables(&path, &learner.model)?;
-            let old = best.replace(path);
-            self.save(learner, standing, best)?;
-            if let Some(old) = old.filter(|old| old.starts_with(&self.request.out)) {
-                // It may have gone with the checkpoint it belonged to.
-                let _ = fs::remove_file(old);
-            }
-        }
-        Ok(())
-    }
-
-    fn validate(&self, model: &Model) -> Result<Option<Scores>, Error> {
+    pub(super) fn validate(&self, model: &Model) -> Result<Option<Scores>, Error> {
         let Some((triples, valid)) = &self.valid else { return Ok(None) };
         let (candidates, parts) = (Candidates::All, [&self.train, valid]);
         // The filter knows train and valid while it chooses.
@@ -352,7 +203,7 @@ impl<'a> Session<'a> {
         Ok(Some(Scores::of(&ranks)))
     }
 
-    fn save(
+    pub(super) fn save(
         &self,
         learner: &mut Learner,
         standing: &Standing,
@@ -366,7 +217,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn write_tables(&self, path: &Path, model: &Model) -> Result<(), FileError> {
+    pub(super) fn write_tables(&self, path: &Path, model: &Model) -> Result<(), FileError> {
         let about = BTreeMap::from([
             ("model".to_string(), self.config.model.clone()),
             ("dim".to_string(), self.config.dim.to_string()),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gossamer_graph::buckets::{Buckets, Cut};
-use gossamer_graph::snapshot::StoredTriples;
+use gossamer_graph::stored::StoredTriples;
 use gossamer_graph::{Snapshot, Split, Triples};
 use gossamer_machine::random::{Address, Purpose};
 use gossamer_machine::{FileError, Observer};

@@ -18,7 +18,7 @@ use gossamer_tensor::tape::{Gradients, Var};
 use crate::config::Config;
 use crate::error::Error;
 use crate::form::TrainingForm;
-use crate::form::batch::Examples;
+use crate::form::batch::{Batch, Examples};
 use crate::form::step::{Learner, Method, StepLoss};
 use crate::layer::around::Around;
 use crate::model::Model;
@@ -93,7 +93,7 @@ impl Encoder {
         &mut self,
         learner: &mut Learner,
         (form, method): (&dyn TrainingForm, &Method<'_>),
-        work: (Examples<'_>, &[u64]),
+        work: (Examples<'_>, Batch),
         machine: &Machine,
     ) -> StepLoss {
         if self.span.n_steps > 1 {
@@ -107,7 +107,7 @@ impl Encoder {
             learner.entity_state = state(&learner.model.entities);
             learner.relation_state = state(&learner.model.relations);
             let collecting = Method { optimiser: &Collect, ..*method };
-            loss = form.step(learner, work.0, work.1, &collecting, machine);
+            loss = form.learn(learner, work, &collecting, machine);
             let none = || Table::zeroed(0, 0);
             let of_rows = std::mem::replace(&mut learner.entity_state, none());
             let of_relations = std::mem::replace(&mut learner.relation_state, none());
@@ -140,7 +140,7 @@ impl Encoder {
         &mut self,
         learner: &mut Learner,
         (form, method): (&dyn TrainingForm, &Method<'_>),
-        (examples, items): (Examples<'_>, &[u64]),
+        work: (Examples<'_>, Batch),
         machine: &Machine,
     ) -> StepLoss {
         let optimiser = &Gather { optimiser: method.optimiser, gathers: true };
@@ -156,7 +156,7 @@ impl Encoder {
             }
         }
         self.span.count();
-        form.step(learner, examples, items, &Method { optimiser, ..*method }, machine)
+        form.learn(learner, work, &Method { optimiser, ..*method }, machine)
     }
 
     /// Makes the rows that a span begins with.
@@ -332,9 +332,10 @@ mod tests {
         let method = Method::new(&config, 1 << 20, machine.instruction_set).unwrap();
         let form = (form::of(&config).unwrap(), &method);
         for _ in 0..3 {
+            let work = (examples, form.0.batch(examples, &[0, 3], &method));
             let loss = match spans {
-                true => encoder.step_within(&mut learner, form, (examples, &[0, 3]), &machine),
-                false => encoder.step(&mut learner, form, (examples, &[0, 3]), &machine),
+                true => encoder.step_within(&mut learner, form, work, &machine),
+                false => encoder.step(&mut learner, form, work, &machine),
             };
             assert!(loss.sum.is_finite());
         }

@@ -49,27 +49,28 @@ impl TrainingForm for NegativeSampling {
         2 * examples.triples.len() as u64
     }
 
-    fn step(
+    fn batch(&self, examples: Examples<'_>, items: &[u64], _: &Method<'_>) -> Batch {
+        let Some(residents) = examples.residents else {
+            return Batch::of_pairs(examples, items);
+        };
+        // Those with known entities in one partition share negatives.
+        let mut items = items.to_vec();
+        let (triples, n) = (examples.triples, examples.triples.len());
+        items.sort_by_key(|item| {
+            let [head, _, tail] = triples.get(*item as usize % n);
+            residents.partition(if (*item as usize) < n { head } else { tail })
+        });
+        Batch::of_pairs(examples, &items)
+    }
+
+    fn learn(
         &self,
         learner: &mut Learner,
-        examples: Examples<'_>,
-        items: &[u64],
+        (examples, mut batch): (Examples<'_>, Batch),
         method: &Method<'_>,
         machine: &Machine,
     ) -> StepLoss {
-        let mut batch = match examples.residents {
-            None => Batch::of_pairs(examples, items),
-            Some(residents) => {
-                // Those with known entities in one partition share negatives.
-                let mut items = items.to_vec();
-                let (triples, n) = (examples.triples, examples.triples.len());
-                items.sort_by_key(|item| {
-                    let [head, _, tail] = triples.get(*item as usize % n);
-                    residents.partition(if (*item as usize) < n { head } else { tail })
-                });
-                Batch::of_pairs(examples, &items)
-            }
-        };
+        let n = batch.len();
         let n_relations = method.sampler.n_relations();
         if let Some(alternatives) = examples.alternatives {
             // Each positive's entities once more, joined by other relations.
@@ -91,7 +92,7 @@ impl TrainingForm for NegativeSampling {
             machine,
             Asking {
                 batch: &batch,
-                n: items.len(),
+                n,
                 pools: examples.pools,
                 residents: examples.residents,
                 queries: &queries,

@@ -83,14 +83,15 @@ impl Session<'_> {
         for step in 0..(n_steps as usize).min(MOST) as u64 {
             let last = ((step + 1) * batch).min(n_items);
             let items: Vec<u64> = (step * batch..last).map(|place| order.get(place)).collect();
-            let work = (self.examples(), items.as_slice());
+            let batch = self.form.batch(self.examples(), &items, &self.method);
+            let work = (self.examples(), batch);
             form::learn(self.form, learner, work, &self.method, self.machine);
             let now = self.observer.now();
             if step == 0 && n_steps > 1 {
                 begun = now;
                 continue;
             }
-            done += last - step * batch;
+            done += items.len() as u64;
             if now.saturating_sub(begun) > LONG_ENOUGH {
                 break;
             }
