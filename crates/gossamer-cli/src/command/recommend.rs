@@ -6,8 +6,9 @@ use std::path::Path;
 use clap::{ArgMatches, Command as Clap};
 use gossamer::Error;
 use gossamer::Split;
-use gossamer::recommend::reasons::{Facts, Shared, speaking};
+use gossamer::recommend::reasons::{Facts, Seen, Shared, Subgraphs, speaking};
 use gossamer::recommend::run::Run;
+use gossamer::recommend::scores::Learned;
 use gossamer_graph::read::USER;
 use serde_json::{Value, json};
 
@@ -89,37 +90,82 @@ struct Reasons {
     items: Vec<(String, f32)>,
     /// Facts that it shares with some of the user's: relation, entity, how many.
     shared: Vec<(String, String, usize)>,
+    /// What the recommender saw around the user (true) or the item: relation, entity, share.
+    seen: Vec<(bool, Option<String>, String, f32)>,
+}
+
+/// What reasons are found in.
+struct Grounds {
+    facts: Facts,
+    subgraphs: Subgraphs,
+}
+
+impl Grounds {
+    fn of(run: &Run) -> Self {
+        Self { facts: Facts::of(&run.problem), subgraphs: Subgraphs::of(&run.problem) }
+    }
 }
 
 impl Reasons {
-    fn of(run: &Run, item: u32, own: &[u32], facts: &Facts) -> Result<Self, Failure> {
+    fn of(
+        run: &Run,
+        (user, item): (usize, u32),
+        own: &[u32],
+        grounds: &Grounds,
+    ) -> Result<Self, Failure> {
         let named = |(own, weight): (u32, f32)| Ok((item_name(run, own)?, weight));
         let shared = |Shared { relation, entity, n }: Shared| {
             let relation = run.graph.relations().shown(relation).map_err(Error::from)?;
             Ok((relation, run.graph.entities().shown(entity).map_err(Error::from)?, n))
         };
         let items = speaking(&run.learned, item, own, REASONS).into_iter().map(named);
-        let of_facts = facts.shared(item, own, REASONS).into_iter().map(shared);
+        let of_facts = grounds.facts.shared(item, own, REASONS).into_iter().map(shared);
+        let seen = |seen: Seen| {
+            let relation = seen.relation.map(|relation| run.graph.relations().shown(relation));
+            let relation = relation.transpose().map_err(Error::from)?;
+            let entity = run.graph.entities().shown(seen.entity).map_err(Error::from)?;
+            Ok((seen.of_user, relation, entity, seen.share))
+        };
+        let (known, pair) = ((&run.learned, &run.problem), [user, item as usize]);
+        let around = grounds.subgraphs.around(known, pair, REASONS).into_iter().map(seen);
         Ok(Self {
             items: items.collect::<Result<_, Failure>>()?,
             shared: of_facts.collect::<Result<_, Failure>>()?,
+            seen: around.collect::<Result<_, Failure>>()?,
         })
     }
 
-    fn json(&self) -> (Value, Value) {
+    fn json(&self) -> [Value; 3] {
         let item = |(name, weight): &(String, f32)| json!({"item": name, "says": weight});
         let shared = |(relation, entity, n): &(String, String, usize)| json!({"relation": relation, "entity": entity, "items": n});
-        (self.items.iter().map(item).collect(), self.shared.iter().map(shared).collect())
+        let seen = |(of_user, relation, entity, share): &(bool, Option<String>, String, f32)| {
+            let around = if *of_user { "user" } else { "item" };
+            json!({"around": around, "relation": relation, "entity": entity, "share": share})
+        };
+        [
+            self.items.iter().map(item).collect(),
+            self.shared.iter().map(shared).collect(),
+            self.seen.iter().map(seen).collect(),
+        ]
     }
 
-    fn cells(&self) -> [String; 2] {
+    fn cells(&self) -> Vec<String> {
         let item = |(name, weight): &(String, f32)| format!("{name} {weight:.3}");
         let shared = |(relation, entity, n): &(String, String, usize)| {
             format!("{relation} {entity} ({n} of yours)")
         };
         let items: Vec<String> = self.items.iter().map(item).collect();
         let facts: Vec<String> = self.shared.iter().map(shared).collect();
-        [items.join("; "), facts.join("; ")]
+        let mut cells = vec![items.join("; "), facts.join("; ")];
+        if !self.seen.is_empty() {
+            let seen = |(of_user, relation, entity, share): &(bool, Option<String>, String, f32)| {
+                let around = if *of_user { "you" } else { "it" };
+                let relation = relation.as_deref().unwrap_or("had");
+                format!("{around}: {relation} {entity} {share:.2}")
+            };
+            cells.push(self.seen.iter().map(seen).collect::<Vec<_>>().join("; "));
+        }
+        cells
     }
 }
 
@@ -132,15 +178,18 @@ fn one(
 ) -> Result<(), Failure> {
     let user = user_of(run, name)?;
     let own = run.problem.seen(user, &Split::ALL);
-    let facts = explain.then(|| Facts::of(&run.problem));
+    let grounds = explain.then(|| Grounds::of(run));
     let mut headings = vec!["", "item", "score"];
     if explain {
         headings.extend(["because of", "shares"]);
+        if matches!(run.learned, Learned::Conditioned(_)) {
+            headings.push("looks at");
+        }
     }
     let (mut rows, mut list) = (output::table(&headings), Vec::new());
     for (place, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
-        let reasons =
-            facts.as_ref().map(|facts| Reasons::of(run, item, &own, facts)).transpose()?;
+        let of = |grounds| Reasons::of(run, (user, item), &own, grounds);
+        let reasons = grounds.as_ref().map(of).transpose()?;
         if context.json {
             let id = run.problem.items[item as usize];
             let mut value = json!({
@@ -149,7 +198,11 @@ fn one(
                 "score": score,
             });
             if let Some(reasons) = reasons {
-                (value["reasons"], value["shared"]) = reasons.json();
+                let [items, shared, seen] = reasons.json();
+                (value["reasons"], value["shared"]) = (items, shared);
+                if seen.as_array().is_some_and(|seen| !seen.is_empty()) {
+                    value["looks_at"] = seen;
+                }
             }
             list.push(value);
             continue;
@@ -163,7 +216,7 @@ fn one(
         context.print(&json!({"user": user, "items": list}).to_string());
         return Ok(());
     }
-    for column in [1, 3, 4] {
+    for column in [1, 3, 4, 5] {
         if let Some(column) = rows.column_mut(column) {
             column.set_cell_alignment(comfy_table::CellAlignment::Left);
         }

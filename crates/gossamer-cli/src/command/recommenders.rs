@@ -26,7 +26,7 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings that only recommenders have.
-pub fn options() -> [Arg; 5] {
+pub fn options() -> [Arg; 6] {
     [
         option(
             "facts",
@@ -39,6 +39,7 @@ pub fn options() -> [Arg; 5] {
             "With mf: true if of --negatives the one with the highest score alone counts",
         ),
         option("nearest", "K", "With itemknn: items that an item speaks for [default: 300]"),
+        option("listed", "N", "With kcan: items of a list that are scored anew [default: 100]"),
         option("absent", "WEIGHT", "With ials: weight of what a user does not have [default: 0.1]"),
         option(
             "smoothness",

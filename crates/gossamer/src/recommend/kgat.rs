@@ -128,23 +128,23 @@ impl Kgats {
         let (widths, dropout) = (widths(settings), settings.layer_dropout);
         Self { n_users, n_items, n_relations, widths, dropout, both, translation }
     }
+}
 
-    /// Weighs neighbours by attention: the softmax of a node's.
-    fn attend(&mut self, parameters: &[Array], machine: &Machine) {
-        let tables = [&parameters[0], &parameters[1], &parameters[2]];
-        for (way, inverse) in [None, Some(self.n_relations as u32)].into_iter().enumerate() {
-            let found = attention(&self.both.triples, inverse, tables, machine);
-            let Both { triples, forward, .. } = &mut self.both;
-            for (places, worth) in places(&forward.starts, triples).zip(found) {
-                forward.weights[places[way]] = worth;
-            }
+/// Weighs neighbours by attention: the softmax of a node's. The tables are of nodes, relations and
+/// their matrices.
+pub(super) fn attend(both: &mut Both, n_relations: usize, tables: [&Array; 3], machine: &Machine) {
+    for (way, inverse) in [None, Some(n_relations as u32)].into_iter().enumerate() {
+        let found = attention(&both.triples, inverse, tables, machine);
+        let Both { triples, forward, .. } = &mut *both;
+        for (places, worth) in places(&forward.starts, triples).zip(found) {
+            forward.weights[places[way]] = worth;
         }
-        for node in 0..self.both.forward.n_rows() {
-            let own = self.both.own(node);
-            shares(&mut self.both.forward.weights[own]);
-        }
-        self.both.turn();
     }
+    for node in 0..both.forward.n_rows() {
+        let own = both.own(node);
+        shares(&mut both.forward.weights[own]);
+    }
+    both.turn();
 }
 
 impl Body for Kgats {
@@ -187,7 +187,8 @@ impl Body for Kgats {
     }
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.both.triples, state, with)?;
-        self.attend(&state.parameters, with.machine);
+        let tables = [0, 1, 2].map(|place| &state.parameters[place]);
+        attend(&mut self.both, self.n_relations, tables, with.machine);
         Ok(())
     }
 }

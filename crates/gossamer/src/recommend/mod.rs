@@ -12,6 +12,7 @@ use crate::plan::add_program;
 pub mod problem;
 pub mod settings;
 mod attended;
+pub mod conditioned;
 pub mod scores;
 pub mod judge;
 pub mod pairs;
@@ -45,6 +46,7 @@ gossamer_machine::registry!("recommender", Recommender:
     kgin::Kgin,
     kgcn::Kgcn,
     kgnn_ls::KgnnLs,
+    kcan::Kcan,
 );
 
 /// How many users, items, interactions and pairs of item and neighbour there are.

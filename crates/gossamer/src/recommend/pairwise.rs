@@ -309,7 +309,7 @@ impl Compared<'_, '_> {
     fn slopes(&self, pair: &Pair, next: usize, hardest: bool) -> (f32, Vec<f32>) {
         let score = |(place, item): (usize, &u32)| -> f32 {
             let of = |side: &Side| {
-                let user = self.values(self.row(side.user, pair.user, next));
+                let user = self.values(self.row(side.user, pair.user, next + place));
                 vector::dot(user, self.values(self.row(side.item, *item, next + place)))
             };
             self.sides.iter().map(of).sum()
@@ -349,7 +349,7 @@ impl Compared<'_, '_> {
             let items = pair.items.iter().zip(slopes).enumerate();
             for (place, (item, slope)) in items.filter(|(_, (_, slope))| *slope != 0.0) {
                 for side in &self.sides {
-                    let user = self.row(side.user, pair.user, at * each);
+                    let user = self.row(side.user, pair.user, at * each + place);
                     let item = self.row(side.item, *item, at * each + place);
                     for (one, other) in [(user, item), (item, user)] {
                         let other = self.values(other);
@@ -390,14 +390,16 @@ fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{find, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
+    use super::super::{find, kcan, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
     use crate::recommend::scores::Learned;
     use gossamer_machine::Silent;
 
-    const MODELS: [&str; 10] =
-        ["bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn", "kgnn-ls"];
+    const MODELS: [&str; 11] = [
+        "bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn", "kgnn-ls",
+        "kcan",
+    ];
 
     fn settings(model: &str) -> Settings {
         let usual = Settings::of(model).unwrap();
@@ -466,12 +468,13 @@ mod tests {
             regularisation: 0.1,
             ..usual
         };
-        let bodies: [(&str, Box<dyn Body>); 5] = [
+        let bodies: [(&str, Box<dyn Body>); 6] = [
             ("lightgcn", Box::new(lightgcn::Means::of(&problem, &settings))),
             ("kgat", Box::new(kgat::Kgats::of(&mut problem.clone(), &settings))),
             ("lightkg", Box::new(lightkg::Weighed::of(&mut problem.clone(), &settings))),
             ("kgin", Box::new(kgin::Kgins::of(&mut problem.clone(), &settings))),
             ("kgcn", Box::new(kgcn::Kgcns::of(&mut problem.clone(), &settings))),
+            ("kcan", Box::new(kcan::Kcans::of(&mut problem.clone(), &settings))),
         ];
         for (name, body) in bodies {
             let mut learner = Learner::new(&problem, &settings, &machine, &*body).unwrap();

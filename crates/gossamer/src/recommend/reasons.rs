@@ -2,8 +2,10 @@
 //!
 //! *Formula:* of `ease` and `itemknn` an item's part of the score; of recommenders with rows the cosine of
 //! the two items' rows, which tells how alike they are and is no part of a score. Shared facts stand by
-//! n / √N, n of the user's items and N of all items having the fact.
+//! n / √N, n of the user's items and N of all items having the fact. Where a recommender looks at what is
+//! around the two, that is a reason too, with what each gets.
 
+use super::nodes::Nodes;
 use super::problem::{Lists, Problem};
 use super::scores::Learned;
 use gossamer_tensor::kernel::vector;
@@ -66,6 +68,65 @@ impl Facts {
         found.sort_by(|one, other| other.0.total_cmp(&one.0));
         found.truncate(most);
         found.into_iter().map(|(_, shared)| shared).collect()
+    }
+}
+
+/// What a recommender sees around an end of a pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// True if it stands around the user, else around the item.
+    pub of_user: bool,
+    /// The relation of the fact that joins it; none: an interaction.
+    pub relation: Option<u32>,
+    /// The entity.
+    pub entity: u32,
+    /// What it gets, of 1 in all around its end.
+    pub share: f32,
+}
+
+/// The nodes of a problem, by which a recommender's subgraphs have their names.
+#[derive(Debug)]
+pub struct Subgraphs(Nodes);
+
+impl Subgraphs {
+    /// Those of a problem.
+    pub fn of(problem: &Problem) -> Self {
+        Self(Nodes::of(&mut problem.clone()))
+    }
+
+    /// What counts most around a user and an item; nothing where a recommender does not look there.
+    pub fn around(
+        &self,
+        (learned, problem): (&Learned, &Problem),
+        [user, item]: [usize; 2],
+        most: usize,
+    ) -> Vec<Seen> {
+        let Learned::Conditioned(learned) = learned else { return Vec::new() };
+        let Self(nodes) = self;
+        let pair = [user as u32, (nodes.n_users + item) as u32];
+        let entity = |node: u32| {
+            let (node, first) = (node as usize, nodes.n_users + nodes.n_items);
+            match node {
+                node if node < nodes.n_users => problem.users[node],
+                node if node < first => problem.items[node - nodes.n_users],
+                node => nodes.others[node - first],
+            }
+        };
+        let mut found: Vec<Seen> = Vec::new();
+        for (of_user, end) in [(true, pair[0]), (false, pair[1])] {
+            // Other users are nobody's reason to read.
+            let near = learned.reasons(end, pair).into_iter();
+            let near = near.filter(|near| near.node as usize >= nodes.n_users);
+            found.extend(near.map(|near| Seen {
+                of_user,
+                relation: nodes.relations.get(near.label as usize % nodes.n_relations()).copied(),
+                entity: entity(near.node),
+                share: near.given,
+            }));
+        }
+        found.sort_by(|one, other| other.share.total_cmp(&one.share));
+        found.truncate(most);
+        found
     }
 }
 

@@ -8,6 +8,7 @@ use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::vector;
 
 use super::attended::Attended;
+use super::conditioned::Conditioned;
 use crate::table::Table;
 
 /// A matrix (rows × width) as it stands in memory.
@@ -45,6 +46,8 @@ pub enum Learned {
     },
     /// Rows of items that depend on who asks.
     Attended(Attended),
+    /// Rows of both that depend on user and item.
+    Conditioned(Conditioned),
 }
 
 /// The largest number that a float holds exactly.
@@ -80,6 +83,9 @@ impl Learned {
     pub fn scores_of(&self, (user, history): (usize, &[u32]), machine: &Machine, out: &mut [f32]) {
         match self {
             Self::Attended(attended) => attended.scores_of(user, out, machine.instruction_set),
+            Self::Conditioned(conditioned) => {
+                conditioned.scores_of((user, history), out, machine.instruction_set);
+            }
             Self::Popularity(scores) => out.copy_from_slice(scores),
             Self::Factors { users, items } => {
                 products(machine.instruction_set, users.row(user), items, out);
@@ -102,7 +108,7 @@ impl Learned {
                     out[pair[0] as usize] += pair[1];
                 }
             }
-            Self::Popularity(_) | Self::Factors { .. } | Self::Attended(_) => {}
+            _ => {}
         }
     }
 
@@ -114,7 +120,7 @@ impl Learned {
                 let pairs = nearest.row(own).chunks_exact(2);
                 pairs.filter(|pair| pair[0] as usize == item).map(|pair| pair[1]).sum()
             }
-            Self::Popularity(_) | Self::Factors { .. } | Self::Attended(_) => 0.0,
+            _ => 0.0,
         }
     }
 
@@ -132,6 +138,9 @@ impl Learned {
             Self::Weights(weights) => vec![("weights", table(weights))],
             Self::Nearest(nearest) => vec![("nearest", table(nearest))],
             Self::Factors { users, items } => vec![("user", table(users)), ("item", table(items))],
+            Self::Conditioned(conditioned) => {
+                conditioned.matrices().map(|(name, matrix)| (name, table(matrix))).to_vec()
+            }
             Self::Attended(attended) => {
                 attended.matrices().map(|(name, matrix)| (name, table(matrix))).to_vec()
             }
@@ -154,8 +163,13 @@ impl Learned {
             Matrix { values, width: table.width() }
         };
         if tables.contains_key("near") {
-            let matrices = tables.into_iter().map(|(name, table)| (name, matrix(table))).collect();
-            return Attended::of(matrices, [n_users, n_items]).map(Self::Attended);
+            let sizes = [n_users, n_items];
+            let matrices: BTreeMap<String, Matrix> =
+                tables.into_iter().map(|(name, table)| (name, matrix(table))).collect();
+            return match matrices.contains_key("given") {
+                true => Conditioned::of(matrices, sizes).map(Self::Conditioned),
+                false => Attended::of(matrices, sizes).map(Self::Attended),
+            };
         }
         let mut take = |name: &str, n: usize| {
             Some(matrix(tables.remove(name).filter(|table| table.n_rows() == n)?))

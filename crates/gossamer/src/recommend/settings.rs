@@ -56,6 +56,8 @@ settings! {
     facts: f32 = 0.0,
     /// Items that an item speaks for; neighbours that are drawn.
     nearest: usize = 300,
+    /// Items of a list that are scored anew.
+    listed: usize = 0,
     /// Floats of a row.
     dim: usize = 64,
     /// Weight of what is not there, beside what is.
