@@ -77,7 +77,9 @@ impl Recommender for Kcan {
         let level = |level: u32| ends.saturating_mul(k.saturating_pow(level));
         let rows: u64 = (0..hops).map(level).fold(0, u64::saturating_add);
         needs::kept(settings, (n, 2 * dim), (dim, 0), ledger);
-        needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
+        // Sums of each hop; from the second on also what they are sums of.
+        let of_hops = if hops > 1 { 2 * dim } else { dim };
+        needs::kept(settings, (rows, of_hops), (dim, 0), ledger);
         let step = 4 * n * dim + rows.saturating_mul(5 * dim);
         needs::arrays(settings, step, (n, n, dim), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
@@ -85,7 +87,7 @@ impl Recommender for Kcan {
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 32 * triples + 4 * n);
         let near = n * (k + 1);
-        ledger.add("nearest neighbours", format!("{n} × {}", k + 1), "f32", 36 * near);
+        ledger.add("nearest neighbours", format!("{n} × {}", k + 1), "f32", 28 * near);
         let bytes = rows.saturating_mul(16 + 16 * k);
         ledger.add("subgraphs", format!("{rows} × {k}"), "u32", bytes);
         needs::pairs(settings, 64 * dim, ledger);
