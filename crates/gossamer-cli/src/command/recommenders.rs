@@ -26,7 +26,7 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings that only recommenders have.
-pub fn options() -> [Arg; 6] {
+pub fn options() -> [Arg; 9] {
     [
         option(
             "facts",
@@ -46,6 +46,13 @@ pub fn options() -> [Arg; 6] {
             "WEIGHT",
             "With kgnn-ls: weight of guessing what a user has from what is around it [default: 0.1]",
         ),
+        option(
+            "contrast",
+            "WEIGHT",
+            "With diffkg: weight of telling nodes of one view by the other; 0: none [default: 0.1]",
+        ),
+        option("temperature", "VALUE", "With diffkg: what its cosines are divided by [default: 0.2]"),
+        option("denoiser", "N", "With diffkg: floats between the denoiser's layers [default: 64]"),
     ]
 }
 

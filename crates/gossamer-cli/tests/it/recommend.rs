@@ -147,6 +147,7 @@ fn learning_and_judging_stay_within_the_budget() {
         ("kgin --epochs 3 --activations int4", 80 << 20),
         ("kgcn --epochs 3 --layers 2 --batch 512", 80 << 20),
         ("kcan --epochs 3 --activations int4", 80 << 20),
+        ("diffkg --epochs 3 --activations int4", 80 << 20),
     ] {
         let line = format!("gossamer train g --model {model} -o run --force --threads 2 --json");
         let peak = |line: &str| json(folder, line)["peak_bytes"].as_u64().unwrap();

@@ -169,6 +169,17 @@ pub trait Body {
         parameters: &[Parameter<'a>],
         asked: Asked<'_>,
     ) -> Vec<Made<'a>>;
+    /// Adds to the gradients of what was made, divided by the number of pairs, what beside their
+    /// scores it costs; returns that cost, a sum.
+    fn beside(
+        &self,
+        _pairs: &[Pair],
+        _made: &[Made<'_>],
+        _gradients: &mut [Array],
+        _machine: &Machine,
+    ) -> f64 {
+        0.0
+    }
     /// Adds to the gradients of a step what does not go through the tape.
     fn add_gradients(
         &self,

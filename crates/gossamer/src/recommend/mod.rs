@@ -21,6 +21,8 @@ mod needs;
 mod body;
 mod pairwise;
 mod translate;
+mod contrast;
+mod denoise;
 pub mod unseen;
 pub mod report;
 pub mod reasons;
@@ -47,6 +49,7 @@ gossamer_machine::registry!("recommender", Recommender:
     kgcn::Kgcn,
     kgnn_ls::KgnnLs,
     kcan::Kcan,
+    diffkg::DiffKg,
 );
 
 /// How many users, items, interactions and pairs of item and neighbour there are.

@@ -224,7 +224,9 @@ impl<'a> Learner<'a> {
         let made = body.forward(&mut tape, &all, Asked::Pairs(pairs));
         let kept = tape.kept();
         let compared = Compared { sides: body.sides(), made: &made, loss: body.loss() };
-        let (loss, of_rows) = compared.gradients(pairs, self.settings.hardest, self.machine);
+        let (mut loss, mut of_rows) =
+            compared.gradients(pairs, self.settings.hardest, self.machine);
+        loss += body.beside(pairs, &made, &mut of_rows, self.machine);
         let rows = made.into_iter().map(|made| made.rows);
         let mut found = tape.backward(rows.zip(of_rows))?;
         let needs = std::mem::take(&mut found.needs);
@@ -390,15 +392,15 @@ fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{find, kcan, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
+    use super::super::{diffkg, find, kcan, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
     use crate::recommend::scores::Learned;
     use gossamer_machine::Silent;
 
-    const MODELS: [&str; 11] = [
+    const MODELS: [&str; 12] = [
         "bpr", "mf", "lightgcn", "lightkg", "cke", "cfkg", "kgat", "kgin", "kgcn", "kgnn-ls",
-        "kcan",
+        "kcan", "diffkg",
     ];
 
     fn settings(model: &str) -> Settings {
@@ -465,16 +467,18 @@ mod tests {
             nearest: 3,
             layer_dropout: 0.2,
             edge_dropout: 0.2,
+            contrast: 0.5,
             regularisation: 0.1,
             ..usual
         };
-        let bodies: [(&str, Box<dyn Body>); 6] = [
+        let bodies: [(&str, Box<dyn Body>); 7] = [
             ("lightgcn", Box::new(lightgcn::Means::of(&problem, &settings))),
             ("kgat", Box::new(kgat::Kgats::of(&mut problem.clone(), &settings))),
             ("lightkg", Box::new(lightkg::Weighed::of(&mut problem.clone(), &settings))),
             ("kgin", Box::new(kgin::Kgins::of(&mut problem.clone(), &settings))),
             ("kgcn", Box::new(kgcn::Kgcns::of(&mut problem.clone(), &settings))),
             ("kcan", Box::new(kcan::Kcans::of(&mut problem.clone(), &settings))),
+            ("diffkg", Box::new(diffkg::DiffKgs::of(&mut problem.clone(), &settings))),
         ];
         for (name, body) in bodies {
             let mut learner = Learner::new(&problem, &settings, &machine, &*body).unwrap();

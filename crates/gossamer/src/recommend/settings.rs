@@ -80,6 +80,12 @@ settings! {
     activations: String = "exact".into(),
     /// Weight of guessing what a user has from what is around it.
     smoothness: f32 = 0.0,
+    /// Weight of contrast between two views.
+    contrast: f32 = 0.0,
+    /// What a contrast's cosines are divided by.
+    temperature: f32 = 0.2,
+    /// Floats between the layers of what denoises facts.
+    denoiser: usize = 64,
     /// Adam's step size.
     learning_rate: f32 = 0.005,
     /// Seed of every random choice.
@@ -170,6 +176,7 @@ impl Settings {
             ("epochs", self.epochs),
             ("batch", self.batch),
             ("negatives", self.negatives),
+            ("denoiser", self.denoiser),
             ("layers", self.layers + 1),
         ];
         let wrong = |key: &str, what: String, hint: &str| {
@@ -186,6 +193,7 @@ impl Settings {
             ("facts", self.facts),
             ("absent", self.absent),
             ("smoothness", self.smoothness),
+            ("contrast", self.contrast),
             ("learning_rate", self.learning_rate),
         ];
         for (key, value) in weights {
@@ -193,6 +201,11 @@ impl Settings {
                 let what = format!("{value} is no weight");
                 return wrong(key, what, "write a number from 0 on, such as 60");
             }
+        }
+        // Below that, exponentials of differences are no numbers.
+        if !(0.05..=1e3).contains(&self.temperature) {
+            let what = format!("{} is no temperature", self.temperature);
+            return wrong("temperature", what, "write a number from 0.05 on, such as 0.2");
         }
         for (key, part) in
             [("layer_dropout", self.layer_dropout), ("edge_dropout", self.edge_dropout)]

@@ -1,0 +1,613 @@
+//! Facts denoised by diffusion: noise is laid over an item's entities, and what a network makes of them again
+//! is kept.
+//!
+//! *Formula:* x is an item's row of zeros and ones over N entities; x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, of which a half
+//! is left out in learning; h = tanh(x_t·A + s_t), x̂ = h·Bᵀ + b. A batch costs the mean over its items of
+//! (1 − e)·w_t·‖x̂ − x‖²/N + e·‖x̂_items·M − own‖²/d, w_t being what a step's signal has to noise beyond the next
+//! one's, M the sums of the rows of those who have each item: what it is joined to is to say who has it. Then
+//! x ← c_t·x̂ + c′_t·x from the last step to the first.
+//! *Cost:* 12 · items · N · width of multiplications and additions for a pass, 4 · T as much to denoise; x is made
+//! again wherever it is needed, some items by some entities at a time.
+//! *Paper:* Jiang et al.: DiffKG: Knowledge Graph Diffusion Model for Recommendation (WSDM 2024).
+//!
+//! *Invariant:* threads change no bit.
+
+use std::ops::Range;
+
+use gossamer_machine::random::{Address, Permutation, Purpose};
+use gossamer_machine::{InstructionSet, Machine};
+use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
+use gossamer_tensor::kernel::product::add_product;
+use gossamer_tensor::kernel::similarity::{Columns, Similarity};
+use gossamer_tensor::kernel::vector;
+use gossamer_tensor::optim::{Optimiser, Step};
+
+use super::problem::Lists;
+use crate::layer::{Shape, Start};
+
+/// Steps of the diffusion: T.
+const STEPS: usize = 5;
+/// Variance of the noise after the first step and after the last.
+const NOISE: [f64; 2] = [1e-5, 2e-3];
+/// The first step's, whatever the others'.
+const FIRST: f64 = 1e-4;
+/// Weight of what an item's joined items say of it: e.
+const COLLABORATIVE: f32 = 0.01;
+/// Items of a task.
+const BLOCK: usize = 64;
+/// Entities of a task.
+const PANEL: usize = 512;
+
+/// How many parameters it has: A, B, b, s.
+pub const PARAMETERS: usize = 4;
+
+/// What denoises.
+#[derive(Debug)]
+pub struct Denoiser {
+    /// The entities of each item, items first among them.
+    has: Lists,
+    n_entities: usize,
+    width: usize,
+    /// ᾱ of each step.
+    clear: [f64; STEPS],
+}
+
+/// A, B, b and s.
+#[derive(Clone, Copy)]
+pub struct Weights<'a>(pub [&'a Array; PARAMETERS]);
+
+/// What a pass goes by.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// M: items × dim.
+    pub sums: &'a Array,
+    /// The items' own rows, first among those of entities.
+    pub own: &'a Array,
+    /// Random numbers of the pass.
+    pub address: Address,
+    /// Threads and instructions.
+    pub machine: &'a Machine,
+}
+
+/// A batch on its way.
+struct Batch<'a> {
+    items: &'a [u32],
+    /// h, and its slopes before tanh (items × width).
+    hidden: Vec<f32>,
+    slopes: Vec<f32>,
+    /// Of each item e·2/(d·n)·(x̂_items·M − own).
+    misfit: Vec<f32>,
+}
+
+impl Denoiser {
+    /// Of items and their entities, with so many floats between.
+    pub fn new(has: Lists, n_entities: usize, width: usize) -> Self {
+        let [first, last] = NOISE;
+        let wanted = |step: usize| 1.0 - first - (last - first) * step as f64 / (STEPS - 1) as f64;
+        let (mut clear, mut product) = ([0.0; STEPS], 1.0);
+        for (step, clear) in clear.iter_mut().enumerate() {
+            let beta = match step {
+                0 => FIRST,
+                _ => 1.0 - wanted(step) / wanted(step - 1),
+            };
+            product *= 1.0 - beta;
+            *clear = product;
+        }
+        Self { has, n_entities, width, clear }
+    }
+
+    /// The shapes of its parameters.
+    pub fn shapes(n_entities: usize, width: usize) -> [Shape; PARAMETERS] {
+        let rows = Shape::matrix(n_entities, width);
+        let bias = Shape { rows: n_entities, width: 1, start: Start::Zero };
+        [rows, rows, bias, Shape::matrix(STEPS, width)]
+    }
+
+    /// The step that an item is noisy by in a pass.
+    fn step_of(&self, item: u32, address: Address) -> usize {
+        address.below(STEPS as u64, item, u32::MAX) as usize
+    }
+
+    /// w of a step.
+    fn worth(&self, step: usize) -> f32 {
+        let ratio = |step: usize| self.clear[step] / (1.0 - self.clear[step]);
+        if step == 0 { 1.0 } else { (ratio(step - 1) - ratio(step)) as f32 }
+    }
+
+    /// Those of an item's entities that are in a range, from its first on.
+    fn ones(&self, item: u32, columns: &Range<usize>) -> impl Iterator<Item = usize> {
+        let all = self.has.of(item as usize);
+        let from = all.partition_point(|entity| (*entity as usize) < columns.start);
+        let to = all.partition_point(|entity| (*entity as usize) < columns.end);
+        let start = columns.start;
+        all[from..to].iter().map(move |entity| *entity as usize - start)
+    }
+
+    /// Fills `out` (items × columns) with noisy rows of which a half is left out.
+    fn noisy(&self, items: &[u32], columns: Range<usize>, address: Address, out: &mut [f32]) {
+        let n = columns.len();
+        for (item, out) in items.iter().zip(out.chunks_exact_mut(n.max(1))) {
+            let clear = self.clear[self.step_of(*item, address)];
+            let [signal, noise] = [clear.sqrt() as f32, (1.0 - clear).sqrt() as f32];
+            out.fill(0.0);
+            self.ones(*item, &columns).for_each(|column| out[column] = signal);
+            // Panels begin at whole multiples of both.
+            for (chunk, out) in (columns.start / 128..).zip(out.chunks_mut(128)) {
+                let stays = address.bits(*item, chunk as u32);
+                for (four, out) in (0..).zip(out.chunks_mut(4)) {
+                    let drawn = normals(address.bits(*item, (1 << 30) + 32 * chunk as u32 + four));
+                    for (place, (x, drawn)) in (4 * four..).zip(out.iter_mut().zip(drawn)) {
+                        let stays = stays[place as usize / 32] >> (place % 32) & 1 == 1;
+                        *x = if stays { 2.0 * (*x + noise * drawn) } else { 0.0 };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds x·A of rows of all columns, which are made block by block.
+    fn add_hidden(
+        &self,
+        n_items: usize,
+        into: &Array,
+        isa: InstructionSet,
+        rows: &dyn Fn(Range<usize>, &mut [f32]),
+        out: &mut [f32],
+    ) {
+        let mut x = vec![0.0; n_items * PANEL];
+        for first in (0..self.n_entities).step_by(PANEL) {
+            let columns = first..(first + PANEL).min(self.n_entities);
+            let n = columns.len();
+            rows(columns.clone(), &mut x[..n_items * n]);
+            let left = Matrix { values: &x, stride: n }.into();
+            let right = Matrix { values: &into.values[first * self.width..], stride: self.width };
+            let out = MatrixMut { values: &mut *out, stride: self.width };
+            add_product(isa, [n_items, n, self.width], left, right, out);
+        }
+    }
+
+    /// h of rows before tanh, of items at steps.
+    fn activate(&self, times: &Array, step_of: &dyn Fn(usize) -> usize, hidden: &mut [f32]) {
+        for (place, row) in hidden.chunks_exact_mut(self.width).enumerate() {
+            let time = times.row(step_of(place));
+            row.iter_mut().zip(time).for_each(|(x, time)| *x = (*x + time).tanh());
+        }
+    }
+
+    /// Fills `out` (items × columns) with x̂.
+    fn guess(
+        &self,
+        hidden: &[f32],
+        columns: &Range<usize>,
+        Weights([_, from, bias, _]): Weights<'_>,
+        isa: InstructionSet,
+        out: &mut [f32],
+    ) {
+        let width = self.width;
+        let rows = &from.values[columns.start * width..columns.end * width];
+        let whole = Columns::from(width);
+        Similarity::Dot.scores_by_query(isa, (hidden, rows), whole, out);
+        let bias = &bias.values[columns.clone()];
+        for out in out.chunks_exact_mut(columns.len().max(1)) {
+            vector::add_scaled(isa, out, 1.0, bias);
+        }
+    }
+
+    /// Turns x̂ of some columns into the cost's slopes; returns the first part of the cost, a sum.
+    fn slopes(
+        &self,
+        (items, misfit): (&[u32], &[f32]),
+        (n, given): (usize, &Given<'_>),
+        columns: &Range<usize>,
+        guessed: &mut [f32],
+    ) -> f64 {
+        let mut cost = 0.0;
+        for (item, row) in items.iter().zip(guessed.chunks_exact_mut(columns.len().max(1))) {
+            let worth = self.worth(self.step_of(*item, given.address));
+            let factor = (1.0 - COLLABORATIVE) * worth / (self.n_entities * n) as f32;
+            self.ones(*item, columns).for_each(|column| row[column] -= 1.0);
+            cost += f64::from(factor * row.iter().map(|x| x * x).sum::<f32>());
+            row.iter_mut().for_each(|x| *x *= 2.0 * factor);
+        }
+        self.add_misfit(misfit, given, columns, guessed);
+        cost
+    }
+
+    /// Adds to the slopes of items' columns what their misfit says of them.
+    fn add_misfit(
+        &self,
+        misfit: &[f32],
+        given: &Given<'_>,
+        columns: &Range<usize>,
+        slopes: &mut [f32],
+    ) {
+        let (sums, isa) = (given.sums, given.machine.instruction_set);
+        let n = sums.rows.min(columns.end).saturating_sub(columns.start);
+        if n == 0 {
+            return;
+        }
+        let dim = sums.width;
+        let rows = &sums.values[columns.start * dim..][..n * dim];
+        let mut found = vec![0.0; misfit.len() / dim * n];
+        Similarity::Dot.scores_by_query(isa, (misfit, rows), Columns::from(dim), &mut found);
+        let slopes = slopes.chunks_exact_mut(columns.len());
+        for (slopes, found) in slopes.zip(found.chunks_exact(n)) {
+            vector::add_scaled(isa, &mut slopes[..n], 1.0, found);
+        }
+    }
+
+    /// Some of a batch's items, of so many: h, its slopes, the misfit, and the cost.
+    fn block(
+        &self,
+        items: &[u32],
+        n: usize,
+        weights: Weights<'_>,
+        given: &Given<'_>,
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>, f64) {
+        let Weights([into, from, _, times]) = weights;
+        let (isa, dim, width) = (given.machine.instruction_set, given.sums.width, self.width);
+        let noisy = |columns: Range<usize>, out: &mut [f32]| {
+            self.noisy(items, columns, given.address, out);
+        };
+        let mut hidden = vec![0.0; items.len() * width];
+        self.add_hidden(items.len(), into, isa, &noisy, &mut hidden);
+        self.activate(times, &|place| self.step_of(items[place], given.address), &mut hidden);
+        let mut guessed = vec![0.0; items.len() * PANEL];
+        let mut misfit = vec![0.0; items.len() * dim];
+        for first in (0..given.sums.rows).step_by(PANEL) {
+            let columns = first..(first + PANEL).min(given.sums.rows);
+            let guessed = &mut guessed[..items.len() * columns.len()];
+            self.guess(&hidden, &columns, weights, isa, guessed);
+            let left = Matrix { values: guessed, stride: columns.len() }.into();
+            let right = Matrix { values: &given.sums.values[first * dim..], stride: dim };
+            let out = MatrixMut { values: &mut misfit, stride: dim };
+            add_product(isa, [items.len(), columns.len(), dim], left, right, out);
+        }
+        let factor = COLLABORATIVE / (dim * n) as f32;
+        let mut cost = 0.0;
+        for (item, misfit) in items.iter().zip(misfit.chunks_exact_mut(dim)) {
+            let own = given.own.row(*item as usize);
+            misfit.iter_mut().zip(own).for_each(|(x, own)| *x -= own);
+            cost += f64::from(factor * misfit.iter().map(|x| x * x).sum::<f32>());
+            misfit.iter_mut().for_each(|x| *x *= 2.0 * factor);
+        }
+        let mut slopes = vec![0.0; hidden.len()];
+        for first in (0..self.n_entities).step_by(PANEL) {
+            let columns = first..(first + PANEL).min(self.n_entities);
+            let guessed = &mut guessed[..items.len() * columns.len()];
+            self.guess(&hidden, &columns, weights, isa, guessed);
+            cost += self.slopes((items, &misfit), (n, given), &columns, guessed);
+            let left = Matrix { values: guessed, stride: columns.len() }.into();
+            let right = Matrix { values: &from.values[first * width..], stride: width };
+            let out = MatrixMut { values: &mut slopes, stride: width };
+            add_product(isa, [items.len(), columns.len(), width], left, right, out);
+        }
+        slopes.iter_mut().zip(&hidden).for_each(|(slope, h)| *slope *= 1.0 - h * h);
+        (hidden, slopes, misfit, cost)
+    }
+
+    /// Forward, and back to h: of all items of a batch; and the cost.
+    fn begin<'a>(
+        &self,
+        items: &'a [u32],
+        weights: Weights<'_>,
+        given: &Given<'_>,
+    ) -> (Batch<'a>, f64) {
+        let blocks: Vec<&[u32]> = items.chunks(BLOCK).collect();
+        let found = given
+            .machine
+            .workers
+            .map(blocks.len(), |block| self.block(blocks[block], items.len(), weights, given));
+        let (hidden, slopes, misfit) = Default::default();
+        let mut batch = Batch { items, hidden, slopes, misfit };
+        let mut cost = 0.0;
+        for (hidden, slopes, misfit, part) in found {
+            batch.hidden.extend(hidden);
+            batch.slopes.extend(slopes);
+            batch.misfit.extend(misfit);
+            cost += part;
+        }
+        (batch, cost)
+    }
+
+    /// The slopes of some rows of A, B and b.
+    fn of_panel(
+        &self,
+        batch: &Batch<'_>,
+        columns: &Range<usize>,
+        weights: Weights<'_>,
+        given: &Given<'_>,
+    ) -> [Vec<f32>; 3] {
+        let (isa, width, dim) = (given.machine.instruction_set, self.width, given.sums.width);
+        let n = columns.len();
+        let [mut of_into, mut of_from] = [(); 2].map(|()| vec![0.0; n * width]);
+        let mut of_bias = vec![0.0; n];
+        let (mut x, mut guessed) = (vec![0.0; BLOCK * n], vec![0.0; BLOCK * n]);
+        for (block, items) in batch.items.chunks(BLOCK).enumerate() {
+            let rows = block * BLOCK..block * BLOCK + items.len();
+            let [hidden, slopes] = [&batch.hidden, &batch.slopes]
+                .map(|values| &values[rows.start * width..rows.end * width]);
+            let misfit = &batch.misfit[rows.start * dim..rows.end * dim];
+            let (x, guessed) = (&mut x[..items.len() * n], &mut guessed[..items.len() * n]);
+            self.noisy(items, columns.clone(), given.address, x);
+            self.guess(hidden, columns, weights, isa, guessed);
+            self.slopes((items, misfit), (batch.items.len(), given), columns, guessed);
+            for row in guessed.chunks_exact(n.max(1)) {
+                vector::add_scaled(isa, &mut of_bias, 1.0, row);
+            }
+            for (left, right, out) in
+                [(&*x, slopes, &mut of_into), (&*guessed, hidden, &mut of_from)]
+            {
+                let left = Matrix { values: left, stride: n }.transposed();
+                let right = Matrix { values: right, stride: width };
+                let out = MatrixMut { values: out, stride: width };
+                add_product(isa, [n, items.len(), width], left, right, out);
+            }
+        }
+        [of_into, of_from, of_bias]
+    }
+
+    /// The slopes of s.
+    fn of_times(&self, batch: &Batch<'_>, given: &Given<'_>) -> Vec<f32> {
+        let mut out = vec![0.0; STEPS * self.width];
+        for (item, slopes) in batch.items.iter().zip(batch.slopes.chunks_exact(self.width)) {
+            let step = self.step_of(*item, given.address);
+            let out = &mut out[step * self.width..][..self.width];
+            vector::add_scaled(given.machine.instruction_set, out, 1.0, slopes);
+        }
+        out
+    }
+
+    /// A step over some items; `states` are the optimiser's. Returns the cost.
+    pub fn step(
+        &self,
+        items: &[u32],
+        parameters: &mut [Array],
+        states: &mut [Array],
+        (optimiser, step): (&dyn Optimiser, &Step),
+        given: &Given<'_>,
+    ) -> f64 {
+        let weights = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
+        let (batch, cost) = self.begin(items, weights, given);
+        let of_times = self.of_times(&batch, given);
+        // Some panels at a time, so that no gradient of a table exists.
+        let n_panels = self.n_entities.div_ceil(PANEL);
+        let together = 2 * given.machine.workers.n_threads();
+        for first in (0..n_panels).step_by(together) {
+            let some = first..(first + together).min(n_panels);
+            let weights = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
+            let columns = |panel: usize| panel * PANEL..((panel + 1) * PANEL).min(self.n_entities);
+            let found = given.machine.workers.map(some.len(), |place| {
+                self.of_panel(&batch, &columns(some.start + place), weights, given)
+            });
+            for (panel, gradients) in some.zip(found) {
+                for (place, gradient) in gradients.iter().enumerate() {
+                    let rows = columns(panel);
+                    change(parameters, states, (place, rows), gradient, (optimiser, step));
+                }
+            }
+        }
+        change(parameters, states, (3, 0..STEPS), &of_times, (optimiser, step));
+        cost
+    }
+
+    /// The items in an order of their own for a pass.
+    pub fn order(&self, seed: u64, epoch: u64) -> Vec<u32> {
+        let n = self.has.n_rows() as u64;
+        let address = Address::new(seed, Purpose::Order, (2 << 32) + epoch);
+        let order = Permutation::new(n, address);
+        (0..n).map(|place| order.get(place) as u32).collect()
+    }
+
+    /// Of each item the entities that are most there when noise is taken out of what it has.
+    pub fn denoised(&self, weights: Weights<'_>, most: usize, machine: &Machine) -> Vec<Vec<u32>> {
+        let items: Vec<u32> = (0..self.has.n_rows() as u32).collect();
+        let blocks: Vec<&[u32]> = items.chunks(BLOCK).collect();
+        let found = machine.workers.map(blocks.len(), |block| {
+            self.denoised_block(blocks[block], weights, most, machine.instruction_set)
+        });
+        found.into_iter().flatten().collect()
+    }
+
+    fn denoised_block(
+        &self,
+        items: &[u32],
+        weights: Weights<'_>,
+        most: usize,
+        isa: InstructionSet,
+    ) -> Vec<Vec<u32>> {
+        let Weights([into, _, _, times]) = weights;
+        let n = self.n_entities;
+        let mut x = vec![0.0; items.len() * n];
+        for (item, row) in items.iter().zip(x.chunks_exact_mut(n.max(1))) {
+            self.ones(*item, &(0..n)).for_each(|column| row[column] = 1.0);
+        }
+        let mut guessed = vec![0.0; items.len() * PANEL];
+        for step in (0..STEPS).rev() {
+            let mut hidden = vec![0.0; items.len() * self.width];
+            let rows = |columns: Range<usize>, out: &mut [f32]| {
+                let rows = x.chunks_exact(n.max(1)).zip(out.chunks_exact_mut(columns.len()));
+                rows.for_each(|(row, out)| out.copy_from_slice(&row[columns.clone()]));
+            };
+            self.add_hidden(items.len(), into, isa, &rows, &mut hidden);
+            self.activate(times, &|_| step, &mut hidden);
+            let before = if step == 0 { 1.0 } else { self.clear[step - 1] };
+            let (beta, noise) = (1.0 - self.clear[step] / before, 1.0 - self.clear[step]);
+            let of_guess = (beta * before.sqrt() / noise) as f32;
+            let of_x = ((1.0 - before) * (1.0 - beta).sqrt() / noise) as f32;
+            for first in (0..n).step_by(PANEL) {
+                let columns = first..(first + PANEL).min(n);
+                let guessed = &mut guessed[..items.len() * columns.len()];
+                self.guess(&hidden, &columns, weights, isa, guessed);
+                let rows = x.chunks_exact_mut(n).zip(guessed.chunks_exact(columns.len()));
+                for (row, guessed) in rows {
+                    let row = row[columns.clone()].iter_mut();
+                    row.zip(guessed).for_each(|(x, guess)| *x = of_guess * guess + of_x * *x);
+                }
+            }
+        }
+        let best = |row: &[f32]| {
+            let mut order: Vec<u32> = (0..n as u32).collect();
+            let by = |one: &u32, other: &u32| {
+                row[*other as usize].total_cmp(&row[*one as usize]).then(one.cmp(other))
+            };
+            if most < n {
+                order.select_nth_unstable_by(most, by);
+                order.truncate(most);
+            }
+            // Of all items there are many.
+            order.shrink_to_fit();
+            order.sort_unstable();
+            order
+        };
+        x.chunks_exact(n.max(1)).map(best).collect()
+    }
+}
+
+/// Four draws of a normal distribution from 128 bits, by Box and Muller's method.
+fn normals([a, b, c, d]: [u32; 4]) -> [f32; 4] {
+    let pair = |one: u32, other: u32| {
+        let unit = ((one >> 8) as f32 + 0.5) * (1.0 / 16_777_216.0);
+        let angle = other as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
+        let (sine, cosine) = angle.sin_cos();
+        let size = (-2.0 * unit.ln()).sqrt();
+        [size * cosine, size * sine]
+    };
+    let ([e, f], [g, h]) = (pair(a, b), pair(c, d));
+    [e, f, g, h]
+}
+
+/// Changes some rows of a parameter.
+fn change(
+    parameters: &mut [Array],
+    states: &mut [Array],
+    (place, rows): (usize, Range<usize>),
+    gradient: &[f32],
+    (optimiser, step): (&dyn Optimiser, &Step),
+) {
+    let (parameter, state) = (&mut parameters[place], &mut states[place]);
+    let (width, of_state) = (parameter.width, state.width);
+    for (row, gradient) in rows.zip(gradient.chunks_exact(width)) {
+        let own = &mut parameter.values[row * width..][..width];
+        let state = &mut state.values[row * of_state..][..of_state];
+        optimiser.update(step, own, state, gradient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_tensor::optim;
+
+    const SIZES: [usize; 4] = [40, 600, 6, 5]; // items, entities, width, dim
+
+    fn filled(rows: usize, width: usize, seed: u64, size: f32) -> Array {
+        let address = Address::new(seed, Purpose::Synthetic, 0);
+        let values: Vec<f32> =
+            (0..(rows * width) as u32).map(|i| size * address.normal(i, 0)).collect();
+        Array::of(&Machine::new(1, None).buffers, &values, width)
+    }
+
+    fn denoiser() -> (Denoiser, Vec<Array>) {
+        let [items, entities, width, _] = SIZES;
+        let has = |item: u32| [(item, item % 7), (item, 45 + item % 3), (item, 550 + item % 4)];
+        let has = Lists::of_pairs(items, (0..items as u32).flat_map(has).collect());
+        let shapes = Denoiser::shapes(entities, width);
+        let parameters = (1..).zip(shapes).map(|(seed, of)| filled(of.rows, of.width, seed, 0.3));
+        (Denoiser::new(has, entities, width), parameters.collect())
+    }
+
+    #[test]
+    fn slopes_agree_with_finite_differences() {
+        let [items, entities, _, dim] = SIZES;
+        let (denoiser, mut parameters) = denoiser();
+        let machine = Machine::new(2, None);
+        let (sums, own) = (filled(items, dim, 8, 1.0), filled(entities, dim, 9, 1.0));
+        let address = Address::new(3, Purpose::Dropout, 0);
+        let given = Given { sums: &sums, own: &own, address, machine: &machine };
+        let batch: Vec<u32> = (0..items as u32).rev().collect();
+        let weights = |of: &[Array]| -> f64 {
+            let weights = Weights([0, 1, 2, 3].map(|place| &of[place]));
+            denoiser.begin(&batch, weights, &given).1
+        };
+        let all = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
+        let (begun, _) = denoiser.begin(&batch, all, &given);
+        let mut found: [Vec<f32>; PARAMETERS] = Default::default();
+        for first in (0..entities).step_by(PANEL) {
+            let columns = first..(first + PANEL).min(entities);
+            let of_panel = denoiser.of_panel(&begun, &columns, all, &given);
+            found.iter_mut().zip(of_panel).for_each(|(found, of_panel)| found.extend(of_panel));
+        }
+        found[3] = denoiser.of_times(&begun, &given);
+        for (place, found) in found.iter().enumerate() {
+            assert_eq!(found.len(), parameters[place].values.len());
+            let largest = found.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            for at in (0..found.len()).step_by(if place == 3 { 1 } else { 97 }) {
+                let before = parameters[place].values[at];
+                let mut moved = |more: f32| {
+                    parameters[place].values[at] = before + more;
+                    weights(&parameters)
+                };
+                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                parameters[place].values[at] = before;
+                let off = (slope - f64::from(found[at])).abs();
+                assert!(off < f64::from(0.01 * largest), "{place} {at}: {slope} {}", found[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn four_draws_are_normal_and_independent() {
+        let address = Address::new(1, Purpose::Synthetic, 5);
+        let drawn: Vec<[f32; 4]> = (0..20_000).map(|i| normals(address.bits(i, 0))).collect();
+        let mean = |of: &dyn Fn(&[f32; 4]) -> f32| -> f64 {
+            drawn.iter().map(|four| f64::from(of(four))).sum::<f64>() / drawn.len() as f64
+        };
+        for one in 0..4 {
+            assert!(mean(&|four| four[one]).abs() < 0.03);
+            assert!((mean(&|four| four[one].powi(4)) - 3.0).abs() < 0.3);
+            for other in 0..4 {
+                let wanted = f64::from(u8::from(one == other));
+                assert!((mean(&|four| four[one] * four[other]) - wanted).abs() < 0.04);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_learned_finds_what_an_item_has_and_threads_change_no_bit() {
+        let [items, entities, _, dim] = SIZES;
+        let sums = filled(items, dim, 8, 0.1);
+        let own = filled(entities, dim, 9, 0.1);
+        let learned = |threads: usize| {
+            let (denoiser, mut parameters) = denoiser();
+            let machine = Machine::new(threads, None);
+            let adam = optim::find("adam").unwrap();
+            let state =
+                |of: &Array| Array::zeroed(&machine.buffers, of.rows, adam.state_width(of.width));
+            let mut states: Vec<Array> = parameters.iter().map(state).collect();
+            let mut costs = Vec::new();
+            for epoch in 0..60 {
+                let address = Address::new(3, Purpose::Dropout, epoch);
+                let given = Given { sums: &sums, own: &own, address, machine: &machine };
+                let instruction_set = machine.instruction_set;
+                let step =
+                    Step { learning_rate: 0.02, number: epoch + 1, seed: 0, instruction_set };
+                let order = denoiser.order(0, epoch);
+                let with = (adam, &step);
+                costs.push(denoiser.step(&order, &mut parameters, &mut states, with, &given));
+            }
+            let weights = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
+            (costs, denoiser.denoised(weights, 3, &machine))
+        };
+        let (costs, found) = learned(2);
+        assert!(costs[59] < 0.2 * costs[0], "{} {}", costs[0], costs[59]);
+        let right = (0..items as u32)
+            .flat_map(|item| [item % 7, 45 + item % 3, 550 + item % 4].map(|of| (item, of)))
+            .filter(|(item, entity)| found[*item as usize].contains(entity))
+            .count();
+        // By chance it is less than one.
+        assert!(right > 20, "{right} of 120");
+        assert_eq!(learned(1), (costs, found));
+    }
+}
