@@ -3,10 +3,12 @@
 //! *Paper:* Bordes et al. (2013): a side is "n" when a query has more than 1.5 answers on average.
 
 use crate::sampling::Sampling;
-use crate::stored::SplitTriples;
 
 /// More answers per query than this, on average, make a side "n": the literature's threshold.
 const MANY: f64 = 1.5;
+
+/// Tails that are looked at before those of one are joined.
+const LOOK_AT: usize = 1 << 20;
 
 /// How many answers a relation's queries have on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,13 +33,6 @@ impl Cardinality {
             Self::ManyToMany => "n-n",
         }
     }
-
-    /// The cardinality of each relation in these triples, or where they are many in a sample.
-    pub fn of_relations(n_relations: usize, triples: &SplitTriples) -> Vec<Self> {
-        let mut answers = AnswerCounts::new(n_relations, Sampling::of(triples.len() as u64));
-        triples.for_each(|triple| answers.push(triple));
-        answers.cardinalities()
-    }
 }
 
 /// Counts of a relation's queries and their answers; triples come in order.
@@ -46,14 +41,16 @@ pub struct AnswerCounts {
     counts: Vec<[u64; 4]>,
     sampling: Sampling,
     before: Option<(u32, u32)>,
-    /// (relation, tail) of sampled tails.
+    /// (relation, tail) of sampled tails, and how many there may be before those of one are joined.
     tails: Vec<(u32, u32)>,
+    look_at: usize,
 }
 
 impl AnswerCounts {
     /// Of nothing yet.
     pub fn new(n_relations: usize, sampling: Sampling) -> Self {
-        Self { counts: vec![[0; 4]; n_relations], sampling, before: None, tails: Vec::new() }
+        let (counts, tails) = (vec![[0; 4]; n_relations], Vec::new());
+        Self { counts, sampling, before: None, tails, look_at: LOOK_AT }
     }
 
     /// Takes the next triple in the order of (head, relation, tail).
@@ -65,6 +62,12 @@ impl AnswerCounts {
         if self.sampling.has(u64::from(tail)) {
             counts[2] += 1;
             self.tails.push((relation, tail));
+            if self.tails.len() >= self.look_at {
+                // A tail of many triples is to stand once.
+                self.tails.sort_unstable();
+                self.tails.dedup();
+                self.look_at = LOOK_AT.max(2 * self.tails.len());
+            }
         }
     }
 
@@ -74,8 +77,13 @@ impl AnswerCounts {
         self.tails.dedup();
         self.tails.iter().for_each(|(relation, _)| self.counts[*relation as usize][3] += 1);
         let mean = |all: u64, different: u64| all as f64 / different.max(1) as f64;
-        let means =
-            |[all, heads, sampled, tails]: [u64; 4]| [mean(all, heads), mean(sampled, tails)];
+        let every = self.sampling.every();
+        // A relation of which no tail was drawn has about so many or fewer.
+        let heads = |[all, _, sampled, tails]: [u64; 4]| match tails {
+            0 => mean(all, every),
+            _ => mean(sampled, tails),
+        };
+        let means = |counts: [u64; 4]| [mean(counts[0], counts[1]), heads(counts)];
         self.counts.into_iter().map(means).collect()
     }
 
@@ -97,6 +105,18 @@ mod tests {
     use crate::triples::Triples;
 
     #[test]
+    fn a_sample_knows_a_relation_of_few_tails() {
+        // Relation 0 has one tail, relation 1 has as many as heads.
+        let rows = (0..40_000u32).flat_map(|i| [[i, 0, 7], [i, 1, i]]);
+        for sampling in [Sampling::WHOLE, Sampling::within(1 << 20, 1 << 14)] {
+            let mut answers = AnswerCounts::new(2, sampling);
+            rows.clone().for_each(|triple| answers.push(triple));
+            let kinds = answers.cardinalities();
+            assert_eq!(kinds, [Cardinality::ManyToOne, Cardinality::OneToOne]);
+        }
+    }
+
+    #[test]
     fn cardinalities_follow_their_definition() {
         let mut rows = Vec::new();
         for i in 0..9u32 {
@@ -105,8 +125,9 @@ mod tests {
             rows.push([i, 2, i / 3]); // many heads, one tail
             rows.push([i / 3, 3, i % 3]); // 3 × 3, complete
         }
-        let triples = SplitTriples::Here(Triples::from_rows(rows));
-        let kinds = Cardinality::of_relations(4, &triples);
+        let mut answers = AnswerCounts::new(4, Sampling::WHOLE);
+        Triples::from_rows(rows).iter().for_each(|triple| answers.push(triple));
+        let kinds = answers.cardinalities();
         assert_eq!(
             kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
             ["1-1", "1-n", "n-1", "n-n"]

@@ -124,16 +124,6 @@ impl SplitTriples {
         }
     }
 
-    /// How many triples each entity stands in, twice where it is head and tail.
-    pub fn degrees(&self, n_entities: usize) -> Vec<u32> {
-        let mut degrees = vec![0; n_entities];
-        self.for_each(|[head, _, tail]| {
-            degrees[head as usize] += 1;
-            degrees[tail as usize] += 1;
-        });
-        degrees
-    }
-
     /// Tells whether a reading went wrong.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ impl Command for Classify {
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let run = Run::open(&path(arguments, "run"))?;
-        let plan = evaluate_plan(&run.config, &run.graph, &context.machine)?;
+        let plan = evaluate_plan(&run.config, &run.graph, None, &context.machine)?;
         let labelled = |split: Split, file: &str| -> Result<_, Failure> {
             let facts = run.graph.triples(split).map_err(Error::from)?;
             let mut all: Vec<([u32; 3], bool)> = facts.iter().map(|fact| (fact, true)).collect();

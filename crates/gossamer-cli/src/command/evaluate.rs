@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command as Clap};
 use gossamer::evaluate::bits::{Stored, stored};
 use gossamer::evaluate::compare::Spread;
 use gossamer::evaluate::{Candidates, EvaluateRequest, Evaluation, Scores, evaluate, metric};
-use gossamer::plan::evaluate_plan;
+use gossamer::plan::{bits_plan, evaluate_plan};
 use gossamer::{Error, Run, Side, Split, recommend};
 use gossamer_machine::ledger::bytes_in_words;
 use serde_json::{Value, json};
@@ -106,7 +106,14 @@ impl Command for Evaluate {
             seed,
             candidates,
         };
-        let plan = evaluate_plan(&run.config, &run.graph, &context.machine)?;
+        let (n_judged, machine) = (request.n_judged(&run.graph)?, &context.machine);
+        let mut plan = evaluate_plan(&run.config, &run.graph, Some(n_judged), machine)?;
+        let bits = arguments.get_flag("bits");
+        if bits {
+            // Refused before anything is judged.
+            let other = bits_plan(&run.config, &run.graph, machine)?;
+            plan = if other.ledger.total() > plan.ledger.total() { other } else { plan };
+        }
         let evaluation = evaluate(&run, &request, &context.machine, context)?;
         if let Some(file) = text(arguments, "ranks") {
             write_ranks(&run, &evaluation, file)?;
@@ -117,7 +124,6 @@ impl Command for Evaluate {
             let page = run.path.join(crate::report::FILE);
             write_run_page(Run::open(&run.path)?, Some(("test", &evaluation)), &page, context)?;
         }
-        let bits = arguments.get_flag("bits");
         let stored = bits.then(|| stored(&run, &context.machine, context)).transpose()?;
         if context.json {
             let mut value = evaluation_json(&run, &evaluation)?;

@@ -21,6 +21,9 @@ use crate::terminal::Context;
 /// `gossamer predict`.
 pub struct Predict;
 
+/// Queries of a file whose known answers are found in one pass over the triples.
+const TOGETHER: usize = 1024;
+
 impl Command for Predict {
     fn name(&self) -> &'static str {
         "predict"
@@ -161,11 +164,18 @@ impl Ask<'_> {
     }
 
     fn one(&self, asked: Asked) -> Result<Vec<Answer>, Failure> {
+        let known = self.answerer.known(&[asked], &self.context.machine)?.remove(0);
+        self.knowing(asked, &known)
+    }
+
+    fn knowing(&self, asked: Asked, known: &[u32]) -> Result<Vec<Answer>, Failure> {
         let machine = &self.context.machine;
         let graph = &self.answerer.run.graph;
         let allowed = self.allowed.borrow_mut().candidates(graph, asked.relation, asked.side)?;
         let candidates = allowed.and(&self.candidates);
-        let answers = self.answerer.predict(asked, &candidates, self.novel, self.k, machine)?;
+        let query = (asked, known);
+        let answers =
+            self.answerer.predict_knowing(query, &candidates, self.novel, self.k, machine)?;
         self.note(asked, &answers)?;
         Ok(answers)
     }
@@ -224,6 +234,27 @@ impl Ask<'_> {
         }))
     }
 
+    /// Answers one of a file's queries: a line, or rows of the table.
+    fn answer_in_file(
+        &self,
+        asked: Asked,
+        known: &[u32],
+        rows: &mut comfy_table::Table,
+    ) -> Result<(), Failure> {
+        let answers = self.knowing(asked, known)?;
+        if self.context.json {
+            self.context.print(&self.json(asked, &answers)?.to_string());
+            return Ok(());
+        }
+        for (place, answer) in answers.iter().enumerate() {
+            let query = asked_in_words(&self.answerer.run, asked)?;
+            let name =
+                self.answerer.run.graph.entities().shown(answer.entity).map_err(Error::from)?;
+            rows.add_row([query, (place + 1).to_string(), name, format!("{:.3}", answer.score)]);
+        }
+        Ok(())
+    }
+
     /// Answers a file of queries: one JSON object per line, or a table of them all.
     fn file(&self, file: &str) -> Result<(), Failure> {
         let words = std::fs::read_to_string(file).map_err(|error| {
@@ -257,22 +288,10 @@ impl Ask<'_> {
             });
         }
         let mut rows = output::table(&["query", "", "answer", "score"]);
-        for asked in queries {
-            let answers = self.one(asked)?;
-            if self.context.json {
-                self.context.print(&self.json(asked, &answers)?.to_string());
-                continue;
-            }
-            for (place, answer) in answers.iter().enumerate() {
-                let query = asked_in_words(&self.answerer.run, asked)?;
-                let name =
-                    self.answerer.run.graph.entities().shown(answer.entity).map_err(Error::from)?;
-                rows.add_row([
-                    query,
-                    (place + 1).to_string(),
-                    name,
-                    format!("{:.3}", answer.score),
-                ]);
+        for some in queries.chunks(TOGETHER) {
+            let known = self.answerer.known(some, &self.context.machine)?;
+            for (asked, known) in some.iter().zip(&known) {
+                self.answer_in_file(*asked, known, &mut rows)?;
             }
         }
         if !self.context.json {

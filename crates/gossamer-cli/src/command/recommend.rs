@@ -97,12 +97,16 @@ struct Reasons {
 /// What reasons are found in.
 struct Grounds {
     facts: Facts,
-    subgraphs: Subgraphs,
+    /// Of a recommender that looks at what is around the two.
+    subgraphs: Option<Subgraphs>,
 }
 
 impl Grounds {
     fn of(run: &Run) -> Self {
-        Self { facts: Facts::of(&run.problem), subgraphs: Subgraphs::of(&run.problem) }
+        let looks = matches!(run.learned, Learned::Conditioned(_));
+        let learned_from = || run.problem.clone().with_weight(run.settings.facts);
+        let subgraphs = looks.then(|| Subgraphs::of(learned_from()));
+        Self { facts: Facts::of(&run.problem), subgraphs }
     }
 }
 
@@ -127,11 +131,12 @@ impl Reasons {
             Ok((seen.of_user, relation, entity, seen.share))
         };
         let (known, pair) = ((&run.learned, &run.problem), [user, item as usize]);
-        let around = grounds.subgraphs.around(known, pair, REASONS).into_iter().map(seen);
+        let around = |subgraphs: &Subgraphs| subgraphs.around(known, pair, REASONS);
+        let around = grounds.subgraphs.as_ref().map(around).unwrap_or_default();
         Ok(Self {
             items: items.collect::<Result<_, Failure>>()?,
             shared: of_facts.collect::<Result<_, Failure>>()?,
-            seen: around.collect::<Result<_, Failure>>()?,
+            seen: around.into_iter().map(seen).collect::<Result<_, Failure>>()?,
         })
     }
 

@@ -26,7 +26,7 @@ use crate::output::{self, count, render};
 use crate::terminal::Context;
 
 /// Settings that only recommenders have.
-pub fn options() -> [Arg; 9] {
+pub fn options() -> [Arg; 8] {
     [
         option(
             "facts",
@@ -38,7 +38,12 @@ pub fn options() -> [Arg; 9] {
             "VALUE",
             "With mf: true if of --negatives the one with the highest score alone counts",
         ),
-        option("nearest", "K", "With itemknn: items that an item speaks for [default: 300]"),
+        option(
+            "nearest",
+            "K",
+            "With itemknn: items that an item speaks for [default: 300]; with kgcn, kgnn-ls and kcan: \
+             neighbours of a node [default: 8]; with diffkg: entities that stay of an item [default: 1]",
+        ),
         option("listed", "N", "With kcan: items of a list that are scored anew [default: 100]"),
         option("absent", "WEIGHT", "With ials: weight of what a user does not have [default: 0.1]"),
         option(
@@ -51,7 +56,6 @@ pub fn options() -> [Arg; 9] {
             "WEIGHT",
             "With diffkg: weight of telling nodes of one view by the other; 0: none [default: 0.1]",
         ),
-        option("temperature", "VALUE", "With diffkg: what its cosines are divided by [default: 0.2]"),
         option("denoiser", "N", "With diffkg: floats between the denoiser's layers [default: 64]"),
     ]
 }
@@ -59,6 +63,21 @@ pub fn options() -> [Arg; 9] {
 /// True if the model is a recommender.
 pub fn is_meant(arguments: &ArgMatches) -> bool {
     text(arguments, "model").is_some_and(|model| recommend::find(model).is_ok())
+}
+
+/// Refuses what only recommenders have, where none is meant.
+///
+/// # Errors
+/// The setting's name.
+pub fn refuse_own(arguments: &ArgMatches) -> Result<(), Failure> {
+    let given = options().into_iter().find(|own| text(arguments, own.get_id().as_str()).is_some());
+    match given {
+        None => Ok(()),
+        Some(own) => {
+            let what = format!("--{} is nothing that this model has", own.get_id());
+            Err(Failure::input(what, "leave it out, or name a recommender; gossamer ls has them"))
+        }
+    }
 }
 
 /// The settings that were given, on those that suit the recommender.

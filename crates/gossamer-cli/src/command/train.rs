@@ -111,6 +111,7 @@ impl Command for Train {
         if recommenders::is_meant(arguments) {
             return recommenders::run(arguments, &graph, context);
         }
+        recommenders::refuse_own(arguments)?;
         let shape = GraphShape::of(&graph)?;
         let config = config_of(arguments, &shape, context)?;
         let shape = shape.with_queries(&graph, &config)?;

@@ -108,7 +108,7 @@ settings! {
     shared_negatives: bool, "true or false", "one set of negatives for a block of queries";
     block: usize, "queries", "queries that share a set of negatives: more of them touch fewer rows";
     margin: f32, "score", "added to every score (self-adversarial); wanted distance (margin)";
-    temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial)";
+    temperature: f32, "1/score", "sharpness of the weights of negatives (self-adversarial); what cosines are divided by (diffkg)";
     initial: f32, "1", "deviation or bound of the first entity values";
     initial_mean: f32, "1", "mean of the first entity values: where they are alike, each triple teaches its entities something of its relation at once";
     initial_relation: f32, "1", "deviation or bound of the first relation values; 0: what the score function wants, or as the entities'";

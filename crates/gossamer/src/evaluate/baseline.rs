@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use gossamer_graph::mirror::{Mirror, Pairs, pair_key};
+use gossamer_graph::mirror::{Mirror, pair_key};
 use gossamer_graph::sampling::Sampling;
 use gossamer_graph::stored::SplitTriples;
 use gossamer_graph::{Side, Triples};
@@ -27,7 +27,7 @@ use crate::model::Asked;
 use crate::plan::ranking::FILTERED_QUERIES;
 
 /// Mirrors below this share of their pairs are chance.
-const LEAST_SHARE: f64 = 0.05;
+pub const LEAST_SHARE: f64 = 0.05;
 
 /// Scores that are zero for most entities, and who competes by them.
 #[derive(Debug, Clone, Default)]
@@ -72,24 +72,22 @@ impl BaselineScores {
 /// The rules, in the order of their scores.
 const RULES: [&str; 3] = ["degree", "relation frequency", "inverse rule"];
 
-/// What each rule scores on the same questions as `ranks`, against the same candidates.
+/// What each rule scores on the same questions as `ranks`, against the same candidates; by how many
+/// triples entities stand in, which relations mirror each other, and train.
 pub fn scores(
     judge: &Judge<'_>,
     train: &SplitTriples,
-    triples: &[[u32; 3]],
-    ranks: &[Rank],
+    (degrees, found): (&[u32], Vec<Mirror>),
+    (triples, ranks): (&[[u32; 3]], &[Rank]),
 ) -> Vec<(&'static str, Scores)> {
     let (n_entities, candidates) = (judge.model.entities.n_rows(), judge.candidates);
     let (known, machine) = (judge.known, judge.machine);
-    let degrees = train.degrees(n_entities);
     let mut mirrors: HashMap<u32, Vec<Mirror>> = HashMap::new();
-    // Of a large graph, a sample tells which relations mirror each other, and who stands where.
-    let sampling = Sampling::of(train.len() as u64);
-    let mut pairs = Pairs::new(sampling);
-    train.for_each(|triple| pairs.push(triple));
-    for mirror in pairs.mirrors(LEAST_SHARE, 2) {
+    for mirror in found {
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
+    // Of a large graph, a sample tells who stands where.
+    let sampling = Sampling::of(train.len() as u64);
     let mut rules = Rules {
         n_entities,
         candidates,
@@ -101,7 +99,6 @@ pub fn scores(
         mirrors,
         none: BaselineScores::default(),
     };
-    drop(degrees);
     let mut found = RULES.map(|_| Vec::with_capacity(ranks.len()));
     for side in Side::BOTH {
         // Those of one side at a time are in memory.
@@ -208,7 +205,10 @@ impl Rules<'_> {
             read_off.push(places.collect::<Vec<_>>());
         }
         let here: Vec<&Triples> = train.here().into_iter().collect();
-        let answers = Known::new(&here).with(train.stored()).answers(&wanted, machine);
+        let answers = Known::new(&here).with(train.stored());
+        // Who does not compete is nobody's answer here.
+        let competes = |entity: u32| self.candidates.contains(entity);
+        let answers = answers.answers(&wanted, &competes, machine);
         let scores = read_off.into_iter().map(|places| {
             let found = places.into_iter().flat_map(|(query, share)| {
                 answers[query].iter().map(move |entity| (*entity, share))
@@ -269,7 +269,8 @@ mod tests {
         let config = Config::for_model("distmult").unwrap();
         let model = Model::initial(&config, [n_entities, n_relations], &machine.workers).unwrap();
         let judge = Judge { model: &model, known, candidates, machine: &machine };
-        scores(&judge, train, &[triple], ranks)
+        let counted = super::super::Counted::of(train, [n_entities, n_relations]);
+        scores(&judge, train, (&counted.degrees, counted.mirrors), (&[triple], ranks))
     }
 
     #[test]

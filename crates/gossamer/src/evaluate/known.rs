@@ -134,9 +134,16 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The answers of each wanted query, sorted.
-    pub fn answers(&self, wanted: &Wanted, machine: &Machine) -> Vec<Vec<u32>> {
-        let push = |found: &mut Vec<[u32; 2]>, met: &mut [[u32; 2]]| found.extend_from_slice(met);
+    /// The answers of each wanted query that are to be kept, sorted.
+    pub fn answers(
+        &self,
+        wanted: &Wanted,
+        keeps: &(dyn Fn(u32) -> bool + Sync),
+        machine: &Machine,
+    ) -> Vec<Vec<u32>> {
+        let push = |found: &mut Vec<[u32; 2]>, met: &mut [[u32; 2]]| {
+            found.extend(met.iter().filter(|[_, answer]| keeps(*answer)));
+        };
         let mut answers = vec![Vec::new(); wanted.len()];
         for [query, answer] in self.visit(wanted, machine, push).into_iter().flatten() {
             answers[query as usize].push(answer);
@@ -176,7 +183,7 @@ mod tests {
             }
         }
         assert_eq!(wanted.push(asked[5]), 5);
-        let found = Known::new(&parts).answers(&wanted, &machine);
+        let found = Known::new(&parts).answers(&wanted, &|_| true, &machine);
         for (asked, found) in asked.iter().zip(found) {
             assert_eq!(index.side(asked.side).of(asked.known, asked.relation), found);
         }

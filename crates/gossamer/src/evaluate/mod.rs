@@ -4,14 +4,17 @@
 //! memory does not grow with the number of triples judged, ranks aside (16 bytes each).
 //! *Not here:* choosing a model; training calls [`rank`] on the validation split.
 
-use gossamer_graph::cardinality::Cardinality;
+use gossamer_graph::cardinality::{AnswerCounts, Cardinality};
+use gossamer_graph::mirror::{Mirror, Pairs};
+use gossamer_graph::sampling::Sampling;
 use gossamer_graph::stored::SplitTriples;
-use gossamer_graph::{Side, Split, Triples};
+use gossamer_graph::{Side, Snapshot, Split, Triples};
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Machine, Observer};
 
 use crate::error::Error;
-use crate::model::{Model, Run};
+use crate::model::Run;
+use crate::plan::ranking::FILTERED_QUERIES;
 
 pub mod candidates;
 pub mod known;
@@ -51,6 +54,17 @@ impl Default for EvaluateRequest {
     fn default() -> Self {
         let candidates = Candidates::All;
         Self { split: Split::Test, half_width: None, most_triples: None, seed: 0, candidates }
+    }
+}
+
+impl EvaluateRequest {
+    /// How many triples of a graph are judged at most.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn n_judged(&self, graph: &Snapshot) -> Result<u64, Error> {
+        let all = graph.n_triples(self.split)?;
+        Ok(self.most_triples.map_or(all, |most| all.min(most as u64)))
     }
 }
 
@@ -113,7 +127,8 @@ pub fn evaluate(
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Evaluation, Error> {
-    let plan = crate::plan::evaluate_plan(&run.config, &run.graph, machine)?;
+    let n_judged = Some(request.n_judged(&run.graph)?);
+    let plan = crate::plan::evaluate_plan(&run.config, &run.graph, n_judged, machine)?;
     let held = |split: Split| {
         run.graph.held(split, split != Split::Train || plan.triples_held).map_err(Error::from)
     };
@@ -133,8 +148,10 @@ pub fn evaluate(
     let judge = Judge { model: &model, known, candidates: &request.candidates, machine };
     let (triples, ranks) = judge_triples(&judge, judged, request, observer)?;
     model.entities.failure()?;
-    let baselines = baseline::scores(&judge, train, &triples, &ranks);
-    let mut evaluation = summarise(&model, train, triples, ranks);
+    let counted = Counted::of(train, [model.entities.n_rows(), model.n_relations]);
+    let (degrees, kinds) = (&counted.degrees, &counted.kinds);
+    let baselines = baseline::scores(&judge, train, (degrees, counted.mirrors), (&triples, &ranks));
+    let mut evaluation = summarise((degrees, kinds), triples, ranks);
     train.failure()?;
     evaluation.baselines = baselines;
     evaluation.n_triples[1] = judged.len();
@@ -155,6 +172,8 @@ fn judge_triples(
 ) -> Result<(Vec<[u32; 3]>, Vec<Rank>), Error> {
     /// Triples between two looks at the interval.
     const TRIPLES: usize = 512;
+    /// Triples whose known answers are found in one pass.
+    const FILTERED: usize = FILTERED_QUERIES / 2;
     let most = request.most_triples.unwrap_or(usize::MAX).min(judged.len());
     if most == judged.len() && request.half_width.is_none() {
         let mut triples = Vec::with_capacity(judged.len());
@@ -162,12 +181,12 @@ fn judge_triples(
         let ranks = judge.ranks(&triples, "evaluating", observer)?;
         return Ok((triples, ranks));
     }
-    let wanted = request.half_width.unwrap_or(0.0);
     let address = Address::new(request.seed, Purpose::Sample, 0);
     let order = Permutation::new(judged.len() as u64, address);
     let (mut triples, mut ranks) = (Vec::new(), Vec::new());
+    let together = if request.half_width.is_some() { TRIPLES } else { FILTERED };
     while triples.len() < most {
-        let end = (triples.len() + TRIPLES).min(most);
+        let end = (triples.len() + together).min(most);
         let next: Vec<[u32; 3]> =
             (triples.len()..end).map(|i| judged.get(order.get(i as u64) as usize)).collect();
         let more = judge.ranks(&next, "evaluating a sample", observer)?;
@@ -175,7 +194,7 @@ fn judge_triples(
         ranks.extend(more.into_iter().map(|rank| Rank { triple: rank.triple + offset, ..rank }));
         triples.extend(next);
         let left = 1.0 - triples.len() as f64 / judged.len() as f64;
-        if half_width(&ranks) * left.sqrt() <= wanted {
+        if request.half_width.is_some_and(|wanted| half_width(&ranks) * left.sqrt() <= wanted) {
             break;
         }
     }
@@ -201,9 +220,35 @@ pub fn half_width(ranks: &[Rank]) -> f64 {
     1.96 * (variance / n).sqrt()
 }
 
+/// What one pass over the training triples counts.
+struct Counted {
+    degrees: Vec<u32>,
+    /// By relation.
+    kinds: Vec<Cardinality>,
+    mirrors: Vec<Mirror>,
+}
+
+impl Counted {
+    /// Of so many entities and relations. Of a large graph a sample tells which relations mirror
+    /// each other, and which have many answers.
+    fn of(train: &SplitTriples, [n_entities, n_relations]: [usize; 2]) -> Self {
+        let sampling = Sampling::of(train.len() as u64);
+        let mut degrees = vec![0; n_entities];
+        let mut answers = AnswerCounts::new(n_relations, sampling);
+        let mut pairs = Pairs::new(sampling);
+        train.for_each(|triple| {
+            degrees[triple[0] as usize] += 1;
+            degrees[triple[2] as usize] += 1;
+            answers.push(triple);
+            pairs.push(triple);
+        });
+        let mirrors = pairs.mirrors(baseline::LEAST_SHARE, 2);
+        Self { degrees, kinds: answers.cardinalities(), mirrors }
+    }
+}
+
 fn summarise(
-    model: &Model,
-    train: &SplitTriples,
+    (degrees, kinds): (&[u32], &[Cardinality]),
     triples: Vec<[u32; 3]>,
     ranks: Vec<Rank>,
 ) -> Evaluation {
@@ -213,9 +258,7 @@ fn summarise(
     };
     let relation_of = |rank: &Rank| triples[rank.triple as usize][1];
     let by_relation = groups(&ranks, relation_of);
-    let kinds = Cardinality::of_relations(model.n_relations, train);
     let by_cardinality = groups(&ranks, |rank| kinds[relation_of(rank) as usize]);
-    let degrees = train.degrees(model.entities.n_rows());
     let degree_of = |rank: &Rank| degrees[rank.answer(&triples) as usize];
     let mut by_answer: Vec<Rank> = ranks.clone();
     by_answer.sort_by_key(|rank| degree_of(rank));
@@ -235,7 +278,7 @@ fn summarise(
         baselines: Vec::new(),
         half_width: half_width(&ranks),
         n_triples: [triples.len(); 2],
-        n_candidates: model.entities.n_rows(),
+        n_candidates: degrees.len(),
         ranks,
         triples,
     }

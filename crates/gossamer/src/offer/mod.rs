@@ -230,7 +230,7 @@ fn both_plans(
     shape: &GraphShape,
     machine: &Machine,
 ) -> Result<[u64; 2], Error> {
-    match (train_plan(config, shape, machine), evaluate_plan(config, graph, machine)) {
+    match (train_plan(config, shape, machine), evaluate_plan(config, graph, None, machine)) {
         (Ok(train), Ok(evaluate)) => Ok([train, evaluate].map(|plan| plan.ledger.total())),
         (Err(one), Err(other)) if refused(&one) < refused(&other) => Err(other),
         (Err(error), _) | (_, Err(error)) => Err(error),

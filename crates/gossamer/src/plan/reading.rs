@@ -13,20 +13,27 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::table::PANEL_ROWS;
 
-/// The plan of an evaluation. What does not fit is read from disk.
+/// The plan of an evaluation of so many triples at most; none: of all in the larger held-out
+/// split. What does not fit is read from disk.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`].
-pub fn evaluate_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+pub fn evaluate_plan(
+    config: &Config,
+    graph: &Snapshot,
+    n_judged: Option<u64>,
+    machine: &Machine,
+) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
     let n_threads = machine.workers.n_threads() as u64;
     let rest = |ledger: &mut Ledger| {
         // Counts by entity; and of a sample of pairs these with their mirrors, then of each side
         // entities by relation, and counts of these.
         let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
-        let bytes = 20 * shape.n_entities + 20 * sampled;
+        let judged = n_judged.unwrap_or(shape.n_triples[1].max(shape.n_triples[2]));
+        // Beside the model's ranks those of rules.
+        let bytes = 20 * shape.n_entities + 20 * sampled + 80 * judged;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
-        let judged = shape.n_triples[1].max(shape.n_triples[2]);
         add_ranking(config, ledger, (n_threads, judged))
     };
     reading_plan(config, &shape, machine, &rest)
@@ -41,6 +48,9 @@ pub fn bits_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result
     let rest = |ledger: &mut Ledger| {
         let (n, weighted) = (shape.n_triples[0], shape.weighted);
         add_answers(ledger, "training queries", shape.n_entities, n, weighted);
+        // What was judged before stands beside.
+        let held_out = shape.n_triples[1].max(shape.n_triples[2]);
+        ledger.add("ranks before", count_in_words(held_out), "u32", 64 * held_out);
         add_ranking(config, ledger, (machine.workers.n_threads() as u64, 0))
     };
     let plan = reading_plan_holding([true, true], config, &shape, machine, &rest);

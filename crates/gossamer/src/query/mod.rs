@@ -98,9 +98,24 @@ impl Answerer {
         k: usize,
         machine: &Machine,
     ) -> Result<Vec<Answer>, Error> {
+        let known = self.known(&[asked], machine)?.remove(0);
+        self.predict_knowing((asked, &known), candidates, novel, k, machine)
+    }
+
+    /// The same, of a query whose [`known`](Self::known) answers were found.
+    ///
+    /// # Errors
+    /// [`Error::File`] where rows are read from disk.
+    pub fn predict_knowing(
+        &self,
+        (asked, known): (Asked, &[u32]),
+        candidates: &Candidates,
+        novel: bool,
+        k: usize,
+        machine: &Machine,
+    ) -> Result<Vec<Answer>, Error> {
         let mut query = vec![0.0; self.model.query_width()];
         self.model.fold(machine, &[asked], &mut query);
-        let known = self.known(asked, machine)?;
         let is_known = |entity: u32| known.binary_search(&entity).is_ok();
         let itself = self.reflexive.contains(&asked.relation);
         let allowed =
@@ -111,15 +126,18 @@ impl Answerer {
         Ok(scored.into_iter().map(answer).collect())
     }
 
-    /// The answers that the graph holds, sorted. Cost: a pass over its triples.
-    fn known(&self, asked: Asked, machine: &Machine) -> Result<Vec<u32>, Error> {
+    /// The answers that the graph holds of each query, sorted. Cost: a pass over its triples.
+    ///
+    /// # Errors
+    /// [`Error::File`] where triples are read from disk.
+    pub fn known(&self, asked: &[Asked], machine: &Machine) -> Result<Vec<Vec<u32>>, Error> {
         let mut wanted = Wanted::default();
-        wanted.push(asked);
+        let places: Vec<usize> = asked.iter().map(|asked| wanted.push(*asked)).collect();
         let parts: Vec<&Triples> = self.train.here().into_iter().chain(&self.held_out).collect();
         let known = Known::new(&parts).with(self.train.stored());
-        let answers = known.answers(&wanted, machine).remove(0);
+        let answers = known.answers(&wanted, &|_| true, machine);
         self.train.failure()?;
-        Ok(answers)
+        Ok(places.into_iter().map(|place| answers[place].clone()).collect())
     }
 
     /// How probable each answer is, by the run's calibration; none where it has none.

@@ -12,7 +12,7 @@ use gossamer_tensor::kernel::vector;
 use gossamer_tensor::tape::op::attend_for::weights;
 use gossamer_tensor::tape::op::leak::leaky;
 
-use super::scores::Matrix;
+use super::scores::{MOST_ITEMS, Matrix};
 
 /// Tables of a recommender that scores a short list anew.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,12 +84,12 @@ impl Conditioned {
         let (dim, n, hops) = (found.nodes.width, rows(&found.nodes), rows(&found.biases));
         let widths = [&found.worth, &found.weights, &found.biases];
         let around = [&found.near, &found.given, &found.labels];
-        let fits = n >= n_users + n_items
+        let fits = (n_users + n_items..=MOST_ITEMS).contains(&n)
             && widths.iter().all(|of| of.width == dim)
             && (rows(&found.worth), rows(&found.weights)) == (4, hops * dim)
             && around.iter().all(|of| rows(of) == n && of.width == found.near.width)
             && found.near.width > 1
-            && found.near.values.iter().all(|near| *near < n as f32)
+            && found.near.values.iter().all(|near| !(*near >= n as f32))
             && found.labels.values.iter().all(|label| *label >= 0.0)
             && found.listed.values.len() == 1;
         fits.then_some(found)
@@ -178,7 +178,14 @@ impl Conditioned {
         ends.last().map_or(0.0, |[user, item]| vector::dot(user, item))
     }
 
-    /// Fills `out` with a user's scores of all items; those of a history are not listed.
+    /// A user's score of an item as if it were listed.
+    pub fn score(&self, user: usize, item: usize, isa: InstructionSet) -> f32 {
+        let [one, other] = [user, self.n_users + item].map(|node| self.nodes.row(node));
+        vector::dot(one, other) + self.within(user, item, isa)
+    }
+
+    /// Fills `out` with a user's scores of all items; those of a history, which ascends, are not
+    /// listed. What is listed is raised above the rest, so that scores tell an order alone.
     pub fn scores_of(
         &self,
         (user, history): (usize, &[u32]),
@@ -190,7 +197,7 @@ impl Conditioned {
             *out = vector::dot(row, self.nodes.row(self.n_users + item));
         }
         let mut order: Vec<usize> =
-            (0..out.len()).filter(|item| !history.contains(&(*item as u32))).collect();
+            (0..out.len()).filter(|item| history.binary_search(&(*item as u32)).is_err()).collect();
         let best =
             |one: &usize, other: &usize| out[*other].total_cmp(&out[*one]).then(one.cmp(other));
         let listed = (self.listed.values[0] as usize).min(order.len());
@@ -201,8 +208,7 @@ impl Conditioned {
             order.select_nth_unstable_by(listed, best);
         }
         let (list, rest) = order.split_at(listed);
-        let anew: Vec<f32> =
-            list.iter().map(|item| out[*item] + self.within(user, *item, isa)).collect();
+        let anew: Vec<f32> = list.iter().map(|item| self.score(user, *item, isa)).collect();
         // The list comes before the rest, in its own order.
         let most = rest.iter().map(|item| out[*item]).fold(f32::NEG_INFINITY, f32::max);
         let least = anew.iter().copied().fold(f32::INFINITY, f32::min);

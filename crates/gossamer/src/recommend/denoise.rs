@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use gossamer_machine::random::{Address, Permutation, Purpose};
-use gossamer_machine::{InstructionSet, Machine};
+use gossamer_machine::{InstructionSet, Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
 use gossamer_tensor::kernel::product::add_product;
@@ -24,6 +24,7 @@ use gossamer_tensor::kernel::vector;
 use gossamer_tensor::optim::{Optimiser, Step};
 
 use super::problem::Lists;
+use crate::error::Error;
 use crate::layer::{Shape, Start};
 
 /// Steps of the diffusion: T.
@@ -38,6 +39,9 @@ const COLLABORATIVE: f32 = 0.01;
 const BLOCK: usize = 64;
 /// Entities of a task.
 const PANEL: usize = 512;
+
+/// Panels whose gradients stand in memory together; blocks that are denoised together.
+const TOGETHER: usize = 8;
 
 /// How many parameters it has: A, B, b, s.
 pub const PARAMETERS: usize = 4;
@@ -373,9 +377,8 @@ impl Denoiser {
         let of_times = self.of_times(&batch, given);
         // Some panels at a time, so that no gradient of a table exists.
         let n_panels = self.n_entities.div_ceil(PANEL);
-        let together = 2 * given.machine.workers.n_threads();
-        for first in (0..n_panels).step_by(together) {
-            let some = first..(first + together).min(n_panels);
+        for first in (0..n_panels).step_by(TOGETHER) {
+            let some = first..(first + TOGETHER).min(n_panels);
             let weights = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
             let columns = |panel: usize| panel * PANEL..((panel + 1) * PANEL).min(self.n_entities);
             let found = given.machine.workers.map(some.len(), |place| {
@@ -400,14 +403,32 @@ impl Denoiser {
         (0..n).map(|place| order.get(place) as u32).collect()
     }
 
-    /// Of each item the entities that are most there when noise is taken out of what it has.
-    pub fn denoised(&self, weights: Weights<'_>, most: usize, machine: &Machine) -> Vec<Vec<u32>> {
+    /// Of each item those it has among the entities that are most there when noise is taken out.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn denoised(
+        &self,
+        weights: Weights<'_>,
+        most: usize,
+        (machine, observer): (&Machine, &dyn Observer),
+    ) -> Result<Vec<Vec<u32>>, Error> {
         let items: Vec<u32> = (0..self.has.n_rows() as u32).collect();
-        let blocks: Vec<&[u32]> = items.chunks(BLOCK).collect();
-        let found = machine.workers.map(blocks.len(), |block| {
-            self.denoised_block(blocks[block], weights, most, machine.instruction_set)
-        });
-        found.into_iter().flatten().collect()
+        let mut all = Vec::with_capacity(items.len());
+        for some in items.chunks(TOGETHER * BLOCK) {
+            let blocks: Vec<&[u32]> = some.chunks(BLOCK).collect();
+            let found = machine.workers.map(blocks.len(), |block| {
+                self.denoised_block(blocks[block], weights, most, machine.instruction_set)
+            });
+            all.extend(found.into_iter().flatten());
+            let (done, total) = (all.len() as u64, items.len() as u64);
+            let (stage, unit, detail) = ("denoising facts", "items", "");
+            observer.progress(&Progress { stage, done, total, unit, detail });
+            if observer.cancelled() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(all)
     }
 
     fn denoised_block(
@@ -447,7 +468,7 @@ impl Denoiser {
                 }
             }
         }
-        let best = |row: &[f32]| {
+        let best = |(item, row): (&u32, &[f32])| {
             let mut order: Vec<u32> = (0..n as u32).collect();
             let by = |one: &u32, other: &u32| {
                 row[*other as usize].total_cmp(&row[*one as usize]).then(one.cmp(other))
@@ -456,12 +477,14 @@ impl Denoiser {
                 order.select_nth_unstable_by(most, by);
                 order.truncate(most);
             }
-            // Of all items there are many.
+            // What it does not have joins it to nothing; and of all items there are many.
+            let own = self.has.of(*item as usize);
+            order.retain(|entity| own.binary_search(entity).is_ok());
             order.shrink_to_fit();
             order.sort_unstable();
             order
         };
-        x.chunks_exact(n.max(1)).map(best).collect()
+        items.iter().zip(x.chunks_exact(n.max(1))).map(best).collect()
     }
 }
 
@@ -598,7 +621,8 @@ mod tests {
                 costs.push(denoiser.step(&order, &mut parameters, &mut states, with, &given));
             }
             let weights = Weights([0, 1, 2, 3].map(|place| &parameters[place]));
-            (costs, denoiser.denoised(weights, 3, &machine))
+            let with = (&machine, &gossamer_machine::Silent as &dyn Observer);
+            (costs, denoiser.denoised(weights, 3, with).unwrap())
         };
         let (costs, found) = learned(2);
         assert!(costs[59] < 0.2 * costs[0], "{} {}", costs[0], costs[59]);

@@ -4,7 +4,7 @@
 //! second view has those that were denoised.
 
 use gossamer_machine::random::{Address, Purpose};
-use gossamer_machine::{Ledger, Machine, Observer};
+use gossamer_machine::{Ledger, Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::optim;
 use gossamer_tensor::optim::Step;
@@ -65,6 +65,9 @@ impl Recommender for DiffKg {
             "facts",
         ]
     }
+    fn least_layers(&self) -> usize {
+        1
+    }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
             layers: 2,
@@ -97,8 +100,9 @@ impl Recommender for DiffKg {
         ledger.add("neighbours", format!("6 × {facts}"), "f32", 96 * facts + 16 * entities);
         let bytes = 40 * sizes.n_interactions + 16 * nodes;
         ledger.add("interactions both ways", format!("3 × {}", sizes.n_interactions), "f32", bytes);
-        let bytes = 4 * 2 * (64 * entities + 2 * 512 * hidden) + 4 * items * dim + 16 * facts;
-        ledger.add("noisy rows", format!("2 × 64 × {entities}"), "f32", bytes);
+        let blocks = sizes.n_threads.min(8);
+        let bytes = 4 * (blocks * 64 * entities + 8 * 2 * 512 * hidden + items * dim) + 16 * facts;
+        ledger.add("noisy rows", format!("{blocks} × 64 × {entities}"), "f32", bytes);
         needs::pairs(settings, 0, ledger);
     }
     fn learn(
@@ -311,12 +315,17 @@ impl Body for DiffKgs {
             let step: Step = with.settings.step(number + 1, machine);
             let states = &mut state.states[DENOISER..];
             self.denoiser.step(items, denoiser, states, (optim::find("adam")?, &step), &given);
+            let (stage, unit) = ("learning to denoise", "items");
+            let (done, total) = ((number % n + 1) * ITEMS as u64, self.n_items as u64);
+            let detail = &format!("epoch {}/{}", with.epoch + 1, with.settings.epochs);
+            let done = done.min(total);
+            with.observer.progress(&Progress { stage, done, total, unit, detail });
             if with.observer.cancelled() {
                 return Err(Error::Stopped);
             }
         }
         let weights = Weights([0, 1, 2, 3].map(|place: usize| &denoiser[place]));
-        let found = self.denoiser.denoised(weights, self.kept, machine);
+        let found = self.denoiser.denoised(weights, self.kept, (machine, with.observer))?;
         self.denoised = self.left(&found);
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::kgat::attend;
 use super::nodes::{Both, Nodes, places};
 use super::pairwise::{self, Pair};
 use super::problem::Problem;
-use super::scores::{Learned, Matrix};
+use super::scores::{Learned, MOST_ITEMS, Matrix};
 use super::translate::Translation;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
@@ -54,6 +54,9 @@ impl Recommender for Kcan {
             "activations",
             "facts",
         ]
+    }
+    fn least_layers(&self) -> usize {
+        1
     }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
@@ -100,6 +103,11 @@ impl Recommender for Kcan {
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let mut problem = problem.with_weight(settings.facts);
+        let n = Sizes::of(&problem).n_nodes();
+        if n > MOST_ITEMS as u64 {
+            let what = format!("{n} users, items and others are more than kcan keeps numbers of");
+            return Err(Error::Request { what, hint: "use kgin or lightkg".into() });
+        }
         let mut body = Kcans::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }

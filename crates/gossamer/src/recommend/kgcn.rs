@@ -47,6 +47,9 @@ impl Recommender for Kgcn {
             "facts",
         ]
     }
+    fn least_layers(&self) -> usize {
+        1
+    }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
             layers: 1,

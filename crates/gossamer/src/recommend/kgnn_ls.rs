@@ -60,6 +60,9 @@ impl Recommender for KgnnLs {
             "facts",
         ]
     }
+    fn least_layers(&self) -> usize {
+        1
+    }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings { layers: 2, smoothness: 0.1, ..Kgcn.defaults(settings) }
     }

@@ -67,6 +67,8 @@ pub struct Shape {
     pub n_relations: u64,
     /// Entities that facts are about and that are neither users nor items.
     pub n_others: u64,
+    /// Threads that work.
+    pub n_threads: u64,
 }
 
 impl Shape {
@@ -80,6 +82,7 @@ impl Shape {
             n_facts: problem.facts.len() as u64,
             n_relations,
             n_others,
+            n_threads: 1,
         }
     }
 
@@ -126,6 +129,10 @@ pub trait Recommender: Sync {
     fn fills_unseen(&self) -> bool {
         false
     }
+    /// Layers that it needs.
+    fn least_layers(&self) -> usize {
+        0
+    }
     /// Its values of them, on those of all.
     fn defaults(&self, settings: Settings) -> Settings;
     /// Adds what learning takes, what is learned included.
@@ -150,7 +157,9 @@ pub trait Recommender: Sync {
 pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Ledger, Error> {
     settings.check()?;
     let mut ledger = Ledger::default();
-    add_program(&mut ledger, machine.workers.n_threads() as u64);
+    let n_threads = machine.workers.n_threads() as u64;
+    let shape = &Shape { n_threads, ..*shape };
+    add_program(&mut ledger, n_threads);
     let bytes = 16 * shape.n_interactions + 16 * (shape.n_users + shape.n_items);
     ledger.add("interactions", format!("{}", shape.n_interactions), "u32", bytes);
     let recommender = find(&settings.model)?;

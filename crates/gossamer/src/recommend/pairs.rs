@@ -43,9 +43,15 @@ pub fn by_pairs(
         }
         let mut scores = vec![0.0; n_items];
         let history = problem.seen(user, &[Split::Train]);
-        learned.scores_of((user, &history), machine, &mut scores);
-        let mut found: Vec<(f32, bool)> =
-            own.iter().map(|item| (scores[*item as usize], true)).collect();
+        if !matches!(learned, Learned::Conditioned(_)) {
+            learned.scores_of((user, &history), machine, &mut scores);
+        }
+        // Scores of a list's items tell an order within it alone; here each is asked for by itself.
+        let score = |item: u32| match learned {
+            Learned::Conditioned(of) => of.score(user, item as usize, machine.instruction_set),
+            _ => scores[item as usize],
+        };
+        let mut found: Vec<(f32, bool)> = own.iter().map(|item| (score(*item), true)).collect();
         // Without putting back, as long as there are others.
         let mut taken = seen;
         let mut column = 0;
@@ -61,7 +67,7 @@ pub fn by_pairs(
                     break drawn;
                 }
             };
-            found.push((scores[drawn as usize], false));
+            found.push((score(drawn), false));
         }
         found
     };

@@ -90,8 +90,8 @@ pub struct Subgraphs(Nodes);
 
 impl Subgraphs {
     /// Those of a problem.
-    pub fn of(problem: &Problem) -> Self {
-        Self(Nodes::of(&mut problem.clone()))
+    pub fn of(mut problem: Problem) -> Self {
+        Self(Nodes::of(&mut problem))
     }
 
     /// What counts most around a user and an item; nothing where a recommender does not look there.
@@ -107,9 +107,9 @@ impl Subgraphs {
         let entity = |node: u32| {
             let (node, first) = (node as usize, nodes.n_users + nodes.n_items);
             match node {
-                node if node < nodes.n_users => problem.users[node],
-                node if node < first => problem.items[node - nodes.n_users],
-                node => nodes.others[node - first],
+                node if node < nodes.n_users => problem.users.get(node),
+                node if node < first => problem.items.get(node - nodes.n_users),
+                node => nodes.others.get(node - first),
             }
         };
         let mut found: Vec<Seen> = Vec::new();
@@ -117,11 +117,14 @@ impl Subgraphs {
             // Other users are nobody's reason to read.
             let near = learned.reasons(end, pair).into_iter();
             let near = near.filter(|near| near.node as usize >= nodes.n_users);
-            found.extend(near.map(|near| Seen {
-                of_user,
-                relation: nodes.relations.get(near.label as usize % nodes.n_relations()).copied(),
-                entity: entity(near.node),
-                share: near.given,
+            found.extend(near.filter_map(|near| {
+                let relation = near.label as usize % nodes.n_relations();
+                Some(Seen {
+                    of_user,
+                    relation: nodes.relations.get(relation).copied(),
+                    entity: *entity(near.node)?,
+                    share: near.given,
+                })
             }));
         }
         found.sort_by(|one, other| other.share.total_cmp(&one.share));
@@ -133,13 +136,20 @@ impl Subgraphs {
 /// The items of a user that speak most for another, with how much; none where a recommender knows
 /// of no such reasons.
 pub fn speaking(learned: &Learned, item: u32, own: &[u32], most: usize) -> Vec<(u32, f32)> {
-    let weight = |own: &u32| match learned {
-        Learned::Factors { items, .. } => {
-            let [one, other] = [item, *own].map(|item| items.row(item as usize));
+    // Where items have rows of their own, and after how many others these begin.
+    let rows = match learned {
+        Learned::Factors { items, .. } => Some((items, 0)),
+        Learned::Attended(attended) => Some((&attended.entities, 0)),
+        Learned::Conditioned(conditioned) => Some((&conditioned.nodes, conditioned.n_users)),
+        _ => None,
+    };
+    let weight = |own: &u32| match rows {
+        Some((rows, first)) => {
+            let [one, other] = [item, *own].map(|item| rows.row(first + item as usize));
             let lengths = vector::dot(one, one) * vector::dot(other, other);
             vector::dot(one, other) / lengths.sqrt().max(f32::MIN_POSITIVE)
         }
-        _ => learned.says(*own as usize, item as usize),
+        None => learned.says(*own as usize, item as usize),
     };
     let mut reasons: Vec<(u32, f32)> = own.iter().map(|own| (*own, weight(own))).collect();
     reasons.retain(|(_, weight)| *weight > 0.0);

@@ -92,6 +92,9 @@ settings! {
     seed: u64 = 0,
 }
 
+/// Entities that may be reached from one through drawn neighbours.
+const MOST_REACHED: u64 = 1 << 20;
+
 /// What a setting may be.
 trait Value: Sized {
     /// From text.
@@ -188,6 +191,17 @@ impl Settings {
                 return wrong(key, what, "write a number from 1 to 65536");
             }
         }
+        if self.layers < recommender.least_layers() {
+            let what = format!("{} has nothing to do without layers", self.model);
+            return wrong("layers", what, "1 or more");
+        }
+        let own = recommender.own();
+        let reach = (self.nearest as u64).saturating_pow(self.layers as u32);
+        if own.contains(&"nearest") && own.contains(&"layers") && reach > MOST_REACHED {
+            let what =
+                format!("{} neighbours over {} hops are too many", self.nearest, self.layers);
+            return wrong("nearest", what, "fewer, or fewer --layers");
+        }
         let weights = [
             ("regularisation", self.regularisation),
             ("facts", self.facts),
@@ -215,7 +229,7 @@ impl Settings {
             }
         }
         Activations::parse(&self.activations)?;
-        let (usual, own) = (Self::of(&self.model)?, recommender.own());
+        let usual = Self::of(&self.model)?;
         for key in KEYS.iter().filter(|key| **key != "seed" && !own.contains(key)) {
             if self.written(key) != usual.written(key) {
                 let what = format!("{} has no such setting", self.model);

@@ -25,6 +25,7 @@ struct Clock {
     saved: Duration,
     partitions: Duration,
     batches: Duration,
+    checkpoints: Duration,
 }
 
 impl Session<'_> {
@@ -50,15 +51,23 @@ impl Session<'_> {
             let work = (self.within(held.as_ref()), &stretch, total);
             self.steps(learner, standing, best, work, (&mut clock, seconds))?;
         }
-        if self.paged.is_some() {
-            let [partitions, batches] =
-                [clock.partitions, clock.batches].map(|waited| waited.as_secs_f64());
-            let epoch = standing.epoch + 1;
-            self.observer.log(&format!(
-                "epoch {epoch}  waited {partitions:.1} s for partitions, {batches:.1} s for batches"
-            ));
-        }
+        self.say_waits(&clock, standing.epoch + 1);
         Ok(())
+    }
+
+    /// Tells what an epoch's steps waited for, where that is worth a line.
+    fn say_waits(&self, clock: &Clock, epoch: u64) {
+        let waits = [
+            ("partitions", clock.partitions),
+            ("batches", clock.batches),
+            ("checkpoints", clock.checkpoints),
+        ];
+        let all: Duration = waits.iter().map(|(_, waited)| *waited).sum();
+        if self.paged.is_some() || all >= Duration::from_secs(1) {
+            let each =
+                waits.map(|(what, waited)| format!("{:.1} s for {what}", waited.as_secs_f64()));
+            self.observer.log(&format!("epoch {epoch}  waited {}", each.join(", ")));
+        }
     }
 
     /// The steps of a stretch that are still to be made. Batches are made beside the learning.
@@ -90,7 +99,8 @@ impl Session<'_> {
             if stop || ended.saturating_sub(clock.saved) >= self.request.save_every {
                 standing.seconds = seconds();
                 self.save(learner, standing, best)?;
-                (clock.saved, ended) = (ended, self.observer.now());
+                clock.saved = std::mem::replace(&mut ended, self.observer.now());
+                clock.checkpoints += ended.saturating_sub(clock.saved);
             }
             if stop { Err(Error::Stopped) } else { Ok(()) }
         };

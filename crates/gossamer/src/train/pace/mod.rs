@@ -79,20 +79,25 @@ impl Session<'_> {
         let order = Permutation::new(n_items, Address::new(self.config.seed, Purpose::Order, 0));
         let batch = (self.config.batch as u64).min(n_items);
         let n_steps = n_items.div_ceil(batch.max(1));
-        let (mut begun, mut done) = (self.observer.now(), 0);
+        // Of several threads one makes batches while the others learn.
+        let beside = self.machine.workers.n_threads() > 1;
+        let (mut learning, mut done) = (Duration::ZERO, 0);
         for step in 0..(n_steps as usize).min(MOST) as u64 {
             let last = ((step + 1) * batch).min(n_items);
             let items: Vec<u64> = (step * batch..last).map(|place| order.get(place)).collect();
+            let mut begun = self.observer.now();
             let batch = self.form.batch(self.examples(), &items, &self.method);
+            if beside {
+                begun = self.observer.now();
+            }
             let work = (self.examples(), batch);
             form::learn(self.form, learner, work, &self.method, self.machine);
-            let now = self.observer.now();
             if step == 0 && n_steps > 1 {
-                begun = now;
                 continue;
             }
+            learning += self.observer.now().saturating_sub(begun);
             done += items.len() as u64;
-            if now.saturating_sub(begun) > LONG_ENOUGH {
+            if learning > LONG_ENOUGH {
                 break;
             }
             if self.observer.cancelled() {
@@ -100,7 +105,7 @@ impl Session<'_> {
             }
         }
         let seconds = |since: Duration| self.observer.now().saturating_sub(since).as_secs_f64();
-        let epoch = seconds(begun) * n_items as f64 / done.max(1) as f64;
+        let epoch = learning.as_secs_f64() * n_items as f64 / done.max(1) as f64;
         let Some((triples, valid)) = &self.valid else {
             return Ok(Pace { epoch, validation: 0.0 });
         };
