@@ -145,6 +145,9 @@ fn each(
     // What was there before the split is not recommended again.
     let before: &[Split] =
         if split == Split::Test { &[Split::Train, Split::Valid] } else { &[Split::Train] };
+    // Whose histories say nothing for other items, only leaves items out of lists.
+    let lists = matches!(learned, Learned::Conditioned(_));
+    let speaks = if lists { before } else { &[Split::Train] };
     let n_items = problem.items.len();
     let (mut of_users, total) = (Vec::with_capacity(users.len()), users.len() as u64);
     let mut scores = Vec::new();
@@ -155,7 +158,7 @@ fn each(
         if observer.cancelled() {
             return Err(Error::Stopped);
         }
-        let history = |user: &usize| (*user, problem.seen(*user, &[Split::Train]));
+        let history = |user: &usize| (*user, problem.seen(*user, speaks));
         let asking: Vec<_> = some.iter().map(history).collect();
         scores.resize(some.len() * n_items, 0.0);
         learned.scores(machine, &asking, n_items, &mut scores);
