@@ -163,11 +163,12 @@ impl Reasons {
         let facts: Vec<String> = self.shared.iter().map(shared).collect();
         let mut cells = vec![items.join("; "), facts.join("; ")];
         if !self.seen.is_empty() {
-            let seen = |(of_user, relation, entity, share): &(bool, Option<String>, String, f32)| {
-                let around = if *of_user { "you" } else { "it" };
-                let relation = relation.as_deref().unwrap_or("had");
-                format!("{around}: {relation} {entity} {share:.2}")
-            };
+            let seen =
+                |(of_user, relation, entity, share): &(bool, Option<String>, String, f32)| {
+                    let around = if *of_user { "you" } else { "it" };
+                    let relation = relation.as_deref().unwrap_or("had");
+                    format!("{around}: {relation} {entity} {share:.2}")
+                };
             cells.push(self.seen.iter().map(seen).collect::<Vec<_>>().join("; "));
         }
         cells
