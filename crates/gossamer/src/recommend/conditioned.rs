@@ -89,7 +89,7 @@ impl Conditioned {
             && (rows(&found.worth), rows(&found.weights)) == (4, hops * dim)
             && around.iter().all(|of| rows(of) == n && of.width == found.near.width)
             && found.near.width > 1
-            && found.near.values.iter().all(|near| !(*near >= n as f32))
+            && found.near.values.iter().all(|near| *near < n as f32)
             && found.labels.values.iter().all(|label| *label >= 0.0)
             && found.listed.values.len() == 1;
         fits.then_some(found)
