@@ -50,6 +50,8 @@ fn instruction_set(name: &str) -> Result<InstructionSet, Failure> {
 struct Plain {
     stage: String,
     stage_started: Duration,
+    /// What was done when it started: a run that goes on has some behind it.
+    done_before: u64,
     said: Option<Duration>,
 }
 
@@ -154,7 +156,7 @@ impl Observer for Context {
         let now = self.now();
         if plain.stage != progress.stage {
             progress.stage.clone_into(&mut plain.stage);
-            plain.stage_started = now;
+            (plain.stage_started, plain.done_before) = (now, progress.done);
             if let Some(bar) = &self.bar {
                 bar.set_style(style(progress.total > 0));
                 bar.set_message(progress.stage.to_string());
@@ -167,7 +169,8 @@ impl Observer for Context {
             return;
         }
         plain.said = Some(now);
-        let words = rate_in_words(progress, now.saturating_sub(plain.stage_started));
+        let done = progress.done.saturating_sub(plain.done_before);
+        let words = rate_in_words(progress, done, now.saturating_sub(plain.stage_started));
         match &self.bar {
             Some(bar) => {
                 if progress.total > 0 {
@@ -196,12 +199,12 @@ impl Observer for Context {
 }
 
 /// Rate, time left and figures.
-fn rate_in_words(progress: &Progress<'_>, elapsed: Duration) -> String {
+fn rate_in_words(progress: &Progress<'_>, done: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
-    if progress.done == 0 || seconds < 0.05 {
+    if done == 0 || seconds < 0.05 {
         return format!("{} {}", progress.unit, progress.detail);
     }
-    let rate = progress.done as f64 / seconds;
+    let rate = done as f64 / seconds;
     let mut words = format!("{rate:.0} {}/s", progress.unit);
     if progress.total > progress.done {
         words += &format!("  eta {:.0} s", (progress.total - progress.done) as f64 / rate);
