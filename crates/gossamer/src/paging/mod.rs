@@ -49,8 +49,9 @@ pub type Both<'a> = [&'a mut Table; 2];
 struct Turn {
     /// The partition that was written, where it stands now, and its sums.
     written: Option<(usize, Arc<File>, Sums)>,
-    /// The partition that was read.
-    read: Option<(usize, Moved)>,
+    /// The partition that was read, if one was, or memory for one: it is not given back, since the
+    /// system's allocator would not find it again from another thread.
+    ahead: Option<(Option<usize>, Moved)>,
 }
 
 /// The partitions of a run and where they are.
@@ -243,7 +244,7 @@ impl Pages {
         });
         let folder = self.folder.clone();
         let work = move || {
-            let mut turn = Turn { written: None, read: None };
+            let mut turn = Turn { written: None, ahead: None };
             if let Some(partition) = write_it {
                 let (file, sums) = write(&folder, partition, &moved)?;
                 turn.written = Some((partition, file, sums));
@@ -252,7 +253,9 @@ impl Pages {
                 (source, sizes)
             {
                 let moved = read((&source, &sums), [&rows, &state], &panels, moved)?;
-                turn.read = Some((partition, moved));
+                turn.ahead = Some((Some(partition), moved));
+            } else {
+                turn.ahead = Some((None, moved));
             }
             Ok(turn)
         };
@@ -263,11 +266,11 @@ impl Pages {
     /// Waits for what goes on beside the learning.
     fn wait(&mut self, tables: Both<'_>) -> Result<(), FileError> {
         let Some(turn) = self.turn.take() else { return Ok(()) };
-        let Turn { written, read } = turn.wait()?;
+        let Turn { written, ahead } = turn.wait()?;
         if let Some((partition, file, sums)) = written {
             self.stands(tables, partition, (file, sums));
         }
-        self.ahead = read.map(|(partition, moved)| (Some(partition), moved));
+        self.ahead = ahead;
         Ok(())
     }
 
