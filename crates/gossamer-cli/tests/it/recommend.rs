@@ -140,8 +140,8 @@ fn learning_and_judging_stay_within_the_budget() {
     for (model, budget) in [
         ("ease", 48u64 << 20),
         ("lightgcn --epochs 5", 34 << 20),
-        ("cke --epochs 3", 42 << 20),
-        ("cfkg --epochs 3", 42 << 20),
+        ("cke --epochs 3", 40 << 20),
+        ("cfkg --epochs 3", 40 << 20),
         ("kgat --epochs 3 --activations int2", 80 << 20),
         ("lightkg --epochs 3", 80 << 20),
         ("kgin --epochs 3 --activations int4", 80 << 20),
