@@ -5,6 +5,7 @@
 //! *Not here:* learning and judging (`gossamer`); each command is a file in [`command`].
 
 mod exit;
+mod allocator;
 mod container;
 mod terminal;
 mod output;
@@ -16,12 +17,13 @@ mod command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let gives_back = allocator::gives_back();
     let matches = command::program().get_matches();
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::SUCCESS };
     let result = command::find(name)
         .map_err(|unknown| exit::Failure::from(gossamer::Error::from(unknown)))
         .and_then(|command| {
-            let context = terminal::Context::new(arguments)?;
+            let context = terminal::Context::new(arguments, gives_back)?;
             let result = command.run(arguments, &context);
             context.close(result.is_ok() && command.reports_cost());
             result

@@ -56,8 +56,8 @@ struct Plain {
 }
 
 impl Context {
-    /// From the flags that every command has.
-    pub fn new(arguments: &ArgMatches) -> Result<Self, Failure> {
+    /// From the flags that every command has, and whether the allocator gives back what is freed.
+    pub fn new(arguments: &ArgMatches, gives_back: bool) -> Result<Self, Failure> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let flag = |name: &str| arguments.try_get_one::<String>(name).ok().flatten();
         let threads = match flag("threads") {
@@ -88,7 +88,7 @@ impl Context {
                 "\nstopping at the next step; once more to leave at once"
             );
         });
-        let mut machine = Machine::new(threads, budget);
+        let mut machine = Machine { gives_back, ..Machine::new(threads, budget) };
         if let Ok(name) = std::env::var("GOSSAMER_CPU") {
             machine.instruction_set = instruction_set(&name)?;
         }

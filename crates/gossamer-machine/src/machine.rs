@@ -70,6 +70,8 @@ pub struct Machine {
     pub instruction_set: InstructionSet,
     /// Bytes that the process may occupy at its peak; none when the user named no budget.
     pub budget_bytes: Option<u64>,
+    /// Whether the system's allocator gives arrays of some megabytes back when they are freed.
+    pub gives_back: bool,
     /// Whether products are verified, and what was found.
     pub faults: Faults,
 }
@@ -79,7 +81,7 @@ impl Machine {
     pub fn new(n_threads: usize, budget_bytes: Option<u64>) -> Self {
         let instruction_set = InstructionSet::detect();
         let (workers, buffers) = (Workers::new(n_threads), Buffers::default());
-        let faults = Faults::default();
-        Self { workers, buffers, instruction_set, budget_bytes, faults }
+        let (gives_back, faults) = (false, Faults::default());
+        Self { workers, buffers, instruction_set, budget_bytes, gives_back, faults }
     }
 }

@@ -324,6 +324,9 @@ impl Config {
             settings.iter().try_for_each(|(key, value)| config.set(key, value))?;
             Ok::<Self, Error>(config)
         };
+        if !said("optimiser") && with_settings(config.clone())?.rows != ROWS {
+            config = config.suited_to_codes();
+        }
         if let Some((n_entities, n_triples)) = graph {
             config = config.suited_to(n_entities, n_triples);
             let chosen = with_settings(config.clone())?;
@@ -332,12 +335,16 @@ impl Config {
             }
         }
         let habitual = config.form.clone();
+        let by_rows = with_settings(config.clone())?.learns_by_rows();
+        if by_rows {
+            config = config.suited_to_rows();
+        }
         config = with_settings(config)?;
         if config.form != habitual && !said("relation_prediction") {
             // It was found to help beside the habitual form; elsewhere it can cost more than that.
             config.relation_prediction = 0.0;
         }
-        if !said("initial") {
+        if !said("initial") && !by_rows {
             let habits = config.score_function()?.habits();
             config.initial = habits.first_scale(config.dim, config.margin);
         }
@@ -401,6 +408,26 @@ mod tests {
         assert_eq!(of(&[("form", DRAWING)]), usual);
         assert_eq!(of(&[("model", "rotate")]).form, "negative-sampling");
         assert_eq!(Config::from_settings(&[], Some((5000, 90_000))).unwrap().form, "1-vs-all");
+    }
+
+    #[test]
+    fn encoded_rows_bring_one_accumulator_a_row_and_what_suits_it() {
+        let graph = Some((14_541, 272_115));
+        let of = |settings: &[(&str, &str)]| {
+            let owned = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            let config = Config::from_settings(&owned.collect::<Vec<_>>(), graph).unwrap();
+            (config.optimiser.clone(), config.form.clone(), config.learning_rate, config.initial)
+        };
+        let by_rows = of(&[("rows", "int8")]);
+        assert_eq!(by_rows, ("rowwise-adagrad".into(), DRAWING.into(), 0.4, 0.1));
+        assert_eq!(of(&[("optimiser", "rowwise-adagrad")]), by_rows);
+        let said = of(&[("rows", "int8"), ("optimiser", "adagrad"), ("form", "1-vs-all")]);
+        assert_eq!(said, ("adagrad".into(), "1-vs-all".into(), 0.1, 1e-3));
+        let own = [("rows", "int8"), ("learning_rate", "0.05"), ("initial", "0.3")];
+        assert_eq!((of(&own).2, of(&own).3), (0.05, 0.3));
+        assert_eq!(of(&[("rows", "int8"), ("form", "1-vs-all")]).2, 0.2);
+        // Distances have another habit.
+        assert_eq!(of(&[("rows", "int8"), ("model", "rotate")]).0, "adam");
     }
 
     #[test]

@@ -35,9 +35,9 @@ const FORMS: [Settings; 2] =
 /// each; and where these do not, with parts of them on disk.
 const ROWS: [Settings; 4] = [
     &[],
-    &[("rows", "int8"), ("optimiser", "rowwise-adagrad")],
-    &[("rows", "int8"), ("optimiser", "rowwise-adagrad"), ("partitions", "8")],
-    &[("rows", "int8"), ("optimiser", "rowwise-adagrad"), ("partitions", "32")],
+    &[("rows", "int8")],
+    &[("rows", "int8"), ("partitions", "8")],
+    &[("rows", "int8"), ("partitions", "32")],
 ];
 
 /// How many of these each form has: rows on disk cannot be asked all at once.

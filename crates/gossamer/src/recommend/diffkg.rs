@@ -96,7 +96,7 @@ impl Recommender for DiffKg {
         let step = (3 * entities + 2 * views * nodes + 2 * nodes) * dim;
         needs::arrays(settings, step, (users + entities, nodes, dim), ledger);
         let facts = sizes.n_facts;
-        needs::held(4 * step + 48 * (facts + sizes.n_interactions), ledger);
+        needs::held(sizes, 4 * step + 48 * (facts + sizes.n_interactions), ledger);
         ledger.add("neighbours", format!("6 × {facts}"), "f32", 96 * facts + 16 * entities);
         let bytes = 40 * sizes.n_interactions + 16 * nodes;
         ledger.add("interactions both ways", format!("3 × {}", sizes.n_interactions), "f32", bytes);

@@ -86,7 +86,7 @@ impl Recommender for Kcan {
         let step = 4 * n * dim + rows.saturating_mul(5 * dim);
         needs::arrays(settings, step, (n, n, dim), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
-        needs::held(4 * step + 44 * triples, ledger);
+        needs::held(sizes, 4 * step + 44 * triples, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 32 * triples + 4 * n);
         let near = n * (k + 1);

@@ -75,7 +75,7 @@ impl Recommender for Kgat {
         let rows = sizes.n_users + sizes.n_items;
         needs::arrays(settings, step, (n, rows, dim + sum), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
-        needs::held(4 * step + 36 * triples, ledger);
+        needs::held(sizes, 4 * step + 36 * triples, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 24 * triples + 4 * n);
         needs::pairs(settings, 64 * dim, ledger);

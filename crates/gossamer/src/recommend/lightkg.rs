@@ -65,7 +65,7 @@ impl Recommender for LightKg {
         let rows = sizes.n_users + sizes.n_items;
         needs::arrays(settings, 4 * n * dim, (n, rows, dim), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
-        needs::held(16 * n * dim, ledger);
+        needs::held(sizes, 16 * n * dim, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         // Both ways with labels; and what a step makes of weights.
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 48 * triples + 4 * n);

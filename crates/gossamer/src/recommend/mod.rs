@@ -69,6 +69,8 @@ pub struct Shape {
     pub n_others: u64,
     /// Threads that work.
     pub n_threads: u64,
+    /// Whether the system gets back what is freed ([`Machine::gives_back`]).
+    pub gives_back: bool,
 }
 
 impl Shape {
@@ -83,6 +85,7 @@ impl Shape {
             n_relations,
             n_others,
             n_threads: 1,
+            gives_back: false,
         }
     }
 
@@ -158,7 +161,7 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
     settings.check()?;
     let mut ledger = Ledger::default();
     let n_threads = machine.workers.n_threads() as u64;
-    let shape = &Shape { n_threads, ..*shape };
+    let shape = &Shape { n_threads, gives_back: machine.gives_back, ..*shape };
     add_program(&mut ledger, n_threads);
     let bytes = 16 * shape.n_interactions + 16 * (shape.n_users + shape.n_items);
     ledger.add("interactions", format!("{}", shape.n_interactions), "u32", bytes);
