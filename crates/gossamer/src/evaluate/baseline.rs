@@ -6,13 +6,13 @@
 //!   pairs in train).
 //!
 //! Where train has more than [`WHOLE_TRIPLES`], the last two rules learn from the triples of a sample
-//! of its pairs of entities.
+//! of its pairs of entities; relation frequency from all of them where few entities compete.
 //!
 //! *Invariant:* learned from train alone.
 //!
 //! [`WHOLE_TRIPLES`]: gossamer_graph::sampling::WHOLE_TRIPLES
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gossamer_graph::mirror::{Mirror, pair_key};
 use gossamer_graph::sampling::Sampling;
@@ -86,7 +86,6 @@ pub fn scores(
     for mirror in found {
         mirrors.entry(mirror.relation).or_default().push(mirror);
     }
-    // Of a large graph, a sample tells who stands where.
     let sampling = Sampling::of(train.len() as u64);
     let mut rules = Rules {
         n_entities,
@@ -103,8 +102,14 @@ pub fn scores(
     for side in Side::BOTH {
         // Those of one side at a time are in memory.
         rules.frequencies.clear();
-        rules.frequencies = relation_frequencies(side, train, sampling, candidates);
         let of_side: Vec<Rank> = ranks.iter().filter(|rank| rank.side == side).copied().collect();
+        let asked = of_side.iter().map(|rank| {
+            let relation = triples[rank.triple as usize][1];
+            [relation, rank.answer(triples)]
+        });
+        let stands = whole_counts(side, (train, sampling), candidates, asked)
+            .unwrap_or_else(|| counts(side, train, sampling));
+        rules.frequencies = relation_frequencies(&stands, candidates);
         for ranks in of_side.chunks(FILTERED_QUERIES) {
             let more = rules.ranks(ranks, triples, (train, known), machine);
             found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
@@ -219,13 +224,11 @@ impl Rules<'_> {
     }
 }
 
-/// How often entities stand on a side of each relation.
-fn relation_frequencies(
-    side: Side,
-    train: &SplitTriples,
-    sampling: Sampling,
-    candidates: &Candidates,
-) -> HashMap<u32, BaselineScores> {
+/// Relations, entities, and how often these stand on a side of them; in this order.
+type Counts = Vec<([u32; 2], u32)>;
+
+/// How often, in a sample of pairs.
+fn counts(side: Side, train: &SplitTriples, sampling: Sampling) -> Counts {
     let mut stands: Vec<[u32; 2]> = Vec::new();
     train.for_each(|[head, relation, tail]| {
         if sampling.has(pair_key(head, tail)) {
@@ -233,12 +236,52 @@ fn relation_frequencies(
         }
     });
     stands.sort_unstable();
-    let of_relation = |stands: &[[u32; 2]]| {
-        let entities = stands.chunk_by(|a, b| a[1] == b[1]);
-        let counts = entities.map(|same| (same[0][1], same.len() as f32)).collect();
-        (stands[0][0], BaselineScores::new(counts, candidates))
+    let same = stands.chunk_by(|a, b| a == b);
+    same.map(|same| (same[0], same.len() as u32)).collect()
+}
+
+/// How often in all triples, of those who compete or answer and of the relations that are asked,
+/// where a sample leaves some out and these are few.
+fn whole_counts(
+    side: Side,
+    (train, sampling): (&SplitTriples, Sampling),
+    candidates: &Candidates,
+    asked: impl Iterator<Item = [u32; 2]>,
+) -> Option<Counts> {
+    /// Pairs of relation and entity: fewer bytes than a sample takes.
+    const FEW: usize = 1 << 20;
+    let (Candidates::Some(ids), false) = (candidates, sampling == Sampling::WHOLE) else {
+        return None;
     };
-    stands.chunk_by(|a, b| a[0] == b[0]).map(of_relation).collect()
+    let (mut relations, mut who) = (HashSet::new(), ids.to_vec());
+    for [relation, answer] in asked {
+        relations.insert(relation);
+        who.push(answer);
+    }
+    let who = Candidates::some(who);
+    let (mut found, mut few): (HashMap<[u32; 2], u32>, _) = (HashMap::new(), true);
+    train.for_each(|[head, relation, tail]| {
+        let entity = if side == Side::Tail { tail } else { head };
+        if few && who.contains(entity) && relations.contains(&relation) {
+            *found.entry([relation, entity]).or_default() += 1;
+            few = found.len() <= FEW;
+        }
+    });
+    let mut found: Counts = found.into_iter().collect();
+    found.sort_unstable();
+    few.then_some(found)
+}
+
+/// The scores of each relation.
+fn relation_frequencies(
+    stands: &[([u32; 2], u32)],
+    candidates: &Candidates,
+) -> HashMap<u32, BaselineScores> {
+    let of_relation = |stands: &[([u32; 2], u32)]| {
+        let counts = stands.iter().map(|([_, entity], n)| (*entity, *n as f32)).collect();
+        (stands[0].0[0], BaselineScores::new(counts, candidates))
+    };
+    stands.chunk_by(|a, b| a.0[0] == b.0[0]).map(of_relation).collect()
 }
 
 #[cfg(test)]
@@ -293,6 +336,26 @@ mod tests {
         let some = Candidates::some(vec![2, 4, 5]);
         assert_eq!(reciprocal(none, &some), 1.0 / 2.0);
         assert_eq!(reciprocal(Known::new(&parts), &some), 1.0);
+    }
+
+    #[test]
+    fn where_few_compete_every_triple_counts_though_the_graph_is_large() {
+        let rows: Vec<[u32; 3]> = (0..5000).map(|i| [i % 71, i % 3, 100 + i * i % 53]).collect();
+        let train = SplitTriples::Here(Triples::from_rows(rows.clone()));
+        let (sampling, some) = (Sampling::within(5000, 300), Candidates::some(vec![101, 104, 116]));
+        assert!(counts(Side::Tail, &train, sampling).iter().map(|(_, n)| n).sum::<u32>() < 1000);
+        let asked = || [[1, 125], [2, 101]].into_iter();
+        let found = whole_counts(Side::Tail, (&train, sampling), &some, asked()).unwrap();
+        let all = counts(Side::Tail, &train, Sampling::WHOLE);
+        let matters =
+            |[relation, entity]: [u32; 2]| relation > 0 && [101, 104, 116, 125].contains(&entity);
+        let wanted: Counts = all.into_iter().filter(|(of, _)| matters(*of)).collect();
+        assert!(wanted.len() > 3);
+        assert_eq!(found, wanted);
+        let whole = (&train, Sampling::WHOLE);
+        assert_eq!(whole_counts(Side::Tail, whole, &some, asked()), None);
+        let all = Candidates::All;
+        assert_eq!(whole_counts(Side::Tail, (&train, sampling), &all, asked()), None);
     }
 
     #[test]

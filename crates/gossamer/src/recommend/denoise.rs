@@ -2,7 +2,7 @@
 //! is kept.
 //!
 //! *Formula:* x is an item's row of zeros and ones over N entities; x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, of which a half
-//! is left out in learning; h = tanh(x_t·A + s_t), x̂ = h·Bᵀ + b. A batch costs the mean over its items of
+//! is left out in learning ([`noise`](super::noise)); h = tanh(x_t·A + s_t), x̂ = h·Bᵀ + b. A batch costs the mean over its items of
 //! (1 − e)·w_t·‖x̂ − x‖²/N + e·‖x̂_items·M − own‖²/d, w_t being what a step's signal has to noise beyond the next
 //! one's, M the sums of the rows of those who have each item: what it is joined to is to say who has it. Then
 //! x ← c_t·x̂ + c′_t·x from the last step to the first.
@@ -23,16 +23,11 @@ use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::optim::{Optimiser, Step};
 
+use super::noise::{Noise, STEPS};
 use super::problem::Lists;
 use crate::error::Error;
 use crate::layer::{Shape, Start};
 
-/// Steps of the diffusion: T.
-const STEPS: usize = 5;
-/// Variance of the noise after the first step and after the last.
-const NOISE: [f64; 2] = [1e-5, 2e-3];
-/// The first step's, whatever the others'.
-const FIRST: f64 = 1e-4;
 /// Weight of what an item's joined items say of it: e.
 const COLLABORATIVE: f32 = 0.01;
 /// Items of a task.
@@ -53,8 +48,7 @@ pub struct Denoiser {
     has: Lists,
     n_entities: usize,
     width: usize,
-    /// ᾱ of each step.
-    clear: [f64; STEPS],
+    noise: Noise,
 }
 
 /// A, B, b and s.
@@ -87,18 +81,7 @@ struct Batch<'a> {
 impl Denoiser {
     /// Of items and their entities, with so many floats between.
     pub fn new(has: Lists, n_entities: usize, width: usize) -> Self {
-        let [first, last] = NOISE;
-        let wanted = |step: usize| 1.0 - first - (last - first) * step as f64 / (STEPS - 1) as f64;
-        let (mut clear, mut product) = ([0.0; STEPS], 1.0);
-        for (step, clear) in clear.iter_mut().enumerate() {
-            let beta = match step {
-                0 => FIRST,
-                _ => 1.0 - wanted(step) / wanted(step - 1),
-            };
-            product *= 1.0 - beta;
-            *clear = product;
-        }
-        Self { has, n_entities, width, clear }
+        Self { has, n_entities, width, noise: Noise::default() }
     }
 
     /// The shapes of its parameters.
@@ -106,17 +89,6 @@ impl Denoiser {
         let rows = Shape::matrix(n_entities, width);
         let bias = Shape { rows: n_entities, width: 1, start: Start::Zero };
         [rows, rows, bias, Shape::matrix(STEPS, width)]
-    }
-
-    /// The step that an item is noisy by in a pass.
-    fn step_of(&self, item: u32, address: Address) -> usize {
-        address.below(STEPS as u64, item, u32::MAX) as usize
-    }
-
-    /// w of a step.
-    fn worth(&self, step: usize) -> f32 {
-        let ratio = |step: usize| self.clear[step] / (1.0 - self.clear[step]);
-        if step == 0 { 1.0 } else { (ratio(step - 1) - ratio(step)) as f32 }
     }
 
     /// Those of an item's entities that are in a range, from its first on.
@@ -132,21 +104,8 @@ impl Denoiser {
     fn noisy(&self, items: &[u32], columns: Range<usize>, address: Address, out: &mut [f32]) {
         let n = columns.len();
         for (item, out) in items.iter().zip(out.chunks_exact_mut(n.max(1))) {
-            let clear = self.clear[self.step_of(*item, address)];
-            let [signal, noise] = [clear.sqrt() as f32, (1.0 - clear).sqrt() as f32];
-            out.fill(0.0);
-            self.ones(*item, &columns).for_each(|column| out[column] = signal);
-            // Panels begin at whole multiples of both.
-            for (chunk, out) in (columns.start / 128..).zip(out.chunks_mut(128)) {
-                let stays = address.bits(*item, chunk as u32);
-                for (four, out) in (0..).zip(out.chunks_mut(4)) {
-                    let drawn = normals(address.bits(*item, (1 << 30) + 32 * chunk as u32 + four));
-                    for (place, (x, drawn)) in (4 * four..).zip(out.iter_mut().zip(drawn)) {
-                        let stays = stays[place as usize / 32] >> (place % 32) & 1 == 1;
-                        *x = if stays { 2.0 * (*x + noise * drawn) } else { 0.0 };
-                    }
-                }
-            }
+            let ones = self.ones(*item, &columns);
+            self.noise.lay(*item, ones, columns.start, address, out);
         }
     }
 
@@ -208,7 +167,7 @@ impl Denoiser {
     ) -> f64 {
         let mut cost = 0.0;
         for (item, row) in items.iter().zip(guessed.chunks_exact_mut(columns.len().max(1))) {
-            let worth = self.worth(self.step_of(*item, given.address));
+            let worth = self.noise.worth(self.noise.step_of(*item, given.address));
             let factor = (1.0 - COLLABORATIVE) * worth / (self.n_entities * n) as f32;
             self.ones(*item, columns).for_each(|column| row[column] -= 1.0);
             cost += f64::from(factor * row.iter().map(|x| x * x).sum::<f32>());
@@ -256,7 +215,8 @@ impl Denoiser {
         };
         let mut hidden = vec![0.0; items.len() * width];
         self.add_hidden(items.len(), into, isa, &noisy, &mut hidden);
-        self.activate(times, &|place| self.step_of(items[place], given.address), &mut hidden);
+        let step_of = |place: usize| self.noise.step_of(items[place], given.address);
+        self.activate(times, &step_of, &mut hidden);
         let mut guessed = vec![0.0; items.len() * PANEL];
         let mut misfit = vec![0.0; items.len() * dim];
         for first in (0..given.sums.rows).step_by(PANEL) {
@@ -356,7 +316,7 @@ impl Denoiser {
     fn of_times(&self, batch: &Batch<'_>, given: &Given<'_>) -> Vec<f32> {
         let mut out = vec![0.0; STEPS * self.width];
         for (item, slopes) in batch.items.iter().zip(batch.slopes.chunks_exact(self.width)) {
-            let step = self.step_of(*item, given.address);
+            let step = self.noise.step_of(*item, given.address);
             let out = &mut out[step * self.width..][..self.width];
             vector::add_scaled(given.machine.instruction_set, out, 1.0, slopes);
         }
@@ -453,10 +413,7 @@ impl Denoiser {
             };
             self.add_hidden(items.len(), into, isa, &rows, &mut hidden);
             self.activate(times, &|_| step, &mut hidden);
-            let before = if step == 0 { 1.0 } else { self.clear[step - 1] };
-            let (beta, noise) = (1.0 - self.clear[step] / before, 1.0 - self.clear[step]);
-            let of_guess = (beta * before.sqrt() / noise) as f32;
-            let of_x = ((1.0 - before) * (1.0 - beta).sqrt() / noise) as f32;
+            let [of_guess, of_x] = self.noise.shares(step);
             for first in (0..n).step_by(PANEL) {
                 let columns = first..(first + PANEL).min(n);
                 let guessed = &mut guessed[..items.len() * columns.len()];
@@ -486,19 +443,6 @@ impl Denoiser {
         };
         items.iter().zip(x.chunks_exact(n.max(1))).map(best).collect()
     }
-}
-
-/// Four draws of a normal distribution from 128 bits, by Box and Muller's method.
-fn normals([a, b, c, d]: [u32; 4]) -> [f32; 4] {
-    let pair = |one: u32, other: u32| {
-        let unit = ((one >> 8) as f32 + 0.5) * (1.0 / 16_777_216.0);
-        let angle = other as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
-        let (sine, cosine) = angle.sin_cos();
-        let size = (-2.0 * unit.ln()).sqrt();
-        [size * cosine, size * sine]
-    };
-    let ([e, f], [g, h]) = (pair(a, b), pair(c, d));
-    [e, f, g, h]
 }
 
 /// Changes some rows of a parameter.
@@ -576,23 +520,6 @@ mod tests {
                 parameters[place].values[at] = before;
                 let off = (slope - f64::from(found[at])).abs();
                 assert!(off < f64::from(0.01 * largest), "{place} {at}: {slope} {}", found[at]);
-            }
-        }
-    }
-
-    #[test]
-    fn four_draws_are_normal_and_independent() {
-        let address = Address::new(1, Purpose::Synthetic, 5);
-        let drawn: Vec<[f32; 4]> = (0..20_000).map(|i| normals(address.bits(i, 0))).collect();
-        let mean = |of: &dyn Fn(&[f32; 4]) -> f32| -> f64 {
-            drawn.iter().map(|four| f64::from(of(four))).sum::<f64>() / drawn.len() as f64
-        };
-        for one in 0..4 {
-            assert!(mean(&|four| four[one]).abs() < 0.03);
-            assert!((mean(&|four| four[one].powi(4)) - 3.0).abs() < 0.3);
-            for other in 0..4 {
-                let wanted = f64::from(u8::from(one == other));
-                assert!((mean(&|four| four[one] * four[other]) - wanted).abs() < 0.04);
             }
         }
     }

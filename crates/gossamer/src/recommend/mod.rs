@@ -22,6 +22,7 @@ mod body;
 mod pairwise;
 mod translate;
 mod contrast;
+mod noise;
 mod denoise;
 pub mod unseen;
 pub mod report;
