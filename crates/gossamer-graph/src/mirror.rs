@@ -45,7 +45,8 @@ pub(crate) fn find_mirrors(parts: &[&Triples], least_share: f64, least_count: u6
 /// The relations of each unordered pair of entities, or of a sample of them.
 pub struct Pairs {
     sampling: Sampling,
-    pairs: Vec<(u32, u32, u32, bool)>,
+    /// The lesser entity, the greater, and twice the relation, one more where the greater is head.
+    pairs: Vec<[u32; 3]>,
     totals: HashMap<u32, u64>,
 }
 
@@ -61,7 +62,7 @@ impl Pairs {
         if self.sampling.has(pair_key(head, tail)) {
             *self.totals.entry(relation).or_default() += 1;
             if head != tail {
-                self.pairs.push((low, high, relation, head > tail));
+                self.pairs.push([low, high, 2 * relation + u32::from(head > tail)]);
             }
         }
     }
@@ -72,15 +73,15 @@ impl Pairs {
         self.pairs.sort_unstable();
         self.pairs.dedup();
         let mut counts: HashMap<(u32, u32, bool), u64> = HashMap::new();
-        for group in self.pairs.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        for group in self.pairs.chunk_by(|a, b| a[..2] == b[..2]) {
             if group.len() > MAX_RELATIONS_PER_PAIR {
                 continue;
             }
-            for (_, _, relation, turned) in group {
-                for (_, _, other, other_turned) in group {
-                    let inverse = turned != other_turned;
+            for [.., one] in group {
+                for [.., two] in group {
+                    let ([relation, other], inverse) = ([one / 2, two / 2], one % 2 != two % 2);
                     if inverse || relation != other {
-                        *counts.entry((*relation, *other, inverse)).or_default() += 1;
+                        *counts.entry((relation, other, inverse)).or_default() += 1;
                     }
                 }
             }
