@@ -107,9 +107,10 @@ pub fn scores(
             let relation = triples[rank.triple as usize][1];
             [relation, rank.answer(triples)]
         });
-        let stands = whole_counts(side, (train, sampling), candidates, asked)
-            .unwrap_or_else(|| counts(side, train, sampling));
-        rules.frequencies = relation_frequencies(&stands, candidates);
+        rules.frequencies = match whole_counts(side, (train, sampling), candidates, asked) {
+            Some(found) => relation_frequencies(found.into_iter(), candidates),
+            None => relation_frequencies(counts(&stands(side, train, sampling)), candidates),
+        };
         for ranks in of_side.chunks(FILTERED_QUERIES) {
             let more = rules.ranks(ranks, triples, (train, known), machine);
             found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
@@ -224,11 +225,11 @@ impl Rules<'_> {
     }
 }
 
-/// Relations, entities, and how often these stand on a side of them; in this order.
-type Counts = Vec<([u32; 2], u32)>;
+/// A relation, an entity, and how often it stands on a side of it.
+type Count = ([u32; 2], u32);
 
-/// How often, in a sample of pairs.
-fn counts(side: Side, train: &SplitTriples, sampling: Sampling) -> Counts {
+/// Who stands on a side of which relation, in a sample of pairs, ascending.
+fn stands(side: Side, train: &SplitTriples, sampling: Sampling) -> Vec<[u32; 2]> {
     let mut stands: Vec<[u32; 2]> = Vec::new();
     train.for_each(|[head, relation, tail]| {
         if sampling.has(pair_key(head, tail)) {
@@ -236,18 +237,21 @@ fn counts(side: Side, train: &SplitTriples, sampling: Sampling) -> Counts {
         }
     });
     stands.sort_unstable();
-    let same = stands.chunk_by(|a, b| a == b);
-    same.map(|same| (same[0], same.len() as u32)).collect()
+    stands
 }
 
-/// How often in all triples, of those who compete or answer and of the relations that are asked,
+fn counts(stands: &[[u32; 2]]) -> impl Iterator<Item = Count> {
+    stands.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32))
+}
+
+/// How often who stands where in all triples, ascending: of those who compete or answer and of the relations that are asked,
 /// where a sample leaves some out and these are few.
 fn whole_counts(
     side: Side,
     (train, sampling): (&SplitTriples, Sampling),
     candidates: &Candidates,
     asked: impl Iterator<Item = [u32; 2]>,
-) -> Option<Counts> {
+) -> Option<Vec<Count>> {
     /// Pairs of relation and entity: fewer bytes than a sample takes.
     const FEW: usize = 1 << 20;
     let (Candidates::Some(ids), false) = (candidates, sampling == Sampling::WHOLE) else {
@@ -267,21 +271,25 @@ fn whole_counts(
             few = found.len() <= FEW;
         }
     });
-    let mut found: Counts = found.into_iter().collect();
+    let mut found: Vec<Count> = found.into_iter().collect();
     found.sort_unstable();
     few.then_some(found)
 }
 
 /// The scores of each relation.
 fn relation_frequencies(
-    stands: &[([u32; 2], u32)],
+    counts: impl Iterator<Item = Count>,
     candidates: &Candidates,
 ) -> HashMap<u32, BaselineScores> {
-    let of_relation = |stands: &[([u32; 2], u32)]| {
-        let counts = stands.iter().map(|([_, entity], n)| (*entity, *n as f32)).collect();
-        (stands[0].0[0], BaselineScores::new(counts, candidates))
-    };
-    stands.chunk_by(|a, b| a.0[0] == b.0[0]).map(of_relation).collect()
+    let (mut counts, mut found) = (counts.peekable(), HashMap::new());
+    while let Some(([relation, _], _)) = counts.peek().copied() {
+        let mut own = Vec::new();
+        while let Some(([_, entity], n)) = counts.next_if(|count| count.0[0] == relation) {
+            own.push((entity, n as f32));
+        }
+        found.insert(relation, BaselineScores::new(own, candidates));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -343,13 +351,13 @@ mod tests {
         let rows: Vec<[u32; 3]> = (0..5000).map(|i| [i % 71, i % 3, 100 + i * i % 53]).collect();
         let train = SplitTriples::Here(Triples::from_rows(rows.clone()));
         let (sampling, some) = (Sampling::within(5000, 300), Candidates::some(vec![101, 104, 116]));
-        assert!(counts(Side::Tail, &train, sampling).iter().map(|(_, n)| n).sum::<u32>() < 1000);
+        assert!(stands(Side::Tail, &train, sampling).len() < 1000);
         let asked = || [[1, 125], [2, 101]].into_iter();
         let found = whole_counts(Side::Tail, (&train, sampling), &some, asked()).unwrap();
-        let all = counts(Side::Tail, &train, Sampling::WHOLE);
+        let all = stands(Side::Tail, &train, Sampling::WHOLE);
         let matters =
             |[relation, entity]: [u32; 2]| relation > 0 && [101, 104, 116, 125].contains(&entity);
-        let wanted: Counts = all.into_iter().filter(|(of, _)| matters(*of)).collect();
+        let wanted: Vec<Count> = counts(&all).filter(|(of, _)| matters(*of)).collect();
         assert!(wanted.len() > 3);
         assert_eq!(found, wanted);
         let whole = (&train, Sampling::WHOLE);
