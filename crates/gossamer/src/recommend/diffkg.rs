@@ -73,7 +73,7 @@ impl Recommender for DiffKg {
             layers: 2,
             layer_dropout: 0.2,
             nearest: 1,
-            contrast: 0.01,
+            contrast: 0.03,
             temperature: 0.2,
             denoiser: 64,
             epochs: 200,
