@@ -85,9 +85,9 @@ impl Config {
         self.optimiser == BY_ROWS[0] && habit().is_ok_and(|habit| habit == BY_ROWS[1])
     }
 
-    /// What suits one accumulator a row. There a step follows the gradient itself, not its signs: of
-    /// rows that begin near zero the first steps are alike, and what tells them apart is lost. So
-    /// they begin apart, around a mean that every triple shares; then a larger rate learns as well.
+    /// What suits one accumulator a row. There a step follows the gradient itself, not its signs:
+    /// of rows that begin near zero the first steps are alike, and what tells them apart is lost.
+    /// So they begin apart, around a mean that all share; then a larger rate learns as well.
     /// Found on FB15k-237, CoDEx-S and UMLS, ComplEx at dims from 50 to 300.
     pub(super) fn suited_to_rows(mut self) -> Self {
         (self.initial, self.initial_mean) = (0.1, 0.2);

@@ -120,7 +120,7 @@ mod tests {
         assert!((150..250).contains(&left_out), "{left_out}");
     }
 
-    /// At every step back the mean of what noise was laid over is x itself, if x is what is guessed.
+    /// At every step back the mean of what noise was laid over is x, if x is what is guessed.
     #[test]
     fn a_step_back_with_the_right_guess_stays_on_the_way() {
         let noise = Noise::default();
