@@ -244,8 +244,8 @@ fn counts(stands: &[[u32; 2]]) -> impl Iterator<Item = Count> {
     stands.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32))
 }
 
-/// How often who stands where in all triples, ascending: of those who compete or answer and of the relations that are asked,
-/// where a sample leaves some out and these are few.
+/// How often who stands where in all triples, ascending: of those who compete or answer and of the
+/// relations that are asked, where a sample leaves some out and these are few.
 fn whole_counts(
     side: Side,
     (train, sampling): (&SplitTriples, Sampling),
