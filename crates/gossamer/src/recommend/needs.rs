@@ -33,7 +33,7 @@ pub fn arrays(
 /// What the system's allocator does not give back of what was freed while a graph was read, as a
 /// share of the arrays that come after: all of some megabytes, or only smaller ones.
 pub fn held(sizes: &Sizes, bytes: u64, ledger: &mut Ledger) {
-    let twentieths = if sizes.gives_back { 1 } else { 6 };
+    let twentieths = if sizes.gives_back { 2 } else { 6 };
     let held = bytes * twentieths / 20;
     ledger.add("held by the allocator", format!("{twentieths}/20 of {bytes}"), "u8", held);
 }
