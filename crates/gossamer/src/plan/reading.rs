@@ -32,7 +32,7 @@ pub fn evaluate_plan(
         let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
         let judged = n_judged.unwrap_or(shape.n_triples[1].max(shape.n_triples[2]));
         // Beside the model's ranks those of rules.
-        let bytes = 18 * shape.n_entities + 20 * sampled + 80 * judged;
+        let bytes = 20 * shape.n_entities + 26 * sampled + 80 * judged;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
         add_ranking(config, ledger, (n_threads, judged))
     };
