@@ -6,33 +6,41 @@
 //! stays; so the program fixes both sizes, which glibc reads from the environment when a process
 //! begins, and begins once more.
 
-/// The environment's variable.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const TUNABLES: &str = "GLIBC_TUNABLES";
+pub use glibc::gives_back;
 
-/// Begins the program once more with fixed sizes, unless it has them; returns whether what is freed
-/// goes back to the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub fn gives_back() -> bool {
+mod glibc {
     use std::os::unix::process::CommandExt;
-    /// Smaller arrays are made and freed in every step.
-    const OWN_PAGES: &str = "glibc.malloc.mmap_threshold=2097152";
+    use std::process::Command;
+
+    /// The environment's variable.
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    const NAME: &str = "glibc.malloc.mmap_threshold=";
+    /// Bytes from which an array has pages of its own: smaller ones come and go in every step.
+    const OWN_PAGES: u64 = 2 << 20;
     const HEAP_END: &str = "glibc.malloc.trim_threshold=8388608";
-    let tunables = std::env::var(TUNABLES).unwrap_or_default();
-    if tunables.contains("glibc.malloc.mmap_threshold") {
-        return true;
+
+    /// Begins the program once more with fixed sizes, unless it has them; returns whether what is
+    /// freed goes back to the system.
+    pub fn gives_back() -> bool {
+        let tunables = std::env::var(TUNABLES).unwrap_or_default();
+        // Of several the last counts.
+        let fixed = tunables.split(':').filter_map(|one| one.strip_prefix(NAME)).next_back();
+        if let Some(size) = fixed {
+            return size.parse::<u64>().is_ok_and(|size| size <= OWN_PAGES);
+        }
+        let Ok(program) = std::env::current_exe() else { return false };
+        let (mut words, mut again) = (std::env::args_os(), Command::new(program));
+        if let Some(name) = words.next() {
+            again.arg0(name);
+        }
+        let first = if tunables.is_empty() { tunables } else { tunables + ":" };
+        again.args(words).env(TUNABLES, format!("{first}{NAME}{OWN_PAGES}:{HEAP_END}"));
+        // It comes back only if it could not begin; then this process goes on as it is.
+        drop(again.exec());
+        false
     }
-    let Ok(program) = std::env::current_exe() else { return false };
-    let mut words = std::env::args_os();
-    let mut again = std::process::Command::new(program);
-    if let Some(name) = words.next() {
-        again.arg0(name);
-    }
-    let first = if tunables.is_empty() { tunables } else { tunables + ":" };
-    again.args(words).env(TUNABLES, format!("{first}{OWN_PAGES}:{HEAP_END}"));
-    // It comes back only if it could not begin; then this process goes on as it is.
-    drop(again.exec());
-    false
 }
 
 /// Other systems' allocators were not measured.

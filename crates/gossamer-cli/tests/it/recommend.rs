@@ -119,6 +119,31 @@ fn the_last_of_each_user_is_held_out_by_time() {
     assert!(judged["rows"][0]["parts"][0]["of"].as_str().unwrap().contains("nobody had"));
 }
 
+/// The program fixes from which size freed arrays go back to the system, and its plan goes by that;
+/// where the environment fixes another, by this.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn what_is_freed_goes_back_unless_the_environment_keeps_it() {
+    let (_root, folder) = shop();
+    succeed(&folder, &format!("gossamer import facts.tsv {MAP} -o g"));
+    let held = |tunables: Option<&str>| {
+        let mut command = crate::gossamer(&folder, &["train", "g", "--model", "kgat", "--dry-run"]);
+        command.env_remove("GLIBC_TUNABLES");
+        if let Some(tunables) = tunables {
+            command.env("GLIBC_TUNABLES", tunables);
+        }
+        let (out, err) = crate::said(&command.output().unwrap());
+        let all = out + &err;
+        let line = all.lines().find(|line| line.contains("held by the allocator")).unwrap();
+        line.split_whitespace().nth(4).unwrap().to_string()
+    };
+    assert_eq!(held(None), "2/20");
+    assert_eq!(held(Some("glibc.malloc.arena_max=2")), "2/20");
+    for kept in ["33554432", "0x2000000"] {
+        assert_eq!(held(Some(&format!("glibc.malloc.mmap_threshold={kept}"))), "6/20", "{kept}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn learning_and_judging_stay_within_the_budget() {
