@@ -10,7 +10,7 @@
 use gossamer_machine::InstructionSet;
 
 use super::measure::Measure;
-use super::pack::{Left, Matrix, MatrixMut, Right, width_of};
+use super::pack::{Left, Matrix, MatrixMut, Number, Right, width_of};
 use super::tile::{Factor, HALF_STRIP, Operands, STRIP, TILE_ROWS, Tile, heights, measured};
 
 /// Where sums go.
@@ -118,9 +118,48 @@ pub fn add_product(
     multiply(isa, m, a, &right, Put::Add, out);
 }
 
+/// out (m × n) = A (m × k) · Bᵀ, B being (n × k), with factors of a kind.
+pub fn rows_by_rows<T: Number>(
+    isa: InstructionSet,
+    [m, k, n]: [usize; 3],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    out: MatrixMut<'_>,
+) {
+    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
+    right.pack_transposed(k, n, b);
+    multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Set, out);
+}
+
+/// out (m × n) += A (m × k) · B (k × n), with factors of a kind.
+pub fn add_rows_product<T: Number>(
+    isa: InstructionSet,
+    [m, k, n]: [usize; 3],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    out: MatrixMut<'_>,
+) {
+    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
+    right.pack(isa, k, n, b, None);
+    multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Add, out);
+}
+
+/// out (m × n) += Aᵀ · B (k × n), A being (k × m) without gaps, with factors of a kind.
+pub fn add_columns_product<T: Number>(
+    isa: InstructionSet,
+    [m, k, n]: [usize; 3],
+    a: &[f32],
+    b: Matrix<'_>,
+    out: MatrixMut<'_>,
+) {
+    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
+    right.pack(isa, k, n, b, None);
+    multiply(isa, m, T::left_transposed(isa, m, a, &mut room), &right, Put::Add, out);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::pack::{Number, pairs_along_columns, pairs_along_rows};
+    use super::super::pack::{pairs_along_columns, pairs_along_rows};
     use super::super::tile::Pair;
     use super::*;
 
@@ -134,17 +173,10 @@ mod tests {
         Matrix { values, stride }
     }
 
-    /// out (m × n) = A (m × k) · Bᵀ, B being (n × k).
-    fn rows_by_rows(
-        isa: InstructionSet,
-        [m, k, n]: [usize; 3],
-        a: &[f32],
-        b: &[f32],
-        out: &mut [f32],
-    ) {
-        let mut right = Right::<f32>::default();
-        right.pack_transposed(k, n, of(b, k));
-        multiply(isa, m, of(a, k).into(), &right, Put::Set, to(out, n));
+    /// As [`super::rows_by_rows`], of rows without gaps and in f32.
+    fn rows_by_rows(isa: InstructionSet, m_k_n: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
+        let [_, k, n] = m_k_n;
+        super::rows_by_rows::<f32>(isa, m_k_n, of(a, k), of(b, k), to(out, n));
     }
 
     fn to(values: &mut [f32], stride: usize) -> MatrixMut<'_> {
@@ -166,6 +198,58 @@ mod tests {
             let mut sum = [0.0; 9];
             add_product(isa, [3, 2, 3], of(&a, 3).transposed(), of(&b, 3), to(&mut sum, 3));
             assert_eq!(sum, [-3.0, 4.0, 6.0, -3.0, 5.0, 9.0, -3.0, 6.0, 12.0]);
+        }
+    }
+
+    /// Small whole numbers have no rounding in bf16.
+    fn products_with<T: Number>(isa: InstructionSet) {
+        for [m, k, n] in [[1, 1, 1], [3, 2, 5], [13, 7, 33], [29, 12, 40]] {
+            let whole = |n: usize, by: usize| -> Vec<f32> {
+                (0..n).map(|i| (i * by % 9) as f32 - 4.0).collect()
+            };
+            // With a gap of two after each row of one operand and of the result.
+            let (a, b, columns) = (whole(m * (k + 2), 5), whole(n * k, 7), whole(k * n, 4));
+            let sum = |term: &dyn Fn(usize) -> f32| (0..k).map(term).sum::<f32>();
+            let mut scores = vec![9.0; m * (n + 2)];
+            let mut added = vec![9.0; m * (n + 2)];
+            super::rows_by_rows::<T>(
+                isa,
+                [m, k, n],
+                of(&a, k + 2),
+                of(&b, k),
+                to(&mut scores, n + 2),
+            );
+            add_rows_product::<T>(
+                isa,
+                [m, k, n],
+                of(&a, k + 2),
+                of(&columns, n),
+                to(&mut added, n + 2),
+            );
+            let tall = whole(k * m, 2);
+            let mut turned = vec![9.0; m * (n + 2)];
+            add_columns_product::<T>(
+                isa,
+                [m, k, n],
+                &tall,
+                of(&columns, n),
+                to(&mut turned, n + 2),
+            );
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let at = i * (n + 2) + j;
+                assert_eq!(scores[at], sum(&|c| a[i * (k + 2) + c] * b[j * k + c]));
+                assert_eq!(added[at], 9.0 + sum(&|c| a[i * (k + 2) + c] * columns[c * n + j]));
+                assert_eq!(turned[at], 9.0 + sum(&|c| tall[c * m + i] * columns[c * n + j]));
+            }
+            assert!((0..m - 1).all(|i| scores[i * (n + 2) + n] == 9.0), "gaps stay");
+        }
+    }
+
+    #[test]
+    fn products_of_a_kind_equal_their_definition_and_leave_gaps() {
+        for isa in InstructionSet::all() {
+            products_with::<f32>(isa);
+            products_with::<Pair>(isa);
         }
     }
 

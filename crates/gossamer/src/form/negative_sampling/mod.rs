@@ -9,10 +9,12 @@
 
 use std::ops::Range;
 
-use gossamer_machine::{Address, Ledger, Machine, Purpose};
+use gossamer_machine::{Address, InstructionSet, Ledger, Machine, Purpose};
 use gossamer_tensor::kernel::Similarity;
+use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::similarity::Columns;
 
+use super::met::{Met, MetByRow};
 use super::pools::Pools;
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
@@ -21,6 +23,7 @@ use crate::form::step::{Learner, Method, StepLoss};
 use crate::model::Asked;
 use crate::paging::negatives::{NUMBERS, Residents};
 use crate::sample;
+use crate::table::Part;
 
 mod shared;
 mod own;
@@ -138,6 +141,45 @@ struct Asking<'a> {
     queries: &'a [f32],
     pools: Option<&'a Pools>,
     residents: Option<&'a Residents>,
+}
+
+/// A thread's room for the queries that one row met.
+#[derive(Default)]
+struct Meeting<'a> {
+    queries: Vec<&'a [f32]>,
+    scores: Vec<f32>,
+    coefficients: Vec<f32>,
+}
+
+impl<'a> Meeting<'a> {
+    /// Adds what the queries that met some rows say of them.
+    fn add(
+        &mut self,
+        isa: InstructionSet,
+        (similarity, columns): (Similarity, Columns),
+        (met, queries): (&MetByRow, &'a [f32]),
+        part: &Part<'_>,
+        out: &mut [f32],
+    ) {
+        let span = columns.queries;
+        let query = |met: &Met| span.slice(&queries[met.query as usize * span.width..]);
+        let rows = out.chunks_exact_mut(columns.rows.width).enumerate();
+        for ((place, out), met) in rows.zip(met.of(part.ids)) {
+            if met.is_empty() {
+                continue;
+            }
+            self.queries.clear();
+            self.queries.extend(met.iter().map(query));
+            self.scores.clear();
+            self.scores.extend(met.iter().map(|met| met.score));
+            self.coefficients.clear();
+            self.coefficients.extend(met.iter().map(|met| met.coefficient));
+            let row = columns.rows.slice(part.row(place));
+            let found = [&self.coefficients[..], &self.scores[..]];
+            let pairs = Pairs::new(row, &self.queries, found, 0, [1, 1]);
+            similarity.add_to_row(isa, &pairs, columns.rows.slice_mut(out));
+        }
+    }
 }
 
 /// What both ways to sample look at.

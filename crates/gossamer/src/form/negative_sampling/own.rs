@@ -2,9 +2,8 @@
 
 use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::pairs::Pairs;
-use gossamer_tensor::kernel::similarity::Span;
 
-use super::{Asking, Work};
+use super::{Asking, Meeting, Work};
 use crate::form::met::{Met, MetByRow};
 use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
 use crate::table::Part;
@@ -23,47 +22,24 @@ pub fn step<'a>(
     let work = Work::new(learner, method, machine, asking);
     let (columns, similarity) = (work.columns, work.similarity);
     let (loss, query_gradient, met) = work.own();
-    let gradient = |room: &mut Room<'a>, part: &Part<'_>, out: &mut [f32]| {
-        let rows = out.chunks_exact_mut(columns.rows.width).enumerate();
-        for ((place, out), met) in rows.zip(met.of(part.ids)) {
-            room.fill(met, queries, columns.queries);
-            let pairs = room.pairs(columns.rows.slice(part.row(place)));
-            similarity.add_to_row(machine.instruction_set, &pairs, columns.rows.slice_mut(out));
-        }
+    let gradient = |meeting: &mut Meeting<'a>, part: &Part<'_>, out: &mut [f32]| {
+        let (isa, how) = (machine.instruction_set, (similarity, columns));
+        meeting.add(isa, how, (&met, queries), part, out);
     };
     let candidates = Some(met.ids().to_vec());
-    let (scratch, gradient) = (&Room::default, &gradient);
+    let (scratch, gradient) = (&Meeting::default, &gradient);
     let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
     finish(learner, method, machine, batch, scored)
 }
 
-/// What one row meets.
+/// What a thread needs for its queries.
 #[derive(Default)]
-struct Room<'a> {
+struct Room {
     ids: Vec<u32>,
-    rights: Vec<&'a [f32]>,
     scores: Vec<f32>,
     coefficients: Vec<f32>,
     /// Encoded rows of candidates, decoded.
     decoded: Vec<f32>,
-}
-
-impl<'a> Room<'a> {
-    /// The queries that met a row, with what they made of it.
-    fn fill(&mut self, met: &[Met], queries: &'a [f32], span: Span) {
-        let query = |met: &Met| span.slice(&queries[met.query as usize * span.width..]);
-        self.rights.clear();
-        self.rights.extend(met.iter().map(query));
-        self.scores.clear();
-        self.scores.extend(met.iter().map(|met| met.score));
-        self.coefficients.clear();
-        self.coefficients.extend(met.iter().map(|met| met.coefficient));
-    }
-
-    fn pairs<'b>(&'b self, left: &'b [f32]) -> Pairs<'b> {
-        let Self { rights, scores, coefficients, .. } = self;
-        Pairs { left, rights, from: 0, coefficients, scores, stride: 1 }
-    }
 }
 
 impl<'a> Work<'a> {
@@ -116,7 +92,7 @@ impl<'a> Work<'a> {
     fn own_query(
         &self,
         query: usize,
-        room: &mut Room<'a>,
+        room: &mut Room,
         met: &mut [Met],
         [gradient, others]: [&mut [f32]; 2],
     ) -> f64 {

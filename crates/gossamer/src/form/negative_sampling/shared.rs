@@ -1,61 +1,83 @@
 //! Negatives that a block of queries shares.
+//!
+//! What negatives get are blocks; what an answer gets is made of its query when its row changes.
 
 use gossamer_machine::{Buffer, Machine};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
 use gossamer_tensor::kernel::pairs::Pairs;
-use gossamer_tensor::kernel::similarity::Block;
+use gossamer_tensor::kernel::product;
+use gossamer_tensor::kernel::similarity::{Block, Similarity};
+use gossamer_tensor::kernel::tile::Pair as Bf16Pair;
 
-use super::{Asking, Work};
+use super::{Asking, Meeting, Work};
+use crate::config::Precision;
+use crate::form::met::{Met, MetByRow};
 use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
-use crate::table::{Part, SparseRows};
+use crate::table::{Part, SparseRows, rows};
 
 /// A step in which blocks of queries share their negatives.
-pub fn step(
+pub fn step<'a>(
     learner: &mut Learner,
     method: &Method<'_>,
     machine: &Machine,
-    asking: Asking<'_>,
+    asking: Asking<'a>,
 ) -> StepLoss {
     let Asking { batch, queries, .. } = asking;
     let work = Work::new(learner, method, machine, asking);
-    let (loss, query_gradient, rows) = work.shared();
-    let gradient = |(): &mut (), part: &Part<'_>, out: &mut [f32]| {
-        rows.add_to(machine.instruction_set, part.ids, out);
+    let (columns, similarity) = (work.columns, work.similarity);
+    let Found { loss, query_gradient, answers, negatives } = work.shared();
+    let isa = machine.instruction_set;
+    let gradient = |meeting: &mut Meeting<'a>, part: &Part<'_>, out: &mut [f32]| {
+        meeting.add(isa, (similarity, columns), (&answers, queries), part, out);
+        negatives.add_to(isa, part.ids, out);
     };
-    let (candidates, scratch, gradient) = (Some(rows.ids.clone()), &|| (), &gradient);
+    let candidates = Some(rows::union(&[answers.ids(), &negatives.ids]));
+    let (scratch, gradient) = (&Meeting::default, &gradient);
     let scored = Scored { loss, queries, query_gradient, candidates, scratch, gradient };
     finish(learner, method, machine, batch, scored)
 }
 
-/// Where a block with shared negatives puts what it finds: answers first, then negatives.
+/// What a batch found out.
+struct Found {
+    loss: f64,
+    query_gradient: Buffer,
+    answers: MetByRow,
+    negatives: SparseRows,
+}
+
+/// Where a block with shared negatives puts what it finds.
 struct Shared<'a> {
     query_gradient: &'a mut [f32],
+    answers: &'a mut [Met],
     ids: &'a mut [u32],
     rows: &'a mut [f32],
 }
 
 impl Work<'_> {
-    /// The loss, the queries' gradient, and what answers and shared negatives get.
-    fn shared(&self) -> (f64, Buffer, SparseRows) {
+    fn shared(&self) -> Found {
         let (n, n_negatives) = (self.batch.len(), self.method.n_negatives);
         let (of_query, width) = (self.columns.queries.width, self.columns.rows.width);
         let of_block = self.method.block;
         let blocks = n.div_ceil(of_block);
-        let n_rows = n + blocks * n_negatives;
+        let n_rows = blocks * n_negatives;
         let buffers = &self.machine.buffers;
         let (mut ids, mut rows) = (vec![0; n_rows], buffers.room(n_rows * width));
         let (mut query_gradient, mut losses) = (buffers.room(n * of_query), vec![0.0; blocks]);
-        let n_found = of_block + n_negatives;
-        let tasks = ids.chunks_mut(n_found).zip(rows.chunks_mut(n_found * width));
-        let tasks = tasks.zip(query_gradient.chunks_mut(of_block * of_query)).zip(&mut losses);
-        let tasks = tasks.enumerate().map(|(block, (((ids, rows), query_gradient), loss))| {
-            (block, loss, Shared { ids, rows, query_gradient })
+        let mut answers = vec![Met::default(); n];
+        let tasks = ids.chunks_mut(n_negatives).zip(rows.chunks_mut(n_negatives * width));
+        let tasks = tasks.zip(query_gradient.chunks_mut(of_block * of_query));
+        let tasks = tasks.zip(answers.chunks_mut(of_block)).zip(&mut losses).enumerate();
+        let tasks = tasks.map(|(block, ((((ids, rows), query_gradient), answers), loss))| {
+            (block, loss, Shared { query_gradient, answers, ids, rows })
         });
         self.machine.workers.each(tasks.collect(), |(block, loss, out)| {
             out.rows.fill(0.0);
             out.query_gradient.fill(0.0);
             *loss = self.shared_block(block, out);
         });
-        (losses.iter().sum(), query_gradient, SparseRows::new(&ids, rows, width))
+        let answers = MetByRow::new(answers, self.learner.model.entities.n_rows());
+        let negatives = SparseRows::new(&ids, rows, width);
+        Found { loss: losses.iter().sum(), query_gradient, answers, negatives }
     }
 
     /// Fills `out` and returns the loss.
@@ -63,45 +85,74 @@ impl Work<'_> {
         let Self { columns, similarity, .. } = *self;
         let (isa, n_negatives) = (self.machine.instruction_set, self.method.n_negatives);
         let (of_query, width) = (columns.queries.width, columns.rows.width);
-        let first = block * self.method.block;
-        let n = out.query_gradient.len() / of_query;
+        let (first, n) = (block * self.method.block, out.answers.len());
         let queries = &self.queries[first * of_query..][..n * of_query];
-        let (answers, negatives) = out.ids.split_at_mut(n);
-        answers.iter_mut().zip(first..).for_each(|(id, query)| *id = self.answer(query));
         // They are on their way while negatives are gathered.
-        answers.iter().for_each(|id| self.learner.model.entities.prefetch(*id));
-        self.draw(block, first..first + n, negatives);
+        let answers = first..first + n;
+        answers.clone().for_each(|query| self.learner.model.entities.prefetch(self.answer(query)));
+        self.draw(block, answers, out.ids);
         let buffers = &self.machine.buffers;
         let mut rows = buffers.room(n_negatives * width);
-        self.learner.model.entities.gather(negatives, &mut rows);
+        self.learner.model.entities.gather(out.ids, &mut rows);
         let mut scores = buffers.room(n * n_negatives);
-        similarity.scores_by_query(isa, (queries, &rows), columns, &mut scores);
+        self.scores((queries, &rows), &mut scores);
         let mut coefficients = buffers.room(scores.len());
         coefficients.copy_from_slice(&scores);
-        let (answer_out, negative_out) = out.rows.split_at_mut(n * width);
         let of_queries = coefficients.chunks_exact_mut(n_negatives).zip(queries.chunks(of_query));
         let (mut loss, mut room) = (0.0, Vec::new());
-        for (query, (coefficients, row)) in of_queries.enumerate() {
-            let row = columns.queries.slice(row);
-            let answer = self.candidate(answers[query], &mut room);
-            let mut positive = [0.0];
-            similarity.scores(isa, row, &[answer], &mut positive);
-            let (part, slope) = self.judge(first + query, positive[0], coefficients);
+        for (place, (coefficients, row)) in of_queries.enumerate() {
+            let (query, row) = (first + place, columns.queries.slice(row));
+            let id = self.answer(query);
+            let answer = self.candidate(id, &mut room);
+            let mut score = [0.0];
+            similarity.scores(isa, row, &[answer], &mut score);
+            let (part, coefficient) = self.judge(query, score[0], coefficients);
             loss += part;
-            let found = [&[slope][..], &positive[..]];
-            let out = &mut out.query_gradient[query * of_query..][..of_query];
-            let (answers, rows) = ([answer], [row]);
+            let [score] = score;
+            out.answers[place] = Met { row: id, query: query as u32, score, coefficient };
+            let (answers, found) = ([answer], [&[coefficient][..], &[score][..]]);
             let pairs = Pairs::new(row, &answers, found, 0, [1, 1]);
+            let out = &mut out.query_gradient[place * of_query..][..of_query];
             similarity.add_to_query(isa, &pairs, columns.queries.slice_mut(out));
-            let out = &mut answer_out[query * width..][..width];
-            let pairs = Pairs::new(answer, &rows, found, 0, [1, 1]);
-            similarity.add_to_row(isa, &pairs, columns.rows.slice_mut(out));
         }
         let (scores, coefficients) = (&scores[..], &coefficients[..]);
         let strides = [n_negatives, 1];
         let whole = Block { queries, rows: &rows, columns, scores, coefficients, strides };
-        similarity.add_query_gradient(isa, &whole, out.query_gradient);
-        similarity.add_row_gradient(isa, &whole, negative_out);
+        self.add_gradients(&whole, [out.query_gradient, out.rows]);
         loss
+    }
+
+    /// Whether scores are products of bf16 factors.
+    fn of_bf16(&self) -> bool {
+        self.similarity == Similarity::Dot && self.method.precision == Precision::Bf16
+    }
+
+    /// Fills `out` (queries × rows).
+    fn scores(&self, (queries, rows): (&[f32], &[f32]), out: &mut [f32]) {
+        let (isa, columns) = (self.machine.instruction_set, self.columns);
+        if !self.of_bf16() {
+            return self.similarity.scores_by_query(isa, (queries, rows), columns, out);
+        }
+        let (m, n) = (queries.len() / columns.queries.width, rows.len() / columns.rows.width);
+        let (a, b) = (columns.queries.of(queries), columns.rows.of(rows));
+        let out = MatrixMut { values: out, stride: n };
+        product::rows_by_rows::<Bf16Pair>(isa, [m, columns.rows.n, n], a, b, out);
+    }
+
+    /// Adds what a block says of its queries, and of its rows.
+    fn add_gradients(&self, block: &Block<'_>, [of_queries, of_rows]: [&mut [f32]; 2]) {
+        let (isa, similarity) = (self.machine.instruction_set, self.similarity);
+        if !self.of_bf16() {
+            similarity.add_query_gradient(isa, block, of_queries);
+            return similarity.add_row_gradient(isa, block, of_rows);
+        }
+        let Block { queries, rows, columns, coefficients, strides: [n, _], .. } = *block;
+        let (m, k) = (queries.len() / columns.queries.width, columns.rows.n);
+        let factors = Matrix { values: coefficients, stride: n };
+        let out = columns.queries.of_mut(of_queries);
+        let b = columns.rows.of(rows);
+        product::add_rows_product::<Bf16Pair>(isa, [m, n, k], factors, b, out);
+        let (b, out) = (columns.queries.of(queries), columns.rows.of_mut(of_rows));
+        product::add_columns_product::<Bf16Pair>(isa, [n, m, k], coefficients, b, out);
     }
 }
