@@ -2,9 +2,9 @@
 //!
 //! glibc gives an array pages of its own from a size on, and its heap's pages back only from the
 //! heap's end. That size follows arrays that were freed, up to 32 MiB: then arrays of some megabytes
-//! stand in the heap, and what was freed between them stays with the process. A budget counts what
-//! stays; so the program fixes both sizes, which glibc reads from the environment when a process
-//! begins, and begins once more.
+//! stand in the heap, and what was freed between them stays with the process; and each thread has a
+//! heap of its own. A budget counts what stays; so the program fixes both sizes and has one heap,
+//! which glibc reads from the environment when a process begins, and begins once more.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use glibc::gives_back;
@@ -16,19 +16,22 @@ mod glibc {
 
     /// The environment's variable.
     const TUNABLES: &str = "GLIBC_TUNABLES";
-    const NAME: &str = "glibc.malloc.mmap_threshold=";
+    const FROM: &str = "glibc.malloc.mmap_threshold=";
     /// Bytes from which an array has pages of its own: smaller ones come and go in every step.
     const OWN_PAGES: u64 = 2 << 20;
     const HEAP_END: &str = "glibc.malloc.trim_threshold=8388608";
+    /// One heap for all threads: what one has freed serves the others.
+    const ONE_HEAP: &str = "glibc.malloc.arena_max=1";
 
-    /// Begins the program once more with fixed sizes, unless it has them; returns whether what is
-    /// freed goes back to the system.
+    /// Begins the program once more with fixed sizes and one heap, unless it has sizes; returns
+    /// whether what is freed goes back to the system.
     pub fn gives_back() -> bool {
         let tunables = std::env::var(TUNABLES).unwrap_or_default();
         // Of several the last counts.
-        let fixed = tunables.split(':').filter_map(|one| one.strip_prefix(NAME)).next_back();
+        let fixed = tunables.split(':').filter_map(|one| one.strip_prefix(FROM)).next_back();
         if let Some(size) = fixed {
-            return size.parse::<u64>().is_ok_and(|size| size <= OWN_PAGES);
+            let one_heap = tunables.split(':').any(|one| one == ONE_HEAP);
+            return one_heap && size.parse::<u64>().is_ok_and(|size| size <= OWN_PAGES);
         }
         let Ok(program) = std::env::current_exe() else { return false };
         let (mut words, mut again) = (std::env::args_os(), Command::new(program));
@@ -36,7 +39,7 @@ mod glibc {
             again.arg0(name);
         }
         let first = if tunables.is_empty() { tunables } else { tunables + ":" };
-        again.args(words).env(TUNABLES, format!("{first}{NAME}{OWN_PAGES}:{HEAP_END}"));
+        again.args(words).env(TUNABLES, format!("{first}{FROM}{OWN_PAGES}:{HEAP_END}:{ONE_HEAP}"));
         // It comes back only if it could not begin; then this process goes on as it is.
         drop(again.exec());
         false

@@ -371,11 +371,11 @@ fn fold_backward(
         (sums, conditions, own)
     });
     machine.workers.each(tasks.collect(), |(sums, conditions, known)| {
-        known.fill(0.0);
-        conditions.fill(0.0);
         let mut known = known.chunks_exact_mut(known_width);
         for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
+            condition.fill(0.0);
             for (query, known) in queries.iter().zip(&mut known) {
+                known.fill(0.0);
                 let gradient = &gradient[query * query_width..][..query_width];
                 let dropout = dropout.map(|dropout| (dropout, *query as u32));
                 let out = [known, &mut *condition];

@@ -425,8 +425,10 @@ impl Denoiser {
                 }
             }
         }
+        let mut order: Vec<u32> = Vec::with_capacity(n);
         let best = |(item, row): (&u32, &[f32])| {
-            let mut order: Vec<u32> = (0..n as u32).collect();
+            order.clear();
+            order.extend(0..n as u32);
             let by = |one: &u32, other: &u32| {
                 row[*other as usize].total_cmp(&row[*one as usize]).then(one.cmp(other))
             };
@@ -437,9 +439,8 @@ impl Denoiser {
             // What it does not have joins it to nothing; and of all items there are many.
             let own = self.has.of(*item as usize);
             order.retain(|entity| own.binary_search(entity).is_ok());
-            order.shrink_to_fit();
             order.sort_unstable();
-            order
+            order.to_vec()
         };
         items.iter().zip(x.chunks_exact(n.max(1))).map(best).collect()
     }

@@ -162,26 +162,33 @@ fn each(
         let asking: Vec<_> = some.iter().map(history).collect();
         scores.resize(some.len() * n_items, 0.0);
         learned.scores(machine, &asking, n_items, &mut scores);
-        let of_user = |place: usize| {
-            let (user, scores) = (some[place], &scores[place * n_items..][..n_items]);
-            let seen = problem.seen(user, before);
-            of_user(scores, &seen, held_out.of(user), k)
-        };
-        of_users.extend(machine.workers.map(some.len(), of_user));
+        let known = of_users.len();
+        of_users.resize_with(known + some.len(), OfUser::default);
+        let tasks = of_users[known..].iter_mut().zip(some).zip(scores.chunks(n_items.max(1)));
+        machine.workers.each_with(tasks.collect(), Vec::new, |room, ((out, user), scores)| {
+            let seen = problem.seen(*user, before);
+            *out = of_user((scores, room), &seen, held_out.of(*user), k);
+        });
     }
     Ok(of_users)
 }
 
-/// What a user's scores are worth.
-fn of_user(scores: &[f32], seen: &[u32], held_out: &[u32], k: usize) -> OfUser {
+/// What a user's scores are worth; the room is where candidates stand.
+fn of_user(
+    (scores, candidates): (&[f32], &mut Vec<u32>),
+    seen: &[u32],
+    held_out: &[u32],
+    k: usize,
+) -> OfUser {
     let is_seen = |item: u32| seen.binary_search(&item).is_ok();
-    let candidates: Vec<u32> = (0..scores.len() as u32).filter(|item| !is_seen(*item)).collect();
+    candidates.clear();
+    candidates.extend((0..scores.len() as u32).filter(|item| !is_seen(*item)));
     let score = |item: u32| scores[item as usize];
     // Ranks of the held-out items that are candidates.
     let mut ranks: Vec<(f64, u32)> = Vec::new();
     for item in held_out.iter().filter(|item| !is_seen(**item)) {
         let (mut above, mut alike) = (0u32, 0u32);
-        for other in &candidates {
+        for other in candidates.iter() {
             above += u32::from(score(*other) > score(*item));
             alike += u32::from(score(*other) == score(*item));
         }
@@ -221,16 +228,17 @@ fn of_user(scores: &[f32], seen: &[u32], held_out: &[u32], k: usize) -> OfUser {
 }
 
 /// The best items, of equals those with the smaller number.
-pub fn top(mut candidates: Vec<u32>, k: usize, score: impl Fn(u32) -> f32) -> Vec<u32> {
+///
+/// What is returned is a copy: a list that stayed at the head of its candidates' array would leave
+/// room behind itself in which no other's candidates fit.
+pub fn top(candidates: &mut Vec<u32>, k: usize, score: impl Fn(u32) -> f32) -> Vec<u32> {
     let order = |one: &u32, other: &u32| score(*other).total_cmp(&score(*one)).then(one.cmp(other));
     if candidates.len() > k && k > 0 {
         candidates.select_nth_unstable_by(k - 1, order);
     }
     candidates.truncate(k);
     candidates.sort_by(order);
-    // One list stays for each user.
-    candidates.shrink_to_fit();
-    candidates
+    candidates.to_vec()
 }
 
 /// Means over users, and by what users and items there are.
@@ -355,7 +363,7 @@ mod tests {
     fn the_legacy_ndcg_forgets_what_is_far_down() {
         // Held out are the third and the last but nine of 150 items.
         let scores: Vec<f32> = (0..150).map(|item| -(item as f32)).collect();
-        let values = of_user(&scores, &[], &[2, 140], 20).values;
+        let values = of_user((&scores, &mut Vec::new()), &[], &[2, 140], 20).values;
         let (third, ideal) = (0.5, 1.0 + 1.0 / 3f64.log2());
         assert!((values[1] - third / ideal).abs() < 1e-12);
         assert!((values[7] - third).abs() < 1e-12);
@@ -363,6 +371,8 @@ mod tests {
 
     #[test]
     fn metrics_are_those_of_their_definitions() {
+        // Of one user after the other: what the last left must not matter.
+        let mut room = vec![7; 3];
         for seed in 0..50u32 {
             let scores: Vec<f32> =
                 (0..40u32).map(|i| ((i * 37 + seed * 11) % 41) as f32 * 0.1).collect();
@@ -374,7 +384,7 @@ mod tests {
             let mut order: Vec<u32> = (0..40).filter(|item| !seen.contains(item)).collect();
             order.sort_by(|one, other| scores[*other as usize].total_cmp(&scores[*one as usize]));
             for k in [1, 5, 20] {
-                let found = of_user(&scores, &seen, &held_out, k);
+                let found = of_user((&scores, &mut room), &seen, &held_out, k);
                 let wanted = by_definition(&order, &held_out, k);
                 for (metric, (found, wanted)) in found.values.iter().zip(wanted).enumerate() {
                     assert!((found - wanted).abs() < 1e-12, "{} {seed} {k}", METRICS[metric]);
@@ -386,9 +396,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_has_its_mean_rank() {
-        let found = of_user(&[1.0; 9], &[], &[4], 4);
+        let found = of_user((&[1.0; 9], &mut Vec::new()), &[], &[4], 4);
         assert_eq!((found.values[0], found.values[6]), (0.0, 0.5));
-        let found = of_user(&[1.0; 9], &[], &[4], 5);
+        let found = of_user((&[1.0; 9], &mut Vec::new()), &[], &[4], 5);
         assert_eq!((found.values[0], found.values[4]), (1.0, 0.2));
     }
 

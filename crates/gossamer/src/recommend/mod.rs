@@ -174,13 +174,28 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
         let bytes = Unseen::bytes_for(n_items, n_entities, shape.n_interactions, n_facts);
         ledger.add("facts that items share", format!("{n_facts}"), "u32", bytes);
     }
-    judge::plan(shape, &mut ledger);
+    add_judging(shape, &mut ledger);
     let smallest = ledger.total();
     match machine.budget_bytes {
         Some(asked) if asked < smallest => {
             Err(Error::BudgetTooSmall { asked, smallest, ledger: Box::new(ledger) })
         }
         _ => Ok(ledger),
+    }
+}
+
+/// Adds what judging takes: where learning goes by steps, what is beyond the arrays of one.
+fn add_judging(shape: &Shape, ledger: &mut Ledger) {
+    let mut judging = Ledger::default();
+    judge::plan(shape, &mut judging);
+    match ledger.lines.iter().find(|line| line.name == needs::OF_A_STEP) {
+        None => ledger.lines.extend(judging.lines),
+        Some(arrays) => {
+            let more = judging.total().saturating_sub(arrays.bytes);
+            if more > 0 {
+                ledger.add("judging", "beyond a step's".into(), "f32", more);
+            }
+        }
     }
 }
 

@@ -13,18 +13,24 @@ pub fn parameters(floats: u64, ledger: &mut Ledger) {
     ledger.add("parameters", format!("3 × {floats}"), "f32", 12 * floats);
 }
 
+/// The line of arrays that are given back before lists are judged.
+pub const OF_A_STEP: &str = "arrays of a step";
+
 /// The arrays of a step, floats, or where that is more those of a validation: so many wide rows of
-/// all nodes, what is made of them for users and items, and that once more as it is judged; a
-/// sixteenth more may wait for their next use. Beside them what the best epoch so far has learned.
+/// all nodes, beside what is made of them for users and items, and that once more as it is judged;
+/// a sixteenth more may wait for their next use. Beside them what the best epoch so far has
+/// learned.
 pub fn arrays(
     settings: &Settings,
     step: u64,
     (nodes, rows, width): (u64, u64, u64),
     ledger: &mut Ledger,
 ) {
-    let validation = nodes * settings.dim as u64 + 2 * rows * width;
-    let floats = step.max(validation) + step.max(validation) / 16;
-    ledger.add("arrays of a step", format!("{floats}"), "f32", 4 * floats);
+    let learned = 2 * rows * width;
+    let validation = nodes * settings.dim as u64 + learned;
+    let floats = step.max(validation) + step.max(validation) / 16 - learned;
+    ledger.add("rows of users and items", format!("2 × {rows} × {width}"), "f32", 4 * learned);
+    ledger.add(OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
     if settings.epochs > VALIDATE_EVERY {
         ledger.add("the best epoch's rows", format!("{rows} × {width}"), "f32", 4 * rows * width);
     }

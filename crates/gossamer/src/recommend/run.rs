@@ -112,7 +112,7 @@ impl Run {
         let is_marked = |item: &u32| marked.is_none_or(|marked| marked[*item as usize]);
         let candidates = (0..n_items as u32).filter(is_marked);
         let candidates = candidates.filter(|item| seen.binary_search(item).is_err());
-        let found = top(candidates.collect(), k, |item| scores[item as usize]);
+        let found = top(&mut candidates.collect(), k, |item| scores[item as usize]);
         found.into_iter().map(|item| (item, scores[item as usize])).collect()
     }
 }

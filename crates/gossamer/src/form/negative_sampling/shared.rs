@@ -72,7 +72,6 @@ impl Work<'_> {
         });
         self.machine.workers.each(tasks.collect(), |(block, loss, out)| {
             out.rows.fill(0.0);
-            out.query_gradient.fill(0.0);
             *loss = self.shared_block(block, out);
         });
         let answers = MetByRow::new(answers, self.learner.model.entities.n_rows());
@@ -113,6 +112,7 @@ impl Work<'_> {
             let (answers, found) = ([answer], [&[coefficient][..], &[score][..]]);
             let pairs = Pairs::new(row, &answers, found, 0, [1, 1]);
             let out = &mut out.query_gradient[place * of_query..][..of_query];
+            out.fill(0.0);
             similarity.add_to_query(isa, &pairs, columns.queries.slice_mut(out));
         }
         let (scores, coefficients) = (&scores[..], &coefficients[..]);
@@ -154,5 +154,107 @@ impl Work<'_> {
         product::add_rows_product::<Bf16Pair>(isa, [m, n, k], factors, b, out);
         let (b, out) = (columns.queries.of(queries), columns.rows.of_mut(of_rows));
         product::add_columns_product::<Bf16Pair>(isa, [n, m, k], coefficients, b, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NegativeSampling;
+    use super::*;
+    use crate::config::Config;
+    use crate::form::TrainingForm;
+    use crate::form::batch::Examples;
+    use crate::model::Model;
+    use crate::table::Table;
+    use gossamer_graph::{Adjacency, Triples};
+
+    const N_ENTITIES: usize = 40;
+
+    /// A step over some triples, from rows of which one float is moved by this much: its loss, and
+    /// all rows before and after it.
+    fn stepped(
+        (model, precision): (&str, &str),
+        (row, place, more): (u32, usize, f32),
+    ) -> (f64, [Vec<f32>; 2]) {
+        let mut config = Config::for_model(model).unwrap();
+        for (key, value) in [
+            ("dim", "11"),
+            ("form", "negative-sampling"),
+            ("loss", "softmax-cross-entropy"),
+            ("block", "5"),
+            ("negatives", "7"),
+            ("optimiser", "sgd"),
+            ("learning_rate", "1"),
+            ("regularisation", "0"),
+            ("relation_prediction", "0"),
+            ("initial", "0.5"),
+            ("precision", precision),
+        ] {
+            config.set(key, value).unwrap();
+        }
+        let triples =
+            Triples::from_rows((0..9).flat_map(|i| [[i, 0, i + 1], [3, 1, i + 2]]).collect());
+        let machine = Machine::new(2, None);
+        let method = Method::new(&config, 0, machine.instruction_set).unwrap();
+        let sizes = [N_ENTITIES, 2];
+        let mut model = Model::initial(&config, sizes, &machine.workers).unwrap();
+        let first = model.entities.clone();
+        model.entities = Table::filled(N_ENTITIES, first.width(), |id, out| {
+            first.copy(id, out);
+            out[place] += if id == row { more } else { 0.0 };
+        });
+        let all = |table: &Table| {
+            let mut rows = Vec::new();
+            table.for_each_panel(|panel| rows.extend_from_slice(panel.rows));
+            rows
+        };
+        let before = all(&model.entities);
+        let mut learner = Learner::new(model, method.optimiser);
+        let adjacency = Adjacency::build(N_ENTITIES, &[&triples]);
+        let examples = Examples {
+            triples: &triples,
+            adjacency: &adjacency,
+            portions: &[],
+            side_weights: None,
+            residents: None,
+            pools: None,
+            alternatives: None,
+        };
+        let items: Vec<u64> = (0..2 * triples.len() as u64).collect();
+        let loss = NegativeSampling.step(&mut learner, examples, &items, &method, &machine);
+        (loss.sum / loss.weight, [before, all(&learner.model.entities)])
+    }
+
+    #[test]
+    fn answers_known_entities_and_negatives_have_the_gradient_of_the_loss() {
+        for model in ["distmult", "complex", "transe-l2"] {
+            let of = |moved| stepped((model, "f32"), moved);
+            let (_, [before, after]) = of((0, 0, 0.0));
+            let width = before.len() / N_ENTITIES;
+            // Every entity is a negative of some block; few are asked about or answers too.
+            for (row, place) in [(0, 1), (3, 2), (5, 0), (9, 7), (20, 4), (33, 10)] {
+                let [up, down] = [4e-3, -4e-3].map(|more| of((row, place, more)).0);
+                let slope = (up - down) / 8e-3;
+                let at = row as usize * width + place;
+                let gradient = f64::from(before[at] - after[at]);
+                assert!(
+                    (slope - gradient).abs() < 2e-3 * (1.0 + slope.abs()),
+                    "{model} {row}: {slope} {gradient}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_factors_change_products_a_little_and_distances_not_at_all() {
+        for (model, are_products) in [("distmult", true), ("complex", true), ("transe-l2", false)] {
+            let [(loss, [before, exact]), (near_loss, [_, near])] =
+                ["f32", "bf16"].map(|precision| stepped((model, precision), (0, 0, 0.0)));
+            let step = before.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let off = exact.iter().zip(&near).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!((loss - near_loss).abs() < 5e-3 * loss, "{model}: {loss} {near_loss}");
+            assert!(off < 0.01 * step, "{model}: {off} of {step}");
+            assert_eq!(off > 0.0, are_products, "{model}");
+        }
     }
 }
