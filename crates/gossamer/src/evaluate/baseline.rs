@@ -109,7 +109,7 @@ pub fn scores(
         });
         rules.frequencies = match whole_counts(side, (train, sampling), candidates, asked) {
             Some(found) => relation_frequencies(found.into_iter(), candidates),
-            None => relation_frequencies(counts(&stands(side, train, sampling)), candidates),
+            None => sampled_frequencies(stands(side, train, sampling), candidates),
         };
         for ranks in of_side.chunks(FILTERED_QUERIES) {
             let more = rules.ranks(ranks, triples, (train, known), machine);
@@ -274,6 +274,26 @@ fn whole_counts(
     let mut found: Vec<Count> = found.into_iter().collect();
     found.sort_unstable();
     few.then_some(found)
+}
+
+/// The scores of each relation in a sample, which makes room for them relation by relation.
+fn sampled_frequencies(
+    mut stands: Vec<[u32; 2]>,
+    candidates: &Candidates,
+) -> HashMap<u32, BaselineScores> {
+    /// So much room is given back at a time.
+    const ROOM: usize = 1 << 18;
+    let mut found = HashMap::new();
+    while let Some([relation, _]) = stands.last().copied() {
+        let first = stands.partition_point(|[other, _]| *other < relation);
+        let own = counts(&stands[first..]).map(|([_, entity], n)| (entity, n as f32));
+        found.insert(relation, BaselineScores::new(own.collect(), candidates));
+        stands.truncate(first);
+        if stands.capacity() - first > ROOM {
+            stands.shrink_to_fit();
+        }
+    }
+    found
 }
 
 /// The scores of each relation.

@@ -133,19 +133,29 @@ fn learn_with<T: Number + Send + Sync>(
     Found { loss: losses.iter().sum::<f64>() * f64::from(weight), entities, relations }
 }
 
-/// Adds the buffers to a plan.
-pub fn plan(config: &Config, shape: &StepShape, n_relations: u64, ledger: &mut Ledger) {
+/// Adds the buffers to a plan, beyond those that the form has given back by then.
+pub fn plan(
+    config: &Config,
+    shape: &StepShape,
+    (n_relations, given_back): (u64, u64),
+    ledger: &mut Ledger,
+) {
     if config.relation_prediction == 0.0 {
         return;
     }
     let (entity, relation) = (shape.widths.entity as u64, shape.widths.relation as u64);
-    // Rows, queries (plain and packed) and derivatives (the same) of every pair; relation rows and
-    // these packed in two ways.
-    let pair = 2 * entity + 2 * relation + 2 * n_relations;
+    // Rows, queries and derivatives of every pair, and queries packed, in bf16 derivatives too;
+    // relation rows and these packed in two ways.
+    let packed = match config.precision {
+        Precision::F32 => relation,
+        Precision::Bf16 => (relation + n_relations).div_ceil(2),
+    };
+    let pair = 2 * entity + relation + n_relations + packed;
     let rows = shape.answers * pair + 3 * n_relations * relation;
     let scratch = PAIRS as u64 * (2 * relation + n_relations);
+    let bytes = 4 * (rows + shape.n_threads * scratch);
     let words = format!("{} answers", shape.answers);
-    ledger.add("relation prediction", words, "f32", 4 * (rows + shape.n_threads * scratch));
+    ledger.add("relation prediction", words, "f32", bytes.saturating_sub(given_back));
 }
 
 struct Work<'a, T> {

@@ -73,10 +73,15 @@ impl TrainingForm for SampledSoftmax {
         over_all::step(learner, &batch, Some(&drawn), method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
-        over_all::plan(config, shape, kept_bytes, ledger);
+        over_all::plan(config, shape, panels(config, shape), kept_bytes, ledger);
         let n = most(config, shape);
         let words = format!("2 × {n} × {}", shape.widths.entity);
         ledger.add("drawn entities", words, "f32", 8 * n * shape.widths.entity as u64);
+    }
+    fn passing_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
+        // Rows of drawn entities are changed by sums of their gradients, without scores.
+        let sums = over_all::sums_bytes(config, shape, panels(config, shape));
+        sums + over_all::scratch_bytes(config, shape)
     }
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
         let n = most(config, shape);
@@ -87,6 +92,11 @@ impl TrainingForm for SampledSoftmax {
 /// The most entities that a step looks at.
 fn most(config: &Config, shape: &StepShape) -> u64 {
     shape.n_entities.min(config.negatives as u64 + shape.answers)
+}
+
+/// The most panels that these make.
+fn panels(config: &Config, shape: &StepShape) -> u64 {
+    over_all::Drawn::most_panels(most(config, shape))
 }
 
 #[cfg(test)]

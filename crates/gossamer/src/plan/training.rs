@@ -143,7 +143,8 @@ fn train_plan_holding(
         let mut whole = ledger.clone();
         let mut stepping = Ledger::default();
         form.plan(config, &step, kept_bytes, &mut stepping);
-        relation_prediction::plan(config, &step, rows, &mut stepping);
+        let given_back = form.passing_bytes(config, &step);
+        relation_prediction::plan(config, &step, (rows, given_back), &mut stepping);
         let beside = ranking.total().max(sorting);
         if beside > stepping.total() {
             let more = beside - stepping.total();

@@ -72,6 +72,11 @@ impl Drawn {
         Self { ids, logarithms, batch, width, panel_rows, rows }
     }
 
+    /// The most panels of so many entities.
+    pub fn most_panels(n: u64) -> u64 {
+        n.div_ceil(PANEL_ROWS as u64).max(Self::PANELS as u64)
+    }
+
     /// The panel at a place; its first row's id is a place.
     pub fn panel(&self, index: usize) -> Panel<'_> {
         let first = index * self.panel_rows;
