@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::table::PANEL_ROWS;
 
 /// Bytes that arrays of some megabytes leave behind as they grow.
-const LEFT_BEHIND: u64 = 6 << 20;
+const LEFT_BEHIND: u64 = 4 << 20;
 
 /// The plan of an evaluation of so many triples at most; none: of all in the larger held-out
 /// split. What does not fit is read from disk.
@@ -37,7 +37,7 @@ pub fn evaluate_plan(
         // Beside the model's ranks those of rules.
         let first = 20 * sampled + 4 * shape.n_entities;
         let then = 12 * sampled + 20 * shape.n_entities;
-        let bytes = first.max(then) + (6 * sampled).min(LEFT_BEHIND) + 80 * judged;
+        let bytes = first.max(then) + (3 * sampled).min(LEFT_BEHIND) + 80 * judged;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
         add_ranking(config, ledger, (n_threads, judged))
     };
