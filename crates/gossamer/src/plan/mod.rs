@@ -23,7 +23,7 @@ mod reading;
 
 pub use reading::{bits_plan, evaluate_plan, predict_plan};
 pub(crate) use training::rows_held;
-pub use training::{PIECE_TRIPLES, train_plan};
+pub use training::{piece_triples, train_plan};
 
 /// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
 /// and of the allocator's arenas; measured on Linux, rounded up.

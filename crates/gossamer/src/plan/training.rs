@@ -24,8 +24,11 @@ use crate::table::{PANEL_ROWS, Table};
 
 /// Most bytes for scores kept between the passes of a step, unless the budget is smaller.
 const KEPT_BYTES: u64 = 32 << 20;
-/// Triples of a piece of a bucket, about.
-pub const PIECE_TRIPLES: u64 = 1 << 21;
+/// Triples of a piece of a bucket, about: twice what a bucket has on average, so that few are cut,
+/// within bounds.
+pub fn piece_triples(n_triples: u64, n_buckets: u64) -> u64 {
+    (2 * n_triples / n_buckets.max(1)).clamp(1 << 16, 1 << 21)
+}
 
 /// The most entity rows that so many partitions have.
 pub(crate) fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
@@ -40,8 +43,9 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
     let valid = Triples::bytes_for(n_valid, false);
     if config.partitions > 1 {
         let n_buckets = Order::new(config.partitions, config.in_memory).len() as u64;
-        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, PIECE_TRIPLES);
-        let words = format!("{} at a time", count_in_words(n_train.min(PIECE_TRIPLES)));
+        let piece = piece_triples(n_train, n_buckets);
+        let bytes = valid + Buckets::bytes_for(n_buckets, n_train, piece);
+        let words = format!("{} at a time", count_in_words(n_train.min(piece)));
         ledger.add("triples", words, "u32", bytes);
         let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
         ledger.add("places of panels", count_in_words(n_panels), "u64", 64 * n_panels);

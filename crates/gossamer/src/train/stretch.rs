@@ -23,7 +23,7 @@ use crate::form::step::Learner;
 use crate::paging::Pages;
 use crate::paging::negatives::Residents;
 use crate::paging::order::Order;
-use crate::plan::PIECE_TRIPLES;
+use crate::plan::piece_triples;
 use crate::table::shelf::Partitions;
 
 /// The folder of a run in which its triples stand by bucket.
@@ -59,7 +59,7 @@ impl Paged {
         let cut = Cut {
             n_buckets: order.len(),
             bucket: &bucket,
-            most: PIECE_TRIPLES,
+            most: piece_triples(graph.n_triples(Split::Train)?, order.len() as u64),
             address: Address::new(config.seed, Purpose::Partition, 1),
         };
         let buckets = Buckets::write(graph, Split::Train, &run.join(FOLDER), &cut, observer)?;
