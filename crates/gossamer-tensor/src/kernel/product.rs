@@ -105,15 +105,15 @@ pub(super) fn measures(
     });
 }
 
-/// out (m × n) += A (m × k) · B (k × n).
-pub fn add_product(
+/// out (m × n) += A (m × k) · B (k × n), with A's kind of factors.
+pub fn add_product<T: Number>(
     isa: InstructionSet,
     [m, k, n]: [usize; 3],
-    a: Left<'_, f32>,
+    a: Left<'_, T>,
     b: Matrix<'_>,
     out: MatrixMut<'_>,
 ) {
-    let mut right = Right::<f32>::default();
+    let mut right = Right::<T>::default();
     right.pack(isa, k, n, b, None);
     multiply(isa, m, a, &right, Put::Add, out);
 }
@@ -129,32 +129,6 @@ pub fn rows_by_rows<T: Number>(
     let (mut right, mut room) = (Right::<T>::default(), Vec::new());
     right.pack_transposed(k, n, b);
     multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Set, out);
-}
-
-/// out (m × n) += A (m × k) · B (k × n), with factors of a kind.
-pub fn add_rows_product<T: Number>(
-    isa: InstructionSet,
-    [m, k, n]: [usize; 3],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    out: MatrixMut<'_>,
-) {
-    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
-    right.pack(isa, k, n, b, None);
-    multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Add, out);
-}
-
-/// out (m × n) += Aᵀ · B (k × n), A being (k × m) without gaps, with factors of a kind.
-pub fn add_columns_product<T: Number>(
-    isa: InstructionSet,
-    [m, k, n]: [usize; 3],
-    a: &[f32],
-    b: Matrix<'_>,
-    out: MatrixMut<'_>,
-) {
-    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
-    right.pack(isa, k, n, b, None);
-    multiply(isa, m, T::left_transposed(isa, m, a, &mut room), &right, Put::Add, out);
 }
 
 #[cfg(test)]
@@ -219,22 +193,13 @@ mod tests {
                 of(&b, k),
                 to(&mut scores, n + 2),
             );
-            add_rows_product::<T>(
-                isa,
-                [m, k, n],
-                of(&a, k + 2),
-                of(&columns, n),
-                to(&mut added, n + 2),
-            );
+            let mut room = Vec::new();
+            let left = T::left(isa, [m, k], of(&a, k + 2), &mut room);
+            add_product(isa, [m, k, n], left, of(&columns, n), to(&mut added, n + 2));
             let tall = whole(k * m, 2);
             let mut turned = vec![9.0; m * (n + 2)];
-            add_columns_product::<T>(
-                isa,
-                [m, k, n],
-                &tall,
-                of(&columns, n),
-                to(&mut turned, n + 2),
-            );
+            let left = T::left_transposed(isa, m, &tall, &mut room);
+            add_product(isa, [m, k, n], left, of(&columns, n), to(&mut turned, n + 2));
             for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                 let at = i * (n + 2) + j;
                 assert_eq!(scores[at], sum(&|c| a[i * (k + 2) + c] * b[j * k + c]));

@@ -3,7 +3,7 @@
 //! What negatives get are blocks; what an answer gets is made of its query when its row changes.
 
 use gossamer_machine::{Buffer, Machine};
-use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Number};
 use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::product;
 use gossamer_tensor::kernel::similarity::{Block, Similarity};
@@ -148,12 +148,13 @@ impl Work<'_> {
         }
         let Block { queries, rows, columns, coefficients, strides: [n, _], .. } = *block;
         let (m, k) = (queries.len() / columns.queries.width, columns.rows.n);
-        let factors = Matrix { values: coefficients, stride: n };
-        let out = columns.queries.of_mut(of_queries);
-        let b = columns.rows.of(rows);
-        product::add_rows_product::<Bf16Pair>(isa, [m, n, k], factors, b, out);
+        let (factors, mut room) = (Matrix { values: coefficients, stride: n }, Vec::new());
+        let left = Bf16Pair::left(isa, [m, n], factors, &mut room);
+        let (b, out) = (columns.rows.of(rows), columns.queries.of_mut(of_queries));
+        product::add_product(isa, [m, n, k], left, b, out);
+        let left = Bf16Pair::left_transposed(isa, n, coefficients, &mut room);
         let (b, out) = (columns.queries.of(queries), columns.rows.of_mut(of_rows));
-        product::add_columns_product::<Bf16Pair>(isa, [n, m, k], coefficients, b, out);
+        product::add_product(isa, [n, m, k], left, b, out);
     }
 }
 
