@@ -207,11 +207,16 @@ fn curves(
     let mut curves = Vec::new();
     for way in ways {
         let of_dim = |dim| Ok(settings(wanted.model, way, dim, &shape)?.1);
-        let mut whole = 0.0;
-        for dim in worth::LEARNED {
+        let whole = worth::LEARNED.into_iter().try_fold(0.0, |whole, dim| {
             let config = of_dim(dim)?;
-            whole += pace(graph, &config, wanted.scratch, machine, observer)?.whole(&config);
-        }
+            let pace = pace(graph, &config, wanted.scratch, machine, observer)?;
+            Ok(whole + pace.whole(&config))
+        });
+        let whole: f64 = match whole {
+            // What does not fit is not learned, though rows of another size do.
+            Err(Error::BudgetTooSmall { .. }) => f64::INFINITY,
+            whole => whole?,
+        };
         let left = deadline.saturating_sub(observer.now()).as_secs_f64();
         // Nothing is begun that would not end.
         let curve = match whole <= left {
