@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-/// A fixed set of threads.
+/// A fixed set of threads: the caller's own, and others that help it.
 #[derive(Debug)]
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
@@ -18,7 +18,8 @@ impl Workers {
     /// If the system refuses the threads, the caller's own does all the work.
     pub fn new(n_threads: usize) -> Self {
         let n_threads = n_threads.max(1);
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().ok();
+        // The caller works too.
+        let build = || rayon::ThreadPoolBuilder::new().num_threads(n_threads - 1).build().ok();
         let pool = if n_threads == 1 { None } else { build() };
         let n_threads = if pool.is_some() { n_threads } else { 1 };
         Self { pool, n_threads }
@@ -53,7 +54,10 @@ impl Workers {
         };
         match &self.pool {
             Some(pool) if !single => {
-                pool.broadcast(|_| work());
+                pool.in_place_scope(|scope| {
+                    scope.spawn_broadcast(|_, _| work());
+                    work();
+                });
             }
             _ => work(),
         }

@@ -115,8 +115,8 @@ mod tests {
             for (column, worth) in columns.iter().zip(&by_row) {
                 dropout.factors_of_rows(*column, &[9], &mut by_column);
                 assert_eq!(by_column, [*worth]);
-                let [bits, ..] = dropout.address.bits(9, column ^ dropout.number());
-                assert_eq!(*worth == 0.0, bits < dropout.least().0);
+                let [coin] = dropout.address.coins_of([9], [column ^ dropout.number()]);
+                assert_eq!(*worth == 0.0, coin < dropout.least().0);
             }
             let mut values = vec![1.0; 75];
             dropout.apply(9, &mut values);

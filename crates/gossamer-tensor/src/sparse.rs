@@ -1,6 +1,7 @@
 //! Sparse matrices by row: which columns a row has, and with which weights; where entries have
 //! labels, one place may have several.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A matrix of which most entries are zero; those of other weights may share its places.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 pub struct Sparse {
     /// Where the entries of each row begin; one more than rows.
     pub starts: Arc<Vec<u32>>,
-    /// The column of each entry, ascending within a row.
+    /// The column of each entry, ascending within a row; where entries have labels, within each.
     pub columns: Arc<Vec<u32>>,
     /// Its weight.
     pub weights: Vec<f32>,
@@ -61,9 +62,14 @@ impl Sparse {
         self.starts.len() - 1
     }
 
+    /// Where the entries of a row stand.
+    pub fn range(&self, row: usize) -> Range<usize> {
+        self.starts[row] as usize..self.starts[row + 1] as usize
+    }
+
     /// The columns of a row, and their weights.
     pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
-        let range = self.starts[row] as usize..self.starts[row + 1] as usize;
+        let range = self.range(row);
         (&self.columns[range.clone()], &self.weights[range])
     }
 
@@ -107,12 +113,13 @@ impl Sparse {
 /// An entry with a label: row, column, label, weight.
 pub type Entry = (u32, u32, u32, f32);
 
-/// A sparse matrix whose entries have a label each; entries of one place stand apart.
+/// A sparse matrix whose entries have a label each; entries of one place stand apart, and those of
+/// one label in a row together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Labelled {
     /// Rows, columns and weights.
     pub matrix: Sparse,
-    /// The label of each entry, ascending within a place.
+    /// The label of each entry.
     pub labels: Vec<u32>,
     /// Labels there are.
     pub n_labels: usize,
@@ -121,7 +128,7 @@ pub struct Labelled {
 impl Labelled {
     /// Of entries in any order.
     pub fn new(n_rows: usize, n_columns: usize, n_labels: usize, mut entries: Vec<Entry>) -> Self {
-        entries.sort_by_key(|(row, column, label, _)| (*row, *column, *label));
+        entries.sort_unstable_by_key(|(row, column, label, _)| (*row, *label, *column));
         let mut starts = vec![0; n_rows + 1];
         entries.iter().for_each(|entry| starts[entry.0 as usize + 1] += 1);
         (0..n_rows).for_each(|row| starts[row + 1] += starts[row]);
@@ -134,18 +141,20 @@ impl Labelled {
 
     /// The entries of a row: column, label, weight.
     pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, usize, f32)> {
-        let range = self.matrix.starts[row] as usize..self.matrix.starts[row + 1] as usize;
         let (columns, weights) = self.matrix.row(row);
-        let labels = columns.iter().zip(&self.labels[range]);
+        let labels = columns.iter().zip(&self.labels[self.matrix.range(row)]);
         labels.zip(weights).map(|((column, label), w)| (*column as usize, *label as usize, *w))
     }
 
     /// Rows and columns exchanged.
     pub fn transposed(&self) -> Self {
-        let (mut matrix, order) = self.matrix.turned();
-        matrix.weights = order.iter().map(|place| self.matrix.weights[*place as usize]).collect();
-        let labels = order.iter().map(|place| self.labels[*place as usize]).collect();
-        Self { matrix, labels, n_labels: self.n_labels }
+        let of_row = |row: usize| {
+            let turned = move |(column, label, w)| (column as u32, row as u32, label as u32, w);
+            self.row(row).map(turned)
+        };
+        let n_rows = self.matrix.n_rows();
+        let entries = (0..n_rows).flat_map(of_row).collect();
+        Self::new(self.matrix.n_columns, n_rows, self.n_labels, entries)
     }
 
     /// Bytes of one with so many rows and entries.
@@ -191,10 +200,10 @@ pub mod tests {
         let entries = vec![(2, 1, 3, 1.0), (0, 1, 4, 2.0), (2, 1, 0, 5.0), (2, 0, 1, 0.5)];
         let labelled = Labelled::new(3, 2, 5, entries);
         let found: Vec<_> = labelled.row(2).collect();
-        assert_eq!(found, [(0, 1, 0.5), (1, 0, 5.0), (1, 3, 1.0)]);
+        assert_eq!(found, [(1, 0, 5.0), (0, 1, 0.5), (1, 3, 1.0)]);
         assert_eq!(labelled.row(1).count(), 0);
         let transposed = labelled.transposed();
-        assert_eq!(transposed.row(1).collect::<Vec<_>>(), [(0, 4, 2.0), (2, 0, 5.0), (2, 3, 1.0)]);
+        assert_eq!(transposed.row(1).collect::<Vec<_>>(), [(2, 0, 5.0), (2, 3, 1.0), (0, 4, 2.0)]);
         assert_eq!(transposed.transposed(), labelled);
     }
 }

@@ -149,8 +149,12 @@ impl Back<'_> {
     pub fn add(&mut self, var: usize, more: Array) {
         match &mut self.gradients[var] {
             Some(sum) => {
-                let pairs = sum.values.iter_mut().zip(more.values.iter());
-                pairs.for_each(|(sum, more)| *sum += more);
+                let n = (ROWS * sum.width).max(1);
+                let tasks = sum.values.chunks_mut(n).zip(more.values.chunks(n)).collect();
+                let isa = self.machine.instruction_set;
+                let add =
+                    |(sum, more): (&mut [f32], &[f32])| vector::add_scaled(isa, sum, 1.0, more);
+                self.machine.workers.each(tasks, add);
             }
             none => *none = Some(more),
         }

@@ -6,6 +6,7 @@
 //! *Paper:* Vashishth et al., "Composition-based multi-relational graph convolutional networks" (2020).
 
 use gossamer_tensor::tape::op::compose::Composition;
+use gossamer_tensor::tape::op::entries::Wanted;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::around::View;
@@ -83,7 +84,7 @@ impl Layer for CompGcn {
             let both = [&mut rows, &mut relations];
             // Oneself is left out by nobody.
             let dropout = if direction < 2 { edge_dropout } else { 0.0 };
-            let mut composed = tape.compose(name, both, entries, self.0, dropout);
+            let mut composed = tape.compose(name, both, (entries, Wanted::All), self.0, dropout);
             if let Some([of_rows, _]) = spectra {
                 composed = tape.times_fixed(&composed, of_rows, true);
             }

@@ -73,21 +73,46 @@ pub struct Between<'a> {
 }
 
 impl State {
-    /// Changes some rows of a parameter, each with its gradient.
+    /// Changes some rows of a parameter, ascending, each with its gradient.
     pub fn change_rows(
         &mut self,
         place: usize,
         (rows, gradient): (&[u32], &Array),
         (optimiser, step): (&dyn Optimiser, &Step),
+        machine: &Machine,
     ) {
+        /// Rows of a task.
+        const TASK: usize = 128;
         let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
         let (width, of_state) = (parameter.width, state.width);
-        for (at, row) in rows.iter().enumerate() {
-            let own = &mut parameter.values[*row as usize * width..][..width];
-            let state = &mut state.values[*row as usize * of_state..][..of_state];
-            optimiser.update(step, own, state, gradient.row(at));
+        let (mut values, mut states) = (&mut parameter.values[..], &mut state.values[..]);
+        let mut before = 0;
+        let mut tasks = Vec::with_capacity(rows.len().div_ceil(TASK));
+        for (at, rows) in rows.chunks(TASK).enumerate() {
+            let [first, end] = [rows[0] as usize, rows[rows.len() - 1] as usize + 1];
+            let [skipped, own] = [first - before, end - first];
+            let values = cut(&mut values, [skipped * width, own * width]);
+            let states = cut(&mut states, [skipped * of_state, own * of_state]);
+            tasks.push((at * TASK, rows, values, states));
+            before = end;
         }
+        machine.workers.each(tasks, |(at, rows, values, states)| {
+            for (at, row) in (at..).zip(rows) {
+                let row = (row - rows[0]) as usize;
+                let own = &mut values[row * width..][..width];
+                let state = &mut states[row * of_state..][..of_state];
+                optimiser.update(step, own, state, gradient.row(at));
+            }
+        });
     }
+}
+
+/// Takes so many floats off the front of others, after some that are skipped.
+fn cut<'v>(all: &mut &'v mut [f32], [skipped, n]: [usize; 2]) -> &'v mut [f32] {
+    let (_, others) = std::mem::take(all).split_at_mut(skipped);
+    let (own, others) = others.split_at_mut(n);
+    *all = others;
+    own
 }
 
 /// Whose rows are asked for.

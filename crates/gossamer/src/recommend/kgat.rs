@@ -3,6 +3,7 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::softmax::shares;
+use gossamer_tensor::tape::op::entries::Wanted;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Parameter, Tape};
@@ -178,9 +179,18 @@ impl Body for Kgats {
         let mut made = vec![tape.pick(&rows, which.clone())];
         for (layer, own) in parameters[3..].chunks_exact(OF_LAYER).enumerate() {
             let own = [own[0], own[1], own[2], own[3]];
-            let out = tape.interact(name(layer), &mut rows, matrix, own);
-            rows = tape.leave_out(out, asked.dropout(self.dropout));
-            let mut some = tape.pick(&rows, which.clone());
+            // Of the last layer those alone are made that are compared.
+            let is_last = layer + 2 == self.widths.len();
+            let wanted = match is_last {
+                true => Wanted::these(which.clone(), self.both.forward.n_rows()),
+                false => Wanted::All,
+            };
+            let out = tape.interact(name(layer), &mut rows, (matrix, wanted), own);
+            let mut some = tape.leave_out(out, asked.dropout(self.dropout));
+            if !is_last {
+                rows = some;
+                some = tape.pick(&rows, which.clone());
+            }
             made.push(tape.normalise("lengths", &mut some, Direction::Output));
         }
         made.into_iter().map(|rows| Made { rows, which: Some(which.clone()) }).collect()

@@ -6,6 +6,7 @@ use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::sparse::{Labelled, Sparse};
 use gossamer_tensor::tape::op::compose::Composition;
+use gossamer_tensor::tape::op::entries::Wanted;
 use gossamer_tensor::tape::op::intents::Given;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
@@ -168,24 +169,28 @@ impl Body for Kgins {
         let mut sums =
             [USERS, ENTITIES].map(|place| Some(pick(tape, place, &parameters[place].var())));
         for hop in 0..self.hops {
-            let labels = &mut parameters[RELATIONS].var();
-            let rows = [&mut entities, labels];
-            let by_facts = tape.compose("entities", rows, facts, Composition::Multiply, of_edges);
+            // Of the last hop those alone are made that are compared.
+            let is_last = hop + 1 == self.hops;
+            let wanted = match is_last {
+                true => Wanted::these(which[ENTITIES].clone(), self.sizes[ENTITIES]),
+                false => Wanted::All,
+            };
+            let rows = [&mut entities, &mut parameters[RELATIONS].var()];
+            let (of_facts, by) = ((facts, wanted), Composition::Multiply);
+            let by_facts = tape.compose("entities", rows, of_facts, by, of_edges);
             let (sought, intents) = (&mut parameters[SOUGHT].var(), &mut intents);
             let given = Given { rows: &mut entities, own: &mut users, sought, intents };
             let by_items = tape.intents(["entities", "users"], given, items, of_edges);
             for (place, made) in [by_items, by_facts].into_iter().enumerate() {
                 let name = ["users", "entities"][place];
-                // Of the last hop those alone are wanted that are compared.
-                let is_last = hop + 1 == self.hops;
-                let made = if is_last { pick(tape, place, &made) } else { made };
+                let made = if is_last && place == USERS { pick(tape, place, &made) } else { made };
                 let mut made = tape.leave_out(made, dropout);
                 let made = tape.normalise(name, &mut made, Direction::Output);
                 if let Some(sum) = sums[place].take() {
                     let more = (!is_last).then(|| pick(tape, place, &made));
                     sums[place] = Some(tape.add(sum, more.as_ref().unwrap_or(&made), 1.0));
                 }
-                if place == 0 {
+                if place == USERS {
                     users = made;
                 } else {
                     entities = made;

@@ -153,12 +153,15 @@ impl<'a> Learner<'a> {
         let order = Permutation::new(n, Address::new(self.settings.seed, Purpose::Order, epoch));
         let mut sum = 0.0;
         for first in (0..n).step_by(self.settings.batch) {
-            let batch = first..n.min(first + self.settings.batch as u64);
+            let batch = (n.min(first + self.settings.batch as u64) - first) as usize;
             let address = Address::new(self.settings.seed, Purpose::Negative, self.state.steps);
-            let pair = |(row, place): (usize, u64)| {
-                self.pair(all[order.get(place) as usize], address, row as u32)
+            let pair = |row: usize| {
+                self.pair(all[order.get(first + row as u64) as usize], address, row as u32)
             };
-            let pairs: Vec<Pair> = batch.enumerate().map(pair).collect();
+            let tasks = self.machine.workers.map(batch.div_ceil(TASK), |task| {
+                (task * TASK..batch.min((task + 1) * TASK)).map(pair).collect::<Vec<_>>()
+            });
+            let pairs: Vec<Pair> = tasks.into_iter().flatten().collect();
             sum += self.step(body, &pairs);
             if !sum.is_finite() {
                 return Err(Error::Diverged { loss: sum, epoch: epoch + 1 });
@@ -337,32 +340,43 @@ impl Compared<'_, '_> {
             let of = |place: usize| self.slopes(&pairs[place], place * each, hardest);
             own.map(of).collect::<Vec<_>>()
         });
-        let zeroed = |made: &Made<'_>| {
-            let rows = made.rows.value();
-            Array::zeroed(&machine.buffers, rows.rows, rows.width)
-        };
-        let mut gradients: Vec<Array> = self.made.iter().map(zeroed).collect();
-        let (scale, mut loss) = (1.0 / pairs.len() as f32, 0.0);
-        let isa = machine.instruction_set;
-        for (at, (pair, (of_pair, slopes))) in
-            pairs.iter().zip(judged.into_iter().flatten()).enumerate()
-        {
-            loss += f64::from(of_pair);
+        let judged: Vec<(f32, Vec<f32>)> = judged.into_iter().flatten().collect();
+        let loss = judged.iter().map(|(loss, _)| f64::from(*loss)).sum();
+        let gradients = machine
+            .workers
+            .map(self.made.len(), |array| self.gradient(array, pairs, (&judged, each), machine));
+        (loss, gradients)
+    }
+
+    /// The slope of the mean loss by an array, given those of every pair by its scores.
+    fn gradient(
+        &self,
+        array: usize,
+        pairs: &[Pair],
+        (judged, each): (&[(f32, Vec<f32>)], usize),
+        machine: &Machine,
+    ) -> Array {
+        let (rows, scale) = (self.made[array].rows.value(), 1.0 / pairs.len() as f32);
+        let mut gradient = Array::zeroed(&machine.buffers, rows.rows, rows.width);
+        let sides = self.sides.iter().filter(|side| [side.user.0, side.item.0].contains(&array));
+        let sides: Vec<&Side> = sides.collect();
+        for (at, (pair, (_, slopes))) in pairs.iter().zip(judged).enumerate() {
             let items = pair.items.iter().zip(slopes).enumerate();
-            for (place, (item, slope)) in items.filter(|(_, (_, slope))| *slope != 0.0) {
-                for side in &self.sides {
+            for (place, (item, slope)) in items.filter(|(_, (_, slope))| **slope != 0.0) {
+                for side in &sides {
                     let user = self.row(side.user, pair.user, at * each + place);
                     let item = self.row(side.item, *item, at * each + place);
                     for (one, other) in [(user, item), (item, user)] {
-                        let other = self.values(other);
-                        let out =
-                            &mut gradients[one.0].values[one.1 * other.len()..][..other.len()];
-                        vector::add_scaled(isa, out, scale * slope, other);
+                        if one.0 == array {
+                            let other = self.values(other);
+                            let out = &mut gradient.values[one.1 * other.len()..][..other.len()];
+                            vector::add_scaled(machine.instruction_set, out, scale * slope, other);
+                        }
                     }
                 }
             }
         }
-        (loss, gradients)
+        gradient
     }
 }
 

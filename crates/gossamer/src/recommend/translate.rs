@@ -18,7 +18,7 @@ use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
 use gossamer_tensor::kernel::product::{Put, add_product, multiply};
-use gossamer_tensor::kernel::vector;
+use gossamer_tensor::kernel::{gather, vector};
 use gossamer_tensor::optim;
 
 use super::body::{Between, State};
@@ -42,10 +42,10 @@ pub struct Translation {
 /// The triples of a task, of one relation: with a drawn tail each.
 type Task<'a> = &'a [[u32; 4]];
 
-/// Slopes of a task: of heads, tails and drawn tails (n × dim each), of the relation's row, of its
-/// matrix; and the loss.
+/// Slopes of a task of the relation's row and of its matrix, and the loss; those of rows stand in
+/// an array of the step, three for each triple: of its head, tail and drawn tail.
+#[derive(Default)]
 struct Slopes {
-    rows: [Vec<f32>; 3],
     relation: Vec<f32>,
     projection: Vec<f32>,
     loss: f64,
@@ -67,14 +67,18 @@ impl Translation {
         let order = Permutation::new(n, Address::new(seed, Purpose::Order, (1 << 32) + with.epoch));
         let mut sum = 0.0;
         for first in (0..n).step_by(with.settings.batch) {
-            let batch = first..n.min(first + with.settings.batch as u64);
             let address = Address::new(seed, Purpose::Negative, (1 << 48) + state.steps);
-            let with_drawn = |(row, place): (usize, u64)| {
-                let [head, relation, tail] = triples[order.get(place) as usize];
+            let with_drawn = |row: u64| {
+                let [head, relation, tail] = triples[order.get(first + row) as usize];
                 let drawn = address.below(self.drawn.1 as u64, row as u32, 0) as u32;
                 [relation, head, tail, self.drawn.0 as u32 + drawn]
             };
-            let mut batch: Vec<[u32; 4]> = batch.enumerate().map(with_drawn).collect();
+            let n_batch = n.min(first + with.settings.batch as u64) - first;
+            let tasks = with.machine.workers.map((n_batch as usize).div_ceil(TASK), |task| {
+                let rows = (task * TASK) as u64..n_batch.min(((task + 1) * TASK) as u64);
+                rows.map(with_drawn).collect::<Vec<_>>()
+            });
+            let mut batch = tasks.concat();
             batch.sort_unstable();
             sum += self.step(state, with, &batch)?;
             let done = n.min(first + with.settings.batch as u64);
@@ -100,16 +104,19 @@ impl Translation {
             .chunk_by(|one, other| one[0] == other[0])
             .flat_map(|of_relation| of_relation.chunks(TASK))
             .collect();
-        let scale = 1.0 / triples.len() as f32;
-        let penalty = with.settings.regularisation;
-        let found = machine.workers.map(tasks.len(), |task| {
-            self.slopes(&state.parameters, tasks[task], (scale, penalty), machine.instruction_set)
-        });
+        let (scale, penalty) = (1.0 / triples.len() as f32, with.settings.regularisation);
         let dim = state.parameters[self.entities].width;
-        let mut rows: Vec<u32> = triples.iter().flat_map(|of| of[1..].iter().copied()).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let mut of_rows = Array::zeroed(&machine.buffers, rows.len(), dim);
+        let mut slopes = Array::room(&machine.buffers, 3 * triples.len(), dim);
+        let mut found: Vec<Slopes> = tasks.iter().map(|_| Slopes::default()).collect();
+        let (mut rest, parameters) = (&mut slopes.values[..], &state.parameters);
+        let rooms = tasks.iter().filter_map(|task| rest.split_off_mut(..3 * task.len() * dim));
+        let each = tasks.iter().zip(rooms).zip(&mut found).collect();
+        machine.workers.each(each, |((task, out), found): ((&Task<'_>, &mut [f32]), _)| {
+            let isa = machine.instruction_set;
+            *found = self.slopes(parameters, task, (scale, penalty, isa), out);
+        });
+        let (rows, of_rows) = by_row(triples, &slopes, machine);
+        drop(slopes);
         let mut labels: Vec<u32> = triples.iter().map(|of| of[0]).collect();
         labels.dedup();
         let width = state.parameters[self.relations].width;
@@ -118,12 +125,6 @@ impl Translation {
         let mut of_squares = Array::zeroed(&machine.buffers, labels.len(), square);
         let (isa, mut loss) = (machine.instruction_set, 0.0);
         for (triples, slopes) in tasks.iter().zip(&found) {
-            for (end, slopes) in slopes.rows.iter().enumerate() {
-                for (of, slope) in triples.iter().zip(slopes.chunks_exact(dim)) {
-                    let at = rows.partition_point(|row| *row < of[end + 1]);
-                    vector::add_scaled(isa, &mut of_rows.values[at * dim..][..dim], 1.0, slope);
-                }
-            }
             let label = labels.partition_point(|label| *label < triples[0][0]);
             let out = &mut of_labels.values[label * width..][..width];
             vector::add_scaled(isa, out, 1.0, &slopes.relation);
@@ -133,10 +134,10 @@ impl Translation {
         }
         state.steps += 1;
         let (adam, step) = (optim::find("adam")?, with.settings.step(state.steps, machine));
-        state.change_rows(self.entities, (&rows, &of_rows), (adam, &step));
-        state.change_rows(self.relations, (&labels, &of_labels), (adam, &step));
+        state.change_rows(self.entities, (&rows, &of_rows), (adam, &step), machine);
+        state.change_rows(self.relations, (&labels, &of_labels), (adam, &step), machine);
         if let Some(projections) = self.projections {
-            state.change_rows(projections, (&labels, &of_squares), (adam, &step));
+            state.change_rows(projections, (&labels, &of_squares), (adam, &step), machine);
         }
         Ok(loss)
     }
@@ -145,21 +146,50 @@ impl Translation {
         &self,
         parameters: &[Array],
         triples: Task<'_>,
-        (scale, penalty): (f32, f32),
-        isa: InstructionSet,
+        (scale, penalty, isa): (f32, f32, InstructionSet),
+        out: &mut [f32],
     ) -> Slopes {
         let entities = &parameters[self.entities];
         let relation = parameters[self.relations].row(triples[0][0] as usize);
         let gathered = |end: usize| -> Vec<f32> {
-            triples.iter().flat_map(|of| entities.row(of[end] as usize)).copied().collect()
+            let mut rows = Vec::with_capacity(triples.len() * entities.width);
+            triples.iter().for_each(|of| rows.extend_from_slice(entities.row(of[end] as usize)));
+            rows
         };
         let ends = [1, 2, 3].map(gathered);
         let Some(projections) = self.projections else {
-            return plain(&ends, relation, scale, isa);
+            return plain(&ends, relation, (scale, isa), out);
         };
         let matrix = parameters[projections].row(triples[0][0] as usize);
-        projected(&ends, relation, (matrix, scale, penalty), isa)
+        projected(&ends, relation, (matrix, scale, penalty, isa), out)
     }
+}
+
+/// The rows of entities that triples name, ascending, and the sum of the slopes of each.
+fn by_row(triples: &[[u32; 4]], slopes: &Array, machine: &Machine) -> (Vec<u32>, Array) {
+    let (isa, width) = (machine.instruction_set, slopes.width);
+    let ends = triples.iter().flat_map(|of| of[1..].iter().copied());
+    let mut named: Vec<(u32, u32)> = ends.zip(0..).collect();
+    named.sort_unstable();
+    let (rows, places): (Vec<u32>, Vec<u32>) = named.into_iter().unzip();
+    let sums: Vec<&[u32]> = rows
+        .chunk_by(|one, other| one == other)
+        .scan(0, |next, of_row| {
+            *next += of_row.len();
+            Some(&places[*next - of_row.len()..*next])
+        })
+        .collect();
+    let mut out = Array::room(&machine.buffers, sums.len(), width);
+    let tasks = out.values.chunks_mut(TASK * width).zip(sums.chunks(TASK)).collect();
+    machine.workers.each_with(tasks, Vec::new, |ones, (out, sums): (&mut [f32], &[&[u32]])| {
+        for (out, places) in out.chunks_exact_mut(width).zip(sums) {
+            ones.resize(places.len().max(ones.len()), 1.0);
+            gather::sum_rows(isa, out, &slopes.values, places, ones, &[]);
+        }
+    });
+    let mut rows = rows;
+    rows.dedup();
+    (rows, out)
 }
 
 /// −log σ(other − own) of two costs, and its slope by own.
@@ -170,22 +200,25 @@ fn pair(own: f32, other: f32) -> (f32, f32) {
 }
 
 /// Of d = −⟨h + r, t⟩.
-fn plain(ends: &[Vec<f32>; 3], relation: &[f32], scale: f32, isa: InstructionSet) -> Slopes {
+fn plain(
+    ends: &[Vec<f32>; 3],
+    relation: &[f32],
+    (scale, isa): (f32, InstructionSet),
+    out: &mut [f32],
+) -> Slopes {
     let dim = relation.len();
-    let mut slopes = Slopes {
-        rows: ends.each_ref().map(|rows| vec![0.0; rows.len()]),
-        relation: vec![0.0; dim],
-        projection: Vec::new(),
-        loss: 0.0,
-    };
+    let mut slopes = Slopes { relation: vec![0.0; dim], ..Slopes::default() };
     let [heads, tails, drawn] = ends.each_ref().map(|rows| rows.chunks_exact(dim));
-    for (at, ((head, tail), drawn)) in heads.zip(tails).zip(drawn).enumerate() {
+    for ((out, head), (tail, drawn)) in
+        out.chunks_exact_mut(3 * dim).zip(heads).zip(tails.zip(drawn))
+    {
         let moved: Vec<f32> = head.iter().zip(relation).map(|(h, r)| h + r).collect();
         let (loss, slope) = pair(-vector::dot(&moved, tail), -vector::dot(&moved, drawn));
         slopes.loss += f64::from(loss);
         let slope = scale * slope;
-        let [of_head, of_tail, of_drawn] =
-            slopes.rows.each_mut().map(|rows| &mut rows[at * dim..][..dim]);
+        out.fill(0.0);
+        let (of_head, others) = out.split_at_mut(dim);
+        let (of_tail, of_drawn) = others.split_at_mut(dim);
         for out in [of_head, &mut slopes.relation[..]] {
             vector::add_scaled(isa, out, -slope, tail);
             vector::add_scaled(isa, out, slope, drawn);
@@ -200,8 +233,8 @@ fn plain(ends: &[Vec<f32>; 3], relation: &[f32], scale: f32, isa: InstructionSet
 fn projected(
     ends: &[Vec<f32>; 3],
     relation: &[f32],
-    (matrix, scale, penalty): (&[f32], f32, f32),
-    isa: InstructionSet,
+    (matrix, scale, penalty, isa): (&[f32], f32, f32, InstructionSet),
+    out: &mut [f32],
 ) -> Slopes {
     let m = relation.len();
     let k = matrix.len() / m;
@@ -239,16 +272,16 @@ fn projected(
         }
     }
     let mut projection = vec![0.0; k * m];
-    let mut rows = ends.each_ref().map(|rows| vec![0.0; rows.len()]);
-    for ((given, slopes), out) in ends.iter().zip(&projections).zip(&mut rows) {
+    for (end, (given, slopes)) in ends.iter().zip(&projections).enumerate() {
         let left = Matrix { values: given, stride: k }.transposed();
         let right = Matrix { values: slopes, stride: m };
         let of_matrix = MatrixMut { values: &mut projection, stride: m };
         add_product(isa, [k, n, m], left, right, of_matrix);
         let left = Matrix { values: slopes, stride: m };
-        multiply(isa, n, left.into(), &back, Put::Set, MatrixMut { values: out, stride: k });
+        let out = MatrixMut { values: &mut out[end * k..], stride: 3 * k };
+        multiply(isa, n, left.into(), &back, Put::Set, out);
     }
-    Slopes { rows, relation: of_relation, projection, loss: sum }
+    Slopes { relation: of_relation, projection, loss: sum }
 }
 
 /// What each triple's tail is worth to its head, ⟨t·W, tanh(h·W + r)⟩, KGAT's attention before its
@@ -274,8 +307,8 @@ pub fn attention(
         let mut packed = Right::<f32>::default();
         packed.pack(isa, k, m, Matrix { values: matrices.row(label), stride: m }, None);
         let [mut heads, tails] = ends.map(|end: usize| {
-            let rows = entries.iter().flat_map(|of| table.row(of[end] as usize));
-            let rows: Vec<f32> = rows.copied().collect();
+            let mut rows = Vec::with_capacity(n * k);
+            entries.iter().for_each(|of| rows.extend_from_slice(table.row(of[end] as usize)));
             let (left, mut out) = (Matrix { values: &rows, stride: k }, vec![0.0; n * m]);
             let put = MatrixMut { values: &mut out, stride: m };
             multiply(isa, n, left.into(), &packed, Put::Set, put);
@@ -357,15 +390,15 @@ mod tests {
             let mut found: Vec<Vec<f64>> =
                 parameters.iter().map(|of| vec![0.0; of.values.len()]).collect();
             for task in triples.chunk_by(|one, other| one[0] == other[0]) {
-                let slopes = translation.slopes(&parameters, task, (1.0, penalty), isa);
+                let mut rows = vec![0.0; 3 * task.len() * dim];
+                let given = (1.0, penalty, isa);
+                let slopes = translation.slopes(&parameters, task, given, &mut rows);
                 let mut add = |place: usize, row: u32, of: &[f32]| {
                     let out = &mut found[place][row as usize * of.len()..][..of.len()];
                     out.iter_mut().zip(of).for_each(|(out, x)| *out += f64::from(*x));
                 };
-                for (end, rows) in slopes.rows.iter().enumerate() {
-                    let each = task.iter().zip(rows.chunks_exact(dim));
-                    each.for_each(|(of, slope)| add(0, of[end + 1], slope));
-                }
+                let named = task.iter().flat_map(|of| &of[1..]);
+                named.zip(rows.chunks_exact(dim)).for_each(|(row, slope)| add(0, *row, slope));
                 add(1, task[0][0], &slopes.relation);
                 add(2, task[0][0], &slopes.projection);
             }

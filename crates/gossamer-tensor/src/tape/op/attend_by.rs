@@ -115,32 +115,40 @@ impl Op for AttendBy<'_> {
         let v = self.floats.whole(self.n_rows, width, back);
         let slopes = self.slopes(back, &v, &gradient);
         drop(v);
-        let zeroed = |of: &Array| Array::zeroed(&machine.buffers, of.rows, width);
-        let (mut of_by, mut of_labels) = (zeroed(self.by.array), zeroed(self.labels.array));
-        let mut of_rows = Array::zeroed(&machine.buffers, self.n_rows, width);
-        fn row(of: &mut Array, row: u32) -> &mut [f32] {
-            &mut of.values[row as usize * of.width..][..of.width]
-        }
-        // Rows of one place come from many: they are added in order.
-        for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
-            let g = gradient.row(at);
-            let by = self.drawn.by[at];
-            vector::add_scaled(isa, row(&mut of_rows, self.drawn.own[at]), 1.0, g);
-            for place in 0..k {
-                let (near, label) =
-                    (self.drawn.near[at * k + place], self.drawn.labels[at * k + place]);
-                let (alpha, c) = (slopes[place] / k as f32, slopes[k + place]);
-                vector::add_scaled(isa, row(&mut of_rows, near), alpha, g);
-                let of_label = self.labels.array.row(label as usize);
-                vector::add_scaled(isa, row(&mut of_by, by), c, of_label);
-                let user = self.by.array.row(by as usize);
-                vector::add_scaled(isa, row(&mut of_labels, label), c, user);
+        // Rows of one place come from many: of each array they are added in order.
+        let sizes = [self.n_rows, self.by.array.rows, self.labels.array.rows];
+        let found = machine.workers.map(sizes.len(), |of| {
+            let mut out = Array::zeroed(&machine.buffers, sizes[of], width);
+            for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
+                let own = at * k..(at + 1) * k;
+                let (near, labels) = (&self.drawn.near[own.clone()], &self.drawn.labels[own]);
+                let (alpha, c) = slopes.split_at(k);
+                let by = self.drawn.by[at];
+                let mut add = |row: u32, factor: f32, of: &[f32]| {
+                    let row = &mut out.values[row as usize * width..][..width];
+                    vector::add_scaled(isa, row, factor, of);
+                };
+                let g = gradient.row(at);
+                match of {
+                    0 => {
+                        add(self.drawn.own[at], 1.0, g);
+                        let each = near.iter().zip(alpha);
+                        each.for_each(|(near, alpha)| add(*near, alpha / k as f32, g));
+                    }
+                    1 => labels.iter().zip(c).for_each(|(label, c)| {
+                        add(by, *c, self.labels.array.row(*label as usize));
+                    }),
+                    _ => labels.iter().zip(c).for_each(|(label, c)| {
+                        add(*label, *c, self.by.array.row(by as usize));
+                    }),
+                }
             }
+            out
+        });
+        back.weigh(self.floats, &found[0]);
+        for (var, of) in [self.input, self.by.id, self.labels.id].into_iter().zip(found) {
+            back.add(var, of);
         }
-        back.add(self.by.id, of_by);
-        back.add(self.labels.id, of_labels);
-        back.weigh(self.floats, &of_rows);
-        back.add(self.input, of_rows);
     }
 }
 

@@ -10,15 +10,18 @@
 //! φ is linear in h, so what a codec does to h is noise in ∂c alone; c is kept exactly.
 //! *Paper:* Vashishth et al. (2020), CompGCN.
 
+use std::ops::Range;
+
 use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Tape, Var};
+use super::entries::{Entries, Part, Wanted};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::dropout::Dropout;
 use crate::kernel::spectrum::add_spectrum;
-use crate::kernel::vector;
+use crate::kernel::{gather, vector};
 use crate::sparse::Labelled;
 
 /// How a neighbour and a label's row become one.
@@ -33,33 +36,33 @@ pub enum Composition {
 }
 
 impl Composition {
-    /// out += w·φ(h, c).
-    fn add(self, isa: InstructionSet, out: &mut [f32], w: f32, h: &[f32], c: &[f32]) {
+    /// out += Σ w·φ(h, c), given Σ w·h and Σ w.
+    fn add(self, isa: InstructionSet, out: &mut [f32], (w, h): (f32, &[f32]), c: &[f32]) {
         match self {
             Self::Subtract => {
-                vector::add_scaled(isa, out, w, h);
+                vector::add_scaled(isa, out, 1.0, h);
                 vector::add_scaled(isa, out, -w, c);
             }
-            Self::Multiply => vector::add_product(isa, out, w, h, c),
-            Self::Correlate => add_spectrum(isa, out, w, h, c, true),
+            Self::Multiply => vector::add_product(isa, out, 1.0, h, c),
+            Self::Correlate => add_spectrum(isa, out, 1.0, h, c, true),
         }
     }
 
-    /// out += ∂h.
-    fn add_of_row(self, isa: InstructionSet, out: &mut [f32], w: f32, g: &[f32], c: &[f32]) {
+    /// out += ∂h, given Σ w·g.
+    fn add_of_row(self, isa: InstructionSet, out: &mut [f32], g: &[f32], c: &[f32]) {
         match self {
-            Self::Subtract => vector::add_scaled(isa, out, w, g),
-            Self::Multiply => vector::add_product(isa, out, w, g, c),
-            Self::Correlate => add_spectrum(isa, out, w, g, c, true),
+            Self::Subtract => vector::add_scaled(isa, out, 1.0, g),
+            Self::Multiply => vector::add_product(isa, out, 1.0, g, c),
+            Self::Correlate => add_spectrum(isa, out, 1.0, g, c, true),
         }
     }
 
-    /// out += ∂c.
-    fn add_of_label(self, isa: InstructionSet, out: &mut [f32], w: f32, g: &[f32], h: &[f32]) {
+    /// out += ∂c, given Σ w·g.
+    fn add_of_label(self, isa: InstructionSet, out: &mut [f32], g: &[f32], h: &[f32]) {
         match self {
-            Self::Subtract => vector::add_scaled(isa, out, -w, g),
-            Self::Multiply => vector::add_product(isa, out, w, g, h),
-            Self::Correlate => add_spectrum(isa, out, w, g, h, false),
+            Self::Subtract => vector::add_scaled(isa, out, -1.0, g),
+            Self::Multiply => vector::add_product(isa, out, 1.0, g, h),
+            Self::Correlate => add_spectrum(isa, out, 1.0, g, h, false),
         }
     }
 }
@@ -69,41 +72,71 @@ struct Compose<'a> {
     /// Of rows and labels; none where φ needs neither.
     floats: Option<[Floats<'a>; 2]>,
     matrix: BothWays<'a, Labelled>,
+    wanted: Wanted,
     composition: Composition,
     dropout: Dropout,
 }
 
+/// What takes part, of one of the two ways.
+fn part<'p>(
+    matrix: BothWays<'p, Labelled>,
+    wanted: &'p Wanted,
+    (dropout, is_turned): (Dropout, bool),
+) -> Part<'p> {
+    let Labelled { matrix, labels, .. } = if is_turned { matrix.backward } else { matrix.forward };
+    Part { matrix, labels, is_turned, wanted, dropout: Some(dropout) }
+}
+
+/// The sum of the rows of a run of entries, weighed, and of their weights.
+fn summed(
+    isa: InstructionSet,
+    entries: &Entries,
+    run: Range<usize>,
+    of: &Array,
+    sum: &mut Vec<f32>,
+) -> f32 {
+    sum.resize(of.width, 0.0);
+    let (columns, weights, later) = entries.of(run);
+    gather::sum_rows(isa, sum, &of.values, columns, weights, later);
+    weights.iter().sum()
+}
+
 impl<'a> Tape<'a> {
-    /// Sums over entries of compositions of the input's rows with the labels' (labels × width);
-    /// with dropout some places are left out and the others grow.
+    /// Sums over entries of compositions of the input's rows with the labels' (labels × width), of
+    /// the rows that are wanted; with dropout some places are left out and the others grow. The
+    /// entries of a row that stand together and have one label are composed as one.
     pub fn compose(
         &mut self,
         name: &'static str,
         [input, labels]: [&mut Var<'a>; 2],
-        matrix: BothWays<'a, Labelled>,
+        (matrix, wanted): (BothWays<'a, Labelled>, Wanted),
         composition: Composition,
         dropout: f32,
     ) -> Var<'a> {
         let dropout = self.dropout(dropout);
         let (machine, h, c) = (self.machine, input.value(), labels.value());
         let (isa, width) = (machine.instruction_set, h.width);
-        let mut out = Array::zeroed(&machine.buffers, matrix.forward.matrix.n_rows(), width);
+        let n = wanted.n(matrix.forward.matrix.n_rows());
+        let mut out = Array::room(&machine.buffers, n, width);
+        let part = part(matrix, &wanted, (dropout, false));
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-        machine.workers.each_with(tasks, Vec::new, |worths, (block, out)| {
-            for (v, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
-                dropout.factors(v as u32, matrix.forward.matrix.row(v).0, worths);
-                for ((u, label, w), worth) in matrix.forward.row(v).zip(worths.iter()) {
-                    let w = w * worth;
-                    if w != 0.0 {
-                        composition.add(isa, out, w, h.row(u), c.row(label));
-                    }
+        let rooms = || (Entries::default(), Vec::new());
+        machine.workers.each_with(tasks, rooms, |(entries, sum), (block, out)| {
+            let first = block * ROWS;
+            entries.read(part, first..n.min(first + ROWS));
+            for (at, out) in out.chunks_exact_mut(width).enumerate() {
+                out.fill(0.0);
+                for run in entries.runs(at) {
+                    let c = c.row(entries.label(run.start));
+                    let weight = summed(isa, entries, run, h, sum);
+                    composition.add(isa, out, (weight, sum), c);
                 }
             }
         });
         let inputs = [input.id, labels.id];
         let floats = (composition != Composition::Subtract)
             .then(|| [self.keep_floats(name, input), self.keep_exactly("labels", labels)]);
-        self.record(out, Compose { inputs, floats, matrix, composition, dropout })
+        self.record(out, Compose { inputs, floats, matrix, wanted, composition, dropout })
     }
 }
 
@@ -131,35 +164,37 @@ impl Op for Compose<'_> {
         let (isa, buffers) = (machine.instruction_set, &machine.buffers);
         let (n, n_labels) = (matrix.matrix.n_rows(), matrix.n_labels);
         let labels = self.floats.map(|[_, labels]| labels.whole(n_labels, width, back));
-        let mut of_rows = Array::zeroed(buffers, n, width);
+        let mut of_rows = Array::room(buffers, n, width);
         let step = rows_of_part(n);
         let mut parts = buffers.zeroed(n.div_ceil(step) * n_labels * width);
-        let rooms = || (Vec::new(), Vec::new());
+        let rooms = || (Vec::new(), Entries::default(), Vec::new());
+        let around = part(self.matrix, &self.wanted, (self.dropout, true));
         let tasks = of_rows.values.chunks_mut(step * width);
         let tasks = tasks.zip(parts.chunks_mut(n_labels * width)).enumerate().collect();
-        machine.workers.each_with(tasks, rooms, |(room, worths), (part, (out, of_labels))| {
-            let blocks = out.chunks_mut(ROWS * width);
-            for (block, out) in (part * step / ROWS..).zip(blocks) {
-                let rows = self.floats.map(|[rows, _]| rows.block(block, back, room).0);
-                for (within, out) in out.chunks_exact_mut(width).enumerate() {
-                    let u = block * ROWS + within;
-                    let h = rows.map_or(&[][..], |rows| &rows[within * width..][..width]);
-                    let around = matrix.matrix.row(u).0;
-                    self.dropout.factors_of_rows(u as u32, around, worths);
-                    for ((v, label, w), worth) in matrix.row(u).zip(worths.iter()) {
-                        let w = w * worth;
-                        if w == 0.0 {
-                            continue;
+        machine.workers.each_with(
+            tasks,
+            rooms,
+            |(room, entries, sum), (part, (out, of_labels))| {
+                let blocks = out.chunks_mut(ROWS * width);
+                for (block, out) in (part * step / ROWS..).zip(blocks) {
+                    let rows = self.floats.map(|[rows, _]| rows.block(block, back, room).0);
+                    let first = block * ROWS;
+                    entries.read(around, first..n.min(first + ROWS));
+                    for (within, out) in out.chunks_exact_mut(width).enumerate() {
+                        let h = rows.map_or(&[][..], |rows| &rows[within * width..][..width]);
+                        out.fill(0.0);
+                        for run in entries.runs(within) {
+                            let label = entries.label(run.start);
+                            let c = labels.as_ref().map_or(&[][..], |labels| labels.row(label));
+                            let of_label = &mut of_labels[label * width..][..width];
+                            summed(isa, entries, run, &gradient, sum);
+                            self.composition.add_of_row(isa, out, sum, c);
+                            self.composition.add_of_label(isa, of_label, sum, h);
                         }
-                        let c = labels.as_ref().map_or(&[][..], |labels| labels.row(label));
-                        let of_label = &mut of_labels[label * width..][..width];
-                        let g = gradient.row(v);
-                        self.composition.add_of_row(isa, out, w, g, c);
-                        self.composition.add_of_label(isa, of_label, w, g, h);
                     }
                 }
-            }
-        });
+            },
+        );
         let of_labels = sum_of_parts(back, &parts, n_labels, width);
         if let Some([rows, _]) = self.floats {
             back.weigh(rows, &of_rows);
@@ -181,15 +216,25 @@ mod tests {
 
     fn built<'a>(
         tape: &mut Tape<'a>,
+        matrices: &'a [Labelled; 2],
+        all: &[Parameter<'a>],
+        composition: Composition,
+    ) -> Var<'a> {
+        built_of(tape, matrices, all, composition, Wanted::All)
+    }
+
+    fn built_of<'a>(
+        tape: &mut Tape<'a>,
         [backward, forward]: &'a [Labelled; 2],
         all: &[Parameter<'a>],
         composition: Composition,
+        wanted: Wanted,
     ) -> Var<'a> {
         // Through a product, so that both are values of the tape's own.
         let mut rows = tape.linear("table", &mut all[0].var(), all[2]);
         let mut labels = tape.linear("table", &mut all[1].var(), all[2]);
         let matrix = BothWays { forward, backward };
-        tape.compose("rows", [&mut rows, &mut labels], matrix, composition, 0.2)
+        tape.compose("rows", [&mut rows, &mut labels], (matrix, wanted), composition, 0.2)
     }
 
     #[test]
@@ -197,9 +242,18 @@ mod tests {
         let [n, m, n_labels, width] = SIZES;
         let parameters = || vec![filled(m, 3, 1), filled(n_labels, 3, 2), filled(3, width, 3)];
         let matrices = some(n, m, n_labels, 4);
-        agrees(&matrices, parameters(), 0, |t, m, all| built(t, m, all, Composition::Subtract));
-        agrees(&matrices, parameters(), 0, |t, m, all| built(t, m, all, Composition::Multiply));
-        agrees(&matrices, parameters(), 0, |t, m, all| built(t, m, all, Composition::Correlate));
+        agrees(&matrices, parameters(), 0, |t, m, p| built(t, m, p, Composition::Subtract));
+        agrees(&matrices, parameters(), 0, |t, m, p| built(t, m, p, Composition::Multiply));
+        agrees(&matrices, parameters(), 0, |t, m, p| built(t, m, p, Composition::Correlate));
+        agrees(&matrices, parameters(), 0, |t, m, p| {
+            built_of(
+                t,
+                m,
+                p,
+                Composition::Multiply,
+                Wanted::these(vec![0, 7, 8, 270, 299], SIZES[0]),
+            )
+        });
         let exact = codec::find("f32").unwrap();
         let kept = |build| outcome(&matrices, &parameters(), exact, build).2;
         assert_eq!(kept(|t, m, all| built(t, m, all, Composition::Subtract)), 0);
@@ -220,7 +274,7 @@ mod tests {
         let [of_h, of_c] = [&h, &c].map(|array| tape.parameter(array));
         let matrix = BothWays { forward: &matrices[1], backward: &matrices[0] };
         let inputs = [&mut of_h.var(), &mut of_c.var()];
-        let out = tape.compose("rows", inputs, matrix, Composition::Subtract, 0.0);
+        let out = tape.compose("rows", inputs, (matrix, Wanted::All), Composition::Subtract, 0.0);
         for v in 0..n {
             for i in 0..width {
                 let term = |(u, l, w): (usize, usize, f32)| w * (h.row(u)[i] - c.row(l)[i]);
@@ -228,5 +282,9 @@ mod tests {
                 assert!((plain - out.value().row(v)[i]).abs() < 1e-4);
             }
         }
+        let inputs = [&mut of_h.var(), &mut of_c.var()];
+        let these = Wanted::these(vec![3, 260], n);
+        let some = tape.compose("rows", inputs, (matrix, these), Composition::Subtract, 0.0);
+        assert_eq!(some.value().values[..], [out.value().row(3), out.value().row(260)].concat());
     }
 }

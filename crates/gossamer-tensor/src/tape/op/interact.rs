@@ -11,13 +11,14 @@ use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
+use super::entries::{Part, Wanted};
 use super::fixed::Right;
 use super::leak::{LEAK, leaky};
-use super::neighbours::{BothWays, add_neighbours, add_sums};
+use super::neighbours::{BothWays, add_sums, set_sums};
 use crate::array::Array;
 use crate::kernel::pack::{Matrix, MatrixMut};
 use crate::kernel::product::add_product;
-use crate::kernel::{codes, vector};
+use crate::kernel::{codes, gather, vector};
 use crate::sparse::Sparse;
 
 struct Interact<'a> {
@@ -25,24 +26,26 @@ struct Interact<'a> {
     floats: Floats<'a>,
     signs: [usize; 2],
     matrix: BothWays<'a>,
+    wanted: Wanted,
     /// W, b, V, c.
     parameters: [Parameter<'a>; 4],
-    k: usize,
+    /// Rows and floats of H.
+    sizes: [usize; 2],
 }
 
 impl<'a> Tape<'a> {
-    /// Interactions of rows with their neighbours; `parameters` are W and V (k × m), each with its
-    /// row.
+    /// Interactions of the rows that are wanted with their neighbours; `parameters` are W and V
+    /// (k × m), each with its row.
     pub fn interact(
         &mut self,
         name: &'static str,
         input: &mut Var<'a>,
-        matrix: BothWays<'a>,
+        (matrix, wanted): (BothWays<'a>, Wanted),
         parameters: [Parameter<'a>; 4],
     ) -> Var<'a> {
         let floats = self.keep_floats(name, input);
         let (machine, h) = (self.machine, input.value());
-        let (isa, n, k) = (machine.instruction_set, h.rows, h.width);
+        let (isa, n, sizes) = (machine.instruction_set, wanted.n(h.rows), [h.rows, h.width]);
         let m = parameters[0].array.width;
         let mut out = Array::room(&machine.buffers, n, m);
         let [mut added, mut multiplied] = [(); 2].map(|()| vec![0; (n * m).div_ceil(8)]);
@@ -55,7 +58,7 @@ impl<'a> Tape<'a> {
             tasks,
             Room::default,
             |room, (block, (out, (added, multiplied)))| {
-                room.sum(isa, matrix.forward, h, block);
+                room.sum(isa, (matrix.forward, &wanted), h, block);
                 let pairs = [&room.added, &room.multiplied].into_iter().zip(&rights).zip(biases);
                 for (place, ((rows, right), bias)) in pairs.enumerate() {
                     room.z.resize(out.len(), 0.0);
@@ -72,7 +75,8 @@ impl<'a> Tape<'a> {
             },
         );
         let signs = [added, multiplied].map(|bits| self.keep_bits(name, [n, m], bits));
-        self.record(out, Interact { input: input.id, floats, signs, matrix, parameters, k })
+        let input = input.id;
+        self.record(out, Interact { input, floats, signs, matrix, wanted, parameters, sizes })
     }
 }
 
@@ -86,19 +90,43 @@ struct Room {
 }
 
 impl Room {
-    /// Sums a block's neighbours, and puts them together with its rows.
-    fn sum(&mut self, isa: InstructionSet, matrix: &Sparse, h: &Array, block: usize) {
+    /// Sums the neighbours of a block of the rows that are wanted, and puts them together with
+    /// these.
+    fn sum(
+        &mut self,
+        isa: InstructionSet,
+        (matrix, wanted): (&Sparse, &Wanted),
+        h: &Array,
+        block: usize,
+    ) {
         let (first, k) = (block * ROWS, h.width);
-        let n = ROWS.min(h.rows - first);
-        self.sums.clear();
-        self.sums.resize(n * k, 0.0);
-        add_neighbours(isa, matrix, h, first, &mut self.sums);
-        let own = &h.values[first * k..][..n * k];
-        let pairs = || own.iter().zip(&self.sums);
-        self.added.clear();
-        self.added.extend(pairs().map(|(h, s)| h + s));
-        self.multiplied.clear();
-        self.multiplied.extend(pairs().map(|(h, s)| h * s));
+        let n = ROWS.min(wanted.n(h.rows) - first);
+        for room in [&mut self.sums, &mut self.added, &mut self.multiplied] {
+            room.resize(n * k, 0.0);
+        }
+        let both = self.added.chunks_exact_mut(k).zip(self.multiplied.chunks_exact_mut(k));
+        let rows = both.zip(self.sums.chunks_exact_mut(k));
+        for (place, ((added, multiplied), sums)) in (first..).zip(rows) {
+            let row = wanted.row(place);
+            let (columns, weights) = matrix.row(row);
+            gather::sum_rows(isa, sums, &h.values, columns, weights, matrix.after(row));
+            for (((added, multiplied), s), h) in
+                added.iter_mut().zip(multiplied).zip(sums).zip(h.row(row))
+            {
+                (*added, *multiplied) = (*h + *s, *h * *s);
+            }
+        }
+    }
+
+    /// A float of H and one of S for each of a block.
+    fn pairs<'r>(
+        &'r self,
+        wanted: &'r Wanted,
+        h: &'r Array,
+        block: usize,
+    ) -> impl Iterator<Item = (&'r f32, &'r f32)> {
+        let rows = (block * ROWS..).zip(self.sums.chunks_exact(h.width));
+        rows.flat_map(|(place, sums)| h.row(wanted.row(place)).iter().zip(sums))
     }
 }
 
@@ -154,11 +182,30 @@ impl Interact<'_> {
     }
 }
 
+impl Interact<'_> {
+    /// Adds the gradient of H, given p + q∘S and p + q∘H of the rows that were made.
+    fn add_of_rows(&self, back: &mut Back<'_>, [mut of_rows, of_sums]: [Array; 2]) {
+        let (machine, matrix, [n, k]) = (back.machine, self.matrix.backward, self.sizes);
+        let Some(rows) = self.wanted.rows() else {
+            back.weigh(self.floats, &of_rows);
+            add_sums(machine, matrix, &of_sums, &mut of_rows);
+            return back.add(self.input, of_rows);
+        };
+        let (labels, wanted) = (&[][..], &self.wanted);
+        let around = Part { matrix, labels, is_turned: true, wanted, dropout: None };
+        let mut of_all = Array::room(&machine.buffers, n, k);
+        set_sums(machine, around, &of_sums, &mut of_all);
+        back.weigh(self.floats, &of_all);
+        back.add(self.input, of_all);
+        back.add_rows(self.input, (rows, n), &of_rows);
+    }
+}
+
 impl Op for Interact<'_> {
     fn backward(&self, back: &mut Back<'_>, mut gradient: Array) {
-        let (machine, k, m) = (back.machine, self.k, gradient.width);
+        let (machine, [n_rows, k], m) = (back.machine, self.sizes, gradient.width);
         let isa = machine.instruction_set;
-        let h = self.floats.whole(gradient.rows, k, back);
+        let h = self.floats.whole(n_rows, k, back);
         let n_blocks = gradient.rows.div_ceil(ROWS);
         let rights = [0, 2].map(|place| Right::new(machine, self.parameters[place].array, true));
         // Where rows are as wide as before, those of the gradient take those of ∂H.
@@ -188,7 +235,7 @@ impl Op for Interact<'_> {
                 given.clear();
                 given.extend_from_slice(own);
                 let of_rows = other.unwrap_or(own);
-                room.sum(isa, self.matrix.forward, &h, block);
+                room.sum(isa, (self.matrix.forward, &self.wanted), &h, block);
                 let n = given.len() / m;
                 let sides =
                     [(&room.added, &mut *of_added), (&room.multiplied, &mut *of_multiplied)];
@@ -204,8 +251,7 @@ impl Op for Interact<'_> {
                     let out = if leak == 0 { &mut *of_rows } else { &mut q[..] };
                     rights[leak].times(&g, out, block);
                 }
-                let own = &h.values[block * ROWS * k..][..n * k];
-                let given = q.iter().zip(own.iter().zip(&room.sums));
+                let given = q.iter().zip(room.pairs(&self.wanted, &h, block));
                 let out = of_rows.iter_mut().zip(of_sums.iter_mut());
                 for ((of_row, of_sum), (q, (h, s))) in out.zip(given) {
                     *of_sum = *of_row + q * h;
@@ -214,14 +260,12 @@ impl Op for Interact<'_> {
             }
         });
         drop(h);
-        let mut of_rows = if k == m { gradient } else { other };
+        let of_rows = if k == m { gradient } else { other };
         let found = shares.summed(back, self.parameters);
         for (parameter, found) in self.parameters.iter().zip(found) {
             back.add(parameter.id, found);
         }
-        back.weigh(self.floats, &of_rows);
-        add_sums(machine, self.matrix.backward, &of_sums, &mut of_rows);
-        back.add(self.input, of_rows);
+        self.add_of_rows(back, [of_rows, of_sums]);
     }
 }
 
@@ -241,7 +285,20 @@ mod tests {
     ) -> Var<'a> {
         let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
         let matrix = BothWays { forward: &forward.matrix, backward: &backward.matrix };
-        tape.interact("rows", &mut rows, matrix, [all[2], all[3], all[4], all[5]])
+        let every = [all[2], all[3], all[4], all[5]];
+        tape.interact("rows", &mut rows, (matrix, Wanted::All), every)
+    }
+
+    fn build_some<'a>(
+        tape: &mut Tape<'a>,
+        [backward, forward]: &'a [Labelled; 2],
+        all: &[Parameter<'a>],
+    ) -> Var<'a> {
+        let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
+        let matrix = BothWays { forward: &forward.matrix, backward: &backward.matrix };
+        let (these, every) =
+            (Wanted::these(vec![1, 2, 17, 29], N), [all[2], all[3], all[4], all[5]]);
+        tape.interact("rows", &mut rows, (matrix, these), every)
     }
 
     #[test]
@@ -253,6 +310,7 @@ mod tests {
         // One label, so that places are told apart.
         let matrices = some(N, N, 1, 3);
         agrees(&matrices, parameters(), 3, build);
+        agrees(&matrices, parameters(), 3, build_some);
         let (_, _, kept) = outcome(&matrices, &parameters(), codec::find("f32").unwrap(), build);
         assert_eq!(kept, (4 * N * 5 + 2 * (N * 4).div_ceil(8)) as u64);
     }

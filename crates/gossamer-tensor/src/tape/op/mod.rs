@@ -3,6 +3,7 @@
 pub mod linear;
 pub mod bias;
 pub mod add;
+pub mod entries;
 pub mod neighbours;
 pub mod rectify;
 pub mod pick;

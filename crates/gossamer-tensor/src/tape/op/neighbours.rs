@@ -7,6 +7,7 @@ use gossamer_machine::{InstructionSet, Machine};
 
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
+use super::entries::{Entries, Part, Wanted};
 use crate::array::Array;
 use crate::dropout::Dropout;
 use crate::kernel::gather;
@@ -73,13 +74,7 @@ pub fn add_sums(machine: &Machine, matrix: &Sparse, of: &Array, out: &mut Array)
 }
 
 /// Adds to rows, from a first one on, their weighted sums of an array's.
-pub fn add_neighbours(
-    isa: InstructionSet,
-    matrix: &Sparse,
-    of: &Array,
-    first: usize,
-    out: &mut [f32],
-) {
+fn add_neighbours(isa: InstructionSet, matrix: &Sparse, of: &Array, first: usize, out: &mut [f32]) {
     for (row, out) in (first..).zip(out.chunks_exact_mut(of.width)) {
         let (columns, weights) = matrix.row(row);
         gather::add_rows(isa, out, &of.values, columns, weights, matrix.after(row));
@@ -97,42 +92,23 @@ pub fn summed(
     if !dropout.is_any() {
         return sums(machine, matrix, of);
     }
-    let (isa, width) = (machine.instruction_set, of.width);
-    let mut out = Array::zeroed(&machine.buffers, matrix.n_rows(), width);
-    let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
-    machine.workers.each_with(tasks, Left::default, |left, (block, out)| {
-        for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
-            let (columns, weights) = matrix.row(row);
-            match is_turned {
-                true => dropout.factors_of_rows(row as u32, columns, &mut left.worths),
-                false => dropout.factors(row as u32, columns, &mut left.worths),
-            }
-            left.keep(columns, weights);
-            let later = matrix.after(row);
-            gather::add_rows(isa, out, &of.values, &left.columns, &left.weights, later);
-        }
-    });
+    let (wanted, dropout) = (&Wanted::All, Some(dropout));
+    let part = Part { matrix, labels: &[], is_turned, wanted, dropout };
+    let mut out = Array::room(&machine.buffers, matrix.n_rows(), of.width);
+    set_sums(machine, part, of, &mut out);
     out
 }
 
-/// The entries of a row that are left.
-#[derive(Default)]
-struct Left {
-    worths: Vec<f32>,
-    columns: Vec<u32>,
-    weights: Vec<f32>,
-}
-
-impl Left {
-    /// Those that are worth something.
-    fn keep(&mut self, columns: &[u32], weights: &[f32]) {
-        self.columns.clear();
-        self.weights.clear();
-        for ((column, weight), worth) in columns.iter().zip(weights).zip(&self.worths) {
-            if weight * worth != 0.0 {
-                self.columns.push(*column);
-                self.weights.push(weight * worth);
-            }
+/// Sets rows to the sums of what takes part.
+pub fn set_sums(machine: &Machine, part: Part<'_>, of: &Array, out: &mut Array) {
+    let (isa, width, n) = (machine.instruction_set, of.width, out.rows);
+    let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
+    machine.workers.each_with(tasks, Entries::default, |entries, (block, out)| {
+        let first = block * ROWS;
+        entries.read(part, first..n.min(first + ROWS));
+        for (at, out) in out.chunks_exact_mut(width).enumerate() {
+            let (columns, weights, later) = entries.of(entries.range(at));
+            gather::sum_rows(isa, out, &of.values, columns, weights, later);
         }
-    }
+    });
 }

@@ -1,0 +1,232 @@
+//! The entries of a sparse matrix that take part: those that dropout leaves, of the rows that are wanted.
+//!
+//! They are read for a block of rows at a time, so that what comes after an entry is known, and memory asked
+//! for it early.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::dropout::Dropout;
+use crate::sparse::Sparse;
+
+/// Which rows of a product are made.
+#[derive(Debug, Clone, Default)]
+pub enum Wanted {
+    /// All.
+    #[default]
+    All,
+    /// Some.
+    These(Arc<These>),
+}
+
+/// Some rows.
+#[derive(Debug)]
+pub struct These {
+    /// Their numbers, ascending.
+    rows: Vec<u32>,
+    /// By number where a row stands among them; [`NONE`] for the others.
+    places: Vec<u32>,
+}
+
+/// No place.
+const NONE: u32 = u32::MAX;
+
+impl Wanted {
+    /// These of n rows, ascending.
+    pub fn these(rows: Vec<u32>, n: usize) -> Self {
+        let mut places = vec![NONE; n];
+        (0..).zip(&rows).for_each(|(place, row)| places[*row as usize] = place);
+        Self::These(Arc::new(These { rows, places }))
+    }
+
+    /// How many, where there are so many in all.
+    pub fn n(&self, all: usize) -> usize {
+        match self {
+            Self::All => all,
+            Self::These(these) => these.rows.len(),
+        }
+    }
+
+    /// The number of a row by its place.
+    pub fn row(&self, place: usize) -> usize {
+        match self {
+            Self::All => place,
+            Self::These(these) => these.rows[place] as usize,
+        }
+    }
+
+    /// Their numbers, if they are not all.
+    pub fn rows(&self) -> Option<&[u32]> {
+        match self {
+            Self::All => None,
+            Self::These(these) => Some(&these.rows),
+        }
+    }
+
+    /// The place of a row by its number; [`NONE`] if it is not wanted.
+    fn place(&self, row: u32) -> u32 {
+        match self {
+            Self::All => row,
+            Self::These(these) => these.places[row as usize],
+        }
+    }
+}
+
+/// A matrix and what of it takes part.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The matrix, or its transpose.
+    pub matrix: &'a Sparse,
+    /// The label of each entry; none where entries have none.
+    pub labels: &'a [u32],
+    /// True for the transpose: its columns are rows of the product.
+    pub is_turned: bool,
+    /// Rows of the product that are made.
+    pub wanted: &'a Wanted,
+    /// What is left out, by the places of the matrix itself.
+    pub dropout: Option<Dropout>,
+}
+
+/// The entries of some rows, one row after the other.
+#[derive(Debug, Default)]
+pub struct Entries {
+    starts: Vec<usize>,
+    /// Of these lists what stands before the last start has been read.
+    columns: Vec<u32>,
+    weights: Vec<f32>,
+    labels: Vec<u32>,
+    worths: Vec<f32>,
+}
+
+/// So many entries ahead of its use a row is asked for.
+const AHEAD: usize = 16;
+
+impl Entries {
+    /// Reads those of rows of a matrix, or of its transpose; there columns become places among
+    /// wanted rows.
+    pub fn read(&mut self, part: Part<'_>, rows: Range<usize>) {
+        let number = |at: usize| if part.is_turned { at } else { part.wanted.row(at) };
+        let most = rows.clone().map(|at| part.matrix.range(number(at)).len()).sum();
+        if self.columns.len() < most {
+            self.columns.resize(most, 0);
+            self.weights.resize(most, 0.0);
+            self.labels.resize(most, 0);
+        }
+        let mut next = 0;
+        self.starts.clear();
+        self.starts.push(next);
+        for row in rows.map(number) {
+            next = self.add(part, row, next);
+            self.starts.push(next);
+        }
+    }
+
+    /// Adds those of a row where the next one stands, and says where that is then.
+    fn add(&mut self, part: Part<'_>, row: usize, mut next: usize) -> usize {
+        let Part { matrix, labels, is_turned, wanted, dropout } = part;
+        let (columns, weights) = matrix.row(row);
+        self.worths.clear();
+        match (dropout, is_turned) {
+            (None, _) => self.worths.resize(columns.len(), 1.0),
+            (Some(of), true) => of.factors_of_rows(row as u32, columns, &mut self.worths),
+            (Some(of), false) => of.factors(row as u32, columns, &mut self.worths),
+        }
+        let labels = labels.get(matrix.range(row)).unwrap_or_default();
+        // Every entry is written and those that take part stay: nobody could foretell which.
+        for (at, ((column, weight), worth)) in
+            columns.iter().zip(weights).zip(&self.worths).enumerate()
+        {
+            let weight = weight * worth;
+            let place = if is_turned { wanted.place(*column) } else { *column };
+            self.columns[next] = place;
+            self.weights[next] = weight;
+            if let Some(label) = labels.get(at) {
+                self.labels[next] = *label;
+            }
+            next += usize::from(weight != 0.0 && place != NONE);
+        }
+        next
+    }
+
+    /// Where the entries of a row of those that were read stand.
+    pub fn range(&self, at: usize) -> Range<usize> {
+        self.starts[at]..self.starts[at + 1]
+    }
+
+    /// The columns of some of a row's, their weights, and the columns some way behind the first.
+    pub fn of(&self, range: Range<usize>) -> (&[u32], &[f32], &[u32]) {
+        let end = self.starts[self.starts.len() - 1];
+        let later = &self.columns[(range.start + AHEAD).min(end)..end];
+        (&self.columns[range.clone()], &self.weights[range], later)
+    }
+
+    /// The label of an entry.
+    pub fn label(&self, at: usize) -> usize {
+        self.labels[at] as usize
+    }
+
+    /// Stretches of a row's entries that have one label, as far as they stand together.
+    pub fn runs(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+        let Range { start, end } = self.range(at);
+        let runs = self.labels[start..end].chunk_by(|one, other| one == other);
+        runs.scan(start, |first, run| {
+            *first += run.len();
+            Some(*first - run.len()..*first)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gossamer_machine::{Address, InstructionSet, Purpose};
+
+    use super::*;
+    use crate::sparse::Labelled;
+    use crate::sparse::tests::some;
+
+    /// Row, column and weight of every entry that takes part.
+    fn places(part: Part<'_>, n: usize) -> Vec<(usize, u32, u32)> {
+        let mut entries = Entries::default();
+        let mut found = Vec::new();
+        for first in (0..n).step_by(7) {
+            let rows = first..n.min(first + 7);
+            entries.read(part, rows.clone());
+            for (at, row) in rows.enumerate() {
+                let (columns, weights, _) = entries.of(entries.range(at));
+                found.extend(columns.iter().zip(weights).map(|(c, w)| (row, *c, w.to_bits())));
+                let of_runs: Vec<usize> = entries.runs(at).flatten().collect();
+                assert_eq!(of_runs, entries.range(at).collect::<Vec<_>>());
+                for run in entries.runs(at) {
+                    assert!(run.clone().all(|at| entries.label(at) == entries.label(run.start)));
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn both_ways_have_the_same_entries_of_the_rows_that_are_wanted() {
+        let [backward, forward] = some(40, 30, 3, 4);
+        let address = Address::new(3, Purpose::Dropout, 5);
+        let instruction_set = InstructionSet::detect();
+        let these = Wanted::these(vec![2, 3, 11, 30, 39], 40);
+        for (wanted, part) in
+            [(&Wanted::All, 0.0), (&Wanted::All, 0.4), (&these, 0.0), (&these, 0.4)]
+        {
+            let dropout = Some(Dropout { part, address, instruction_set, number: 2 });
+            let of = |is_turned| {
+                let Labelled { matrix, labels, .. } = if is_turned { &backward } else { &forward };
+                Part { matrix, labels, is_turned, wanted, dropout }
+            };
+            let one = places(of(false), wanted.n(40));
+            let other = places(of(true), 30);
+            let mut turned: Vec<_> =
+                other.into_iter().map(|(u, v, w)| (v as usize, u as u32, w)).collect();
+            turned.sort_unstable();
+            assert_eq!(one, turned);
+            assert!(!one.is_empty());
+        }
+        assert_eq!((these.n(40), these.row(2), these.place(11), these.place(12)), (5, 11, 2, NONE));
+    }
+}
