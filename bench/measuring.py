@@ -1,5 +1,6 @@
 """What the measuring scripts share: the program, and where and when something was measured."""
 
+import json
 import os
 import pathlib
 import platform
@@ -40,3 +41,24 @@ def sections(page):
         return {}
     parts = page.read_text(encoding="utf-8").split("\n## ")[1:]
     return {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in parts}
+
+
+class Notes:
+    """What was measured, a line each as it is found: a script that is stopped goes on where it was."""
+
+    def __init__(self, path):
+        self.path, self.commit, self.known = path, commit(), {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                note = json.loads(line)
+                self.known[note["key"]] = note
+
+    def of(self, key, measure):
+        """What is noted under a key; where nothing is, what is measured now, with the commit that stands here."""
+        if key not in self.known:
+            note = {"key": key, **measure(), "commit": self.commit}
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(note) + "\n")
+            self.known[key] = note
+        return self.known[key]
