@@ -11,7 +11,7 @@ fn a_network_under_a_score_function_leaves_a_run_like_any_other() {
     succeed(&folder, "gossamer import source -o graph");
     let shape = "--dim 16 --epochs 60 --batch 100 --validate-every 20 --optimiser adam";
     for (layer, more) in [
-        ("compgcn-sub", "--layers 2 --activations auto:2 --verify"),
+        ("compgcn-sub", "--layers 2 --activations auto:3 --verify"),
         ("rgat", "--activations int2"),
         ("gcn", "--reversible true --layers 4 --edge-dropout 0.1"),
         ("rgcn", "--layer-every 4 --edge-dropout 0.1"),
