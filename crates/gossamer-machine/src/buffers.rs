@@ -5,7 +5,8 @@
 //! arithmetic.
 //!
 //! *Invariant:* an array is in one hand at a time. Arrays in hands and arrays that wait are together
-//! at most a sixteenth more than were ever in hands at once, so a plan that counts those holds.
+//! at most a sixteenth more than were ever in hands at once, or what a plan allows where that is
+//! more: so a plan that counts those holds.
 //! *Not here:* arrays that live as long as a model ([`column`](crate::column), tables).
 
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ struct Shelf {
     waiting_floats: usize,
     in_hands: usize,
     most_in_hands: usize,
+    /// Floats that may be in hands and waiting, where that is more.
+    allowed: usize,
     /// Floats in hands after each array was taken, where someone wants to know.
     course: Option<Vec<usize>>,
 }
@@ -65,7 +68,7 @@ impl Shelf {
 
     /// Gives the longest waiting back to the system while there are too many.
     fn shrink(&mut self) {
-        let most = self.most_in_hands + self.most_in_hands / 16;
+        let most = (self.most_in_hands + self.most_in_hands / 16).max(self.allowed);
         while self.in_hands + self.waiting_floats > most {
             let Some(values) = self.waiting.pop_front() else { return };
             self.waiting_floats -= values.capacity();
@@ -94,6 +97,15 @@ impl Buffers {
     /// Bytes of the most that were ever in hands at once.
     pub fn most_bytes(&self) -> u64 {
         self.shelf.lock().map_or(0, |shelf| 4 * shelf.most_in_hands as u64)
+    }
+
+    /// Lets arrays wait as long as they and those in hands have no more floats than these, which a
+    /// plan has counted.
+    pub fn allow(&self, floats: usize) {
+        if let Ok(mut shelf) = self.shelf.lock() {
+            shelf.allowed = floats;
+            shelf.shrink();
+        }
     }
 
     /// Gives what waits back to the system: before something large of another kind is wanted.
@@ -163,6 +175,22 @@ mod tests {
         assert_eq!((first.as_ptr(), second.as_ptr()), (at_small, at_large));
         assert!(first.iter().chain(&*second).all(|value| *value == 0.0));
         assert_eq!((first.len(), second.len(), buffers.zeroed(5).len()), (90, 900, 5));
+    }
+
+    #[test]
+    fn what_is_allowed_waits() {
+        let buffers = Buffers::default();
+        let waiting = || buffers.shelf.lock().unwrap().waiting.len();
+        // One after the other.
+        let take = || [2000, 900].map(|n| buffers.room(n).as_ptr());
+        take();
+        // There is room for one of them.
+        assert_eq!(waiting(), 1);
+        buffers.allow(4000);
+        let found = take();
+        assert_eq!((waiting(), take()), (2, found));
+        buffers.allow(0);
+        assert_eq!(waiting(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use gossamer_machine::InstructionSet;
+use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix as Of, MatrixMut, Right};
 use gossamer_tensor::kernel::product::{Put, multiply};
@@ -77,24 +77,25 @@ impl Attended {
     }
 
     /// Fills `out` with a user's scores of all items.
-    pub fn scores_of(&self, user: usize, out: &mut [f32], isa: InstructionSet) {
+    pub fn scores_of(&self, user: usize, out: &mut [f32], machine: &Machine) {
+        let isa = machine.instruction_set;
         let (user, dim) = (self.users.row(user), self.users.width);
         let (hops, k) = (self.biases.values.len() / dim, self.near.width / 2);
         let part = 1.0 / dim as f32;
         let labels = self.labels.values.chunks_exact(dim);
         let worths: Vec<f32> = labels.map(|row| part * vector::dot(user, row)).collect();
-        let mut rows = std::borrow::Cow::Borrowed(&self.entities.values);
+        let mut last: Option<Buffer> = None;
         let mut shares = vec![0.0; k];
         for hop in 0..hops {
+            let rows = last.as_deref().unwrap_or(&self.entities.values);
             let n = if hop + 1 == hops { out.len() } else { rows.len() / dim };
-            let mut given = Vec::with_capacity(n * dim);
-            for entity in 0..n {
+            let mut given = machine.buffers.room(n * dim);
+            for (entity, row) in given.chunks_exact_mut(dim).enumerate() {
                 let (near, labels) = self.near.row(entity).split_at(k);
                 let of_labels = labels.iter().map(|label| worths[*label as usize]);
                 shares.iter_mut().zip(of_labels).for_each(|(share, worth)| *share = worth);
                 softmax::shares(&mut shares);
-                given.extend_from_slice(&rows[entity * dim..][..dim]);
-                let row = &mut given[entity * dim..];
+                row.copy_from_slice(&rows[entity * dim..][..dim]);
                 for (share, near) in shares.iter().zip(near) {
                     let near = &rows[*near as usize * dim..][..dim];
                     vector::add_scaled(isa, row, share / k as f32, near);
@@ -103,7 +104,7 @@ impl Attended {
             let mut packed = Right::<f32>::default();
             let weights = &self.weights.values[hop * dim * dim..][..dim * dim];
             packed.pack(isa, dim, dim, Of { values: weights, stride: dim }, None);
-            let mut made = vec![0.0; n * dim];
+            let mut made = machine.buffers.room(n * dim);
             let (left, put) = (Of { values: &given, stride: dim }, Put::Set);
             multiply(
                 isa,
@@ -121,8 +122,9 @@ impl Attended {
                     false => row.iter_mut().for_each(|x| *x = x.max(0.0)),
                 }
             }
-            rows = std::borrow::Cow::Owned(made);
+            last = Some(made);
         }
+        let rows = last.as_deref().unwrap_or(&self.entities.values);
         let score = |(out, row): (&mut f32, &[f32])| *out = vector::dot(user, row);
         out.iter_mut().zip(rows.chunks_exact(dim)).for_each(score);
     }

@@ -75,11 +75,12 @@ impl Recommender for Kgcn {
         let of_level = |level: u32| pairs * k.saturating_pow(level);
         let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
         needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
-        let slopes = 3 * (sizes.n_users + n + labels) * dim;
-        let bytes = rows.saturating_mul(4 * (4 * dim + 4 * k)).saturating_add(4 * slopes);
-        ledger.add("rows of levels", format!("4 × {rows} × {dim}"), "f32", bytes);
-        let of_user = if hops > 1 { 2 * n } else { 2 * sizes.n_items };
-        ledger.add("a user's rows", format!("{of_user} × {dim}"), "f32", 64 * of_user * dim);
+        ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
+        // Slopes of the tables and five arrays of a level's rows; or those of a user's scores.
+        let step = (sizes.n_users + n + labels + 5 * rows) * dim;
+        let of_user = if hops > 1 { (2 * n).max(n + 2 * sizes.n_items) } else { 2 * sizes.n_items };
+        let floats = step.max(sizes.n_threads * of_user * dim) * 17 / 16;
+        ledger.add(needs::OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
         needs::pairs(settings, 0, ledger);
     }
     fn learn(

@@ -188,14 +188,13 @@ pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Led
 fn add_judging(shape: &Shape, ledger: &mut Ledger) {
     let mut judging = Ledger::default();
     judge::plan(shape, &mut judging);
-    match ledger.lines.iter().find(|line| line.name == needs::OF_A_STEP) {
-        None => ledger.lines.extend(judging.lines),
-        Some(arrays) => {
-            let more = judging.total().saturating_sub(arrays.bytes);
-            if more > 0 {
-                ledger.add("judging", "beyond a step's".into(), "f32", more);
-            }
-        }
+    let of_a_step = needs::bytes_of_a_step(ledger);
+    if of_a_step == 0 {
+        return ledger.lines.extend(judging.lines);
+    }
+    let more = judging.total().saturating_sub(of_a_step);
+    if more > 0 {
+        ledger.add("judging", "beyond a step's".into(), "f32", more);
     }
 }
 
@@ -213,6 +212,9 @@ pub fn learn(
     let recommender = find(&settings.model)?;
     let fills = recommender.fills_unseen() && settings.facts > 0.0;
     let unseen = fills.then(|| Unseen::of(&problem));
+    let (n_threads, mut ledger) = (machine.workers.n_threads() as u64, Ledger::default());
+    recommender.plan(&Shape { n_threads, ..Shape::of(&problem) }, settings, &mut ledger);
+    machine.buffers.allow(needs::bytes_of_a_step(&ledger) as usize / 4);
     let mut outcome = recommender.learn(problem, settings, machine, observer)?;
     unseen.iter().for_each(|unseen| unseen.fill(&mut outcome.learned));
     Ok(outcome)

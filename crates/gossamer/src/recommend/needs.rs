@@ -16,6 +16,11 @@ pub fn parameters(floats: u64, ledger: &mut Ledger) {
 /// The line of arrays that are given back before lists are judged.
 pub const OF_A_STEP: &str = "arrays of a step";
 
+/// The bytes of that line; none where nothing is learned by steps.
+pub fn bytes_of_a_step(ledger: &Ledger) -> u64 {
+    ledger.lines.iter().find(|line| line.name == OF_A_STEP).map_or(0, |line| line.bytes)
+}
+
 /// The arrays of a step, floats, or where that is more those of a validation: so many wide rows of
 /// all nodes, beside what is made of them for users and items, and that once more as it is judged;
 /// a sixteenth more may wait for their next use. Beside them what the best epoch so far has

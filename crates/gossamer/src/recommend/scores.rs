@@ -82,7 +82,7 @@ impl Learned {
     /// Fills `out` with the scores of a user with a history.
     pub fn scores_of(&self, (user, history): (usize, &[u32]), machine: &Machine, out: &mut [f32]) {
         match self {
-            Self::Attended(attended) => attended.scores_of(user, out, machine.instruction_set),
+            Self::Attended(attended) => attended.scores_of(user, out, machine),
             Self::Conditioned(conditioned) => {
                 conditioned.scores_of((user, history), out, machine.instruction_set);
             }
