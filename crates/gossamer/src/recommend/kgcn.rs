@@ -67,8 +67,7 @@ impl Recommender for Kgcn {
         let labels = sizes.n_relations + 1;
         let floats = (sizes.n_users + n + labels + u64::from(hops) * (dim + 1)) * dim;
         needs::parameters(floats, ledger);
-        ledger.add("what is learned", format!("2 × {floats}"), "f32", 8 * floats);
-        needs::facts(sizes, 6, ledger);
+        ledger.add("the best epoch's tables", format!("{floats}"), "f32", 4 * floats);
         ledger.add("drawn neighbours", format!("{n} × 2 × {k}"), "u32", 40 * n * k);
         // Rows of the levels that a hop makes: an item, its neighbours, theirs …
         let pairs = settings.batch as u64 * (1 + settings.negatives as u64);
@@ -76,11 +75,17 @@ impl Recommender for Kgcn {
         let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
         needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
         ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
-        // Slopes of the tables and five arrays of a level's rows; or those of a user's scores.
+        // Slopes of the tables and five arrays of a level's rows; or what was learned since the best
+        // epoch, and the rows of a user's scores.
         let step = (sizes.n_users + n + labels + 5 * rows) * dim;
         let of_user = if hops > 1 { (2 * n).max(n + 2 * sizes.n_items) } else { 2 * sizes.n_items };
-        let floats = step.max(sizes.n_threads * of_user * dim) * 17 / 16;
+        let floats = step.max(floats + sizes.n_threads * of_user * dim) * 17 / 16;
         ledger.add(needs::OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
+        // Facts are gone before the first step.
+        let facts = (72 * sizes.n_facts).saturating_sub(4 * floats);
+        if facts > 0 {
+            ledger.add("facts", "beyond a step's arrays".into(), "u32", facts);
+        }
         needs::pairs(settings, 0, ledger);
     }
     fn learn(
