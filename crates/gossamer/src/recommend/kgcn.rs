@@ -75,8 +75,8 @@ impl Recommender for Kgcn {
         let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
         needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
         ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
-        // Slopes of the tables and five arrays of a level's rows; or what was learned since the best
-        // epoch, and the rows of a user's scores.
+        // Slopes of the tables and five arrays of a level's rows; or what was learned since the
+        // best epoch, and the rows of a user's scores.
         let step = (sizes.n_users + n + labels + 5 * rows) * dim;
         let of_user = if hops > 1 { (2 * n).max(n + 2 * sizes.n_items) } else { 2 * sizes.n_items };
         let floats = step.max(floats + sizes.n_threads * of_user * dim) * 17 / 16;
