@@ -62,7 +62,7 @@ impl Address {
         philox([column, row, self.step as u32, (self.step >> 32) as u32], self.key)
     }
 
-    /// 32 bits of each of N places at once, at about a tenth of what [`Self::bits`] costs: enough
+    /// 32 bits of each of N places at once, for far less than [`Self::bits`] costs: enough
     /// to toss a coin for each float of a network, no more.
     ///
     /// Murmur3's last step, of the row and again with the column; not those of `bits`.

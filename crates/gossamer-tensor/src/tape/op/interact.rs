@@ -278,27 +278,16 @@ mod tests {
 
     const N: usize = 30;
 
-    fn build<'a>(
+    fn built<'a>(
         tape: &mut Tape<'a>,
         [backward, forward]: &'a [Labelled; 2],
         all: &[Parameter<'a>],
+        wanted: Wanted,
     ) -> Var<'a> {
         let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
         let matrix = BothWays { forward: &forward.matrix, backward: &backward.matrix };
         let every = [all[2], all[3], all[4], all[5]];
-        tape.interact("rows", &mut rows, (matrix, Wanted::All), every)
-    }
-
-    fn build_some<'a>(
-        tape: &mut Tape<'a>,
-        [backward, forward]: &'a [Labelled; 2],
-        all: &[Parameter<'a>],
-    ) -> Var<'a> {
-        let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
-        let matrix = BothWays { forward: &forward.matrix, backward: &backward.matrix };
-        let (these, every) =
-            (Wanted::these(vec![1, 2, 17, 29], N), [all[2], all[3], all[4], all[5]]);
-        tape.interact("rows", &mut rows, (matrix, these), every)
+        tape.interact("rows", &mut rows, (matrix, wanted), every)
     }
 
     #[test]
@@ -309,9 +298,14 @@ mod tests {
         };
         // One label, so that places are told apart.
         let matrices = some(N, N, 1, 3);
-        agrees(&matrices, parameters(), 3, build);
-        agrees(&matrices, parameters(), 3, build_some);
-        let (_, _, kept) = outcome(&matrices, &parameters(), codec::find("f32").unwrap(), build);
+        agrees(&matrices, parameters(), 3, |t, m, all| built(t, m, all, Wanted::All));
+        agrees(&matrices, parameters(), 3, |t, m, all| {
+            built(t, m, all, Wanted::these(vec![1, 2, 17, 29], N))
+        });
+        let (_, _, kept) =
+            outcome(&matrices, &parameters(), codec::find("f32").unwrap(), |t, m, all| {
+                built(t, m, all, Wanted::All)
+            });
         assert_eq!(kept, (4 * N * 5 + 2 * (N * 4).div_ceil(8)) as u64);
     }
 }
