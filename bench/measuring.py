@@ -1,5 +1,6 @@
 """What the measuring scripts share: the program, and where and when something was measured."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -55,21 +56,29 @@ def sections(page):
 
 
 class Notes:
-    """What was measured, a line each as it is found: a script that is stopped goes on where it was."""
+    """What was measured, a line each as it is found: a script that is stopped goes on where it was, elsewhere too."""
 
-    def __init__(self, path):
-        self.path, self.commit, self.known = path, commit(), {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+    def __init__(self, name):
+        self.path, self.known = HOUSE / "bench" / "notes" / f"{name}.jsonl", {}
+        self.origin = {"commit": commit(), "machine": machine(), "date": datetime.date.today().isoformat()}
+        self.path.parent.mkdir(exist_ok=True)
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
                 note = json.loads(line)
                 self.known[note["key"]] = note
 
     def of(self, key, measure):
-        """What is noted under a key; where nothing is, what is measured now, with the commit that stands here."""
+        """What is noted under a key; where nothing is, what is measured now, and where, when and of what."""
         if key not in self.known:
-            note = {"key": key, **measure(), "commit": self.commit}
+            note = {"key": key, **measure(), **self.origin}
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
             self.known[key] = note
         return self.known[key]
+
+
+def origins(notes):
+    """Where, of what and when some notes were measured, in words."""
+    machines, commits, dates = (sorted({note[part] for note in notes}) for part in ("machine", "commit", "date"))
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{'; '.join(machines)}; commit {', '.join(commits)}; {when}"
