@@ -157,16 +157,16 @@ mod tests {
 
     #[test]
     fn a_choice_goes_by_needs_is_told_once_and_survives_a_checkpoint() {
-        let mut activations = Activations::parse("auto:2").unwrap();
+        let mut activations = Activations::parse("auto:3").unwrap();
         assert!(activations.is_due(0) && activations.is_due(50) && !activations.is_due(51));
         let need = |name, noise| Some(Need { name, blocks: vec![6400], noise });
         let needs = [need("input", 1.0), None, need("rows 1", 1e9), need("rows 2", 2.0)];
         let said = activations.choose(&needs).unwrap();
-        assert_eq!(said, "kept between the ways: input int1, rows 1 int4, rows 2 int1");
+        assert_eq!(said, "kept between the ways: input int2, rows 1 int4, rows 2 int2");
         assert_eq!(activations.choose(&needs), None);
-        let mut again = Activations::parse("auto:2").unwrap();
+        let mut again = Activations::parse("auto:3").unwrap();
         again.restore(&activations.numbers());
         let names = |of: &Activations| [0, 1, 2, 3].map(|place| of.codec(place).name());
-        assert_eq!(names(&again), ["int1", "f32", "int4", "int1"]);
+        assert_eq!(names(&again), ["int2", "f32", "int4", "int2"]);
     }
 }

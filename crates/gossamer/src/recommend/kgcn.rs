@@ -75,11 +75,13 @@ impl Recommender for Kgcn {
         let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
         needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
         ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
-        // Slopes of the tables and five arrays of a level's rows; or what was learned since the
-        // best epoch, and the rows of a user's scores.
-        let step = (sizes.n_users + n + labels + 5 * rows) * dim;
-        let of_user = if hops > 1 { (2 * n).max(n + 2 * sizes.n_items) } else { 2 * sizes.n_items };
-        let floats = step.max(floats + sizes.n_threads * of_user * dim) * 17 / 16;
+        // Slopes of the tables and three arrays of a level's rows; or what was learned since the
+        // best epoch, and what scores take: E·W, who stands around whom, and rows of each thread.
+        let step = (sizes.n_users + n + labels + 3 * rows) * dim;
+        let middle = u64::from(hops - 1).min(2) * n;
+        let levels = (sizes.n_items + u64::from(hops - 1) * n) * (2 * k + 1);
+        let of_scores = (n + sizes.n_threads * middle) * dim + levels;
+        let floats = step.max(floats + of_scores) * 17 / 16;
         ledger.add(needs::OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
         // Facts are gone before the first step.
         let facts = (72 * sizes.n_facts).saturating_sub(4 * floats);

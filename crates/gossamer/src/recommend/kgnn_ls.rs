@@ -12,7 +12,7 @@ use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::logistic::sigmoid_and_softplus;
 use gossamer_tensor::kernel::vector;
-use gossamer_tensor::tape::op::attend_by::weights;
+use gossamer_tensor::tape::op::worths::Worths;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape};
 
 use super::body::{Asked, At, Body, Loss, Made, Side};
@@ -107,10 +107,11 @@ struct Guess<'a> {
     negatives: &'a [u32],
 }
 
-/// Where slopes go: that of the user, those of labels.
-struct Slopes<'s> {
-    user: &'s mut [f32],
-    labels: &'s mut [f32],
+/// What guesses of a user share.
+struct Work {
+    worths: Worths,
+    /// Of each label the sum of c: what a guess's slope has of the user's row and of the label's.
+    slopes: Vec<f32>,
 }
 
 impl Smooth {
@@ -130,19 +131,26 @@ impl Smooth {
         has.then_some(1.0).or_else(|| guess.negatives.contains(&entity).then_some(0.0))
     }
 
+    /// α of an entity's neighbours.
+    fn weights(&self, guess: &Guess<'_>, entity: u32, worths: &mut Worths) -> Vec<f32> {
+        let labels = self.rows.labels_of(entity);
+        let mut alpha = vec![0.0; labels.len()];
+        let of_label = |label: usize| guess.labels.row(label);
+        worths.of(guess.user).shares(guess.row, of_label, labels, 1.0, &mut alpha);
+        alpha
+    }
+
     /// p of an entity so many hops from the item.
-    fn guessed(&self, guess: &Guess<'_>, entity: u32, hop: usize) -> f32 {
+    fn guessed(&self, guess: &Guess<'_>, entity: u32, hop: usize, worths: &mut Worths) -> f32 {
         if let Some(known) = self.known(guess, entity) {
             return known;
         }
         if hop == self.hops {
             return 0.5;
         }
-        let near = self.rows.near_of(entity);
-        let mut alpha = vec![0.0; near.len()];
-        weights(guess.row, guess.labels, self.rows.labels_of(entity), &mut alpha);
-        let of_near = near.iter().zip(&alpha);
-        of_near.map(|(near, alpha)| alpha * self.guessed(guess, *near, hop + 1)).sum()
+        let alpha = self.weights(guess, entity, worths);
+        let of_near = self.rows.near_of(entity).iter().zip(alpha);
+        of_near.map(|(near, alpha)| alpha * self.guessed(guess, *near, hop + 1, worths)).sum()
     }
 
     /// Adds the slopes of p of an entity, times a factor.
@@ -151,36 +159,29 @@ impl Smooth {
         guess: &Guess<'_>,
         (entity, hop): (u32, usize),
         factor: f32,
-        out: &mut Slopes<'_>,
+        work: &mut Work,
     ) {
         if hop == self.hops || self.known(guess, entity).is_some() {
             return;
         }
+        let alpha = self.weights(guess, entity, &mut work.worths);
         let (near, labels) = (self.rows.near_of(entity), self.rows.labels_of(entity));
-        let mut alpha = vec![0.0; near.len()];
-        weights(guess.row, guess.labels, labels, &mut alpha);
-        let found: Vec<f32> = near.iter().map(|near| self.guessed(guess, *near, hop + 1)).collect();
+        let p = |near: &u32| self.guessed(guess, *near, hop + 1, &mut work.worths);
+        let found: Vec<f32> = near.iter().map(p).collect();
         let mean: f32 = alpha.iter().zip(&found).map(|(alpha, p)| alpha * p).sum();
-        let dim = guess.row.len();
         for (((near, label), alpha), p) in near.iter().zip(labels).zip(&alpha).zip(&found) {
-            let slope = factor * alpha * (p - mean) / dim as f32;
-            if slope != 0.0 {
-                let of_label = &mut out.labels[*label as usize * dim..][..dim];
-                let row = guess.labels.row(*label as usize);
-                out.user.iter_mut().zip(row).for_each(|(out, x)| *out += slope * x);
-                of_label.iter_mut().zip(guess.row).for_each(|(out, x)| *out += slope * x);
-            }
-            self.add_slopes(guess, (*near, hop + 1), factor * alpha, out);
+            work.slopes[*label as usize] += factor * alpha * (p - mean) / guess.row.len() as f32;
+            self.add_slopes(guess, (*near, hop + 1), factor * alpha, work);
         }
     }
 
-    /// The guesses' loss of a pair; its slopes are added, times a factor.
+    /// The guesses' loss of a pair; their slopes by labels' products are added, times a factor.
     fn of_pair(
         &self,
         pair: &Pair,
         [users, labels]: [&Array; 2],
         factor: f32,
-        out: &mut Slopes<'_>,
+        work: &mut Work,
     ) -> f64 {
         let mut loss = 0.0;
         for (place, item) in pair.items.iter().enumerate() {
@@ -188,10 +189,10 @@ impl Smooth {
             let negatives = &pair.items[1..];
             let guess = Guess { user: pair.user, row, labels, item: *item, negatives };
             let sign = if place == 0 { 1.0 } else { -1.0 };
-            let p = self.guessed(&guess, *item, 0);
+            let p = self.guessed(&guess, *item, 0, &mut work.worths);
             let (share, softplus) = sigmoid_and_softplus(-sign * p);
             loss += f64::from(softplus);
-            self.add_slopes(&guess, (*item, 0), -sign * share * factor, out);
+            self.add_slopes(&guess, (*item, 0), -sign * share * factor, work);
         }
         loss
     }
@@ -203,21 +204,29 @@ impl Smooth {
         [users, labels]: [&Array; 2],
         machine: &Machine,
     ) -> (f64, Vec<f32>, Vec<f32>) {
-        let dim = users.width;
+        let (dim, isa) = (users.width, machine.instruction_set);
         let factor = self.weight / pairs.len().max(1) as f32;
         let tasks: Vec<&[Pair]> = pairs.chunks(TASK).collect();
         let found = machine.workers.map(tasks.len(), |task| {
             let mut of_users = vec![0.0; tasks[task].len() * dim];
             let (mut of_labels, mut loss) = (vec![0.0; labels.values.len()], 0.0);
-            for (pair, user) in tasks[task].iter().zip(of_users.chunks_exact_mut(dim)) {
-                let mut out = Slopes { user, labels: &mut of_labels };
-                loss += self.of_pair(pair, [users, labels], factor, &mut out);
+            let (worths, slopes) = (Worths::new(labels.rows), vec![0.0; labels.rows]);
+            let mut work = Work { worths, slopes };
+            for (pair, of_user) in tasks[task].iter().zip(of_users.chunks_exact_mut(dim)) {
+                work.slopes.fill(0.0);
+                loss += self.of_pair(pair, [users, labels], factor, &mut work);
+                let user = users.row(pair.user as usize);
+                let each = work.slopes.iter().zip(of_labels.chunks_exact_mut(dim)).enumerate();
+                for (label, (slope, of_label)) in each.filter(|(_, (slope, _))| **slope != 0.0) {
+                    vector::add_scaled(isa, of_user, *slope, labels.row(label));
+                    vector::add_scaled(isa, of_label, *slope, user);
+                }
             }
             (loss, of_users, of_labels)
         });
         let (mut of_users, mut of_labels) =
             (vec![0.0; users.values.len()], vec![0.0; labels.values.len()]);
-        let (isa, mut sum) = (machine.instruction_set, 0.0);
+        let mut sum = 0.0;
         for (pairs, (loss, users, labels)) in tasks.into_iter().zip(found) {
             sum += loss;
             vector::add_scaled(isa, &mut of_labels, 1.0, &labels);
@@ -343,7 +352,7 @@ mod tests {
         let negative = [1, 4].into_iter().find(|item| !body.has.of(3).contains(item));
         assert!(negative.is_none_or(|item| body.known(&guess, item) == Some(0.0)));
         // Items of its taste are around the item, and the user has some of them.
-        let p = body.guessed(&guess, item, 0);
+        let p = body.guessed(&guess, item, 0, &mut Worths::new(labels.rows));
         assert!((0.0..=1.0).contains(&p) && p != 0.5, "{p}");
     }
 }

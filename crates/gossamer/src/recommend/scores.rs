@@ -73,6 +73,10 @@ impl Learned {
             });
             return;
         }
+        if let Self::Attended(attended) = self {
+            let users: Vec<usize> = users.iter().map(|(user, _)| *user).collect();
+            return attended.scores(&users, n_items, out, machine);
+        }
         let tasks = users.iter().zip(out.chunks_mut(n_items.max(1))).collect();
         machine.workers.each(tasks, |((user, history), out): (&(usize, Vec<u32>), &mut [f32])| {
             self.scores_of((*user, history), machine, out);
@@ -82,7 +86,7 @@ impl Learned {
     /// Fills `out` with the scores of a user with a history.
     pub fn scores_of(&self, (user, history): (usize, &[u32]), machine: &Machine, out: &mut [f32]) {
         match self {
-            Self::Attended(attended) => attended.scores_of(user, out, machine),
+            Self::Attended(attended) => attended.scores(&[user], out.len(), out, machine),
             Self::Conditioned(conditioned) => {
                 conditioned.scores_of((user, history), out, machine.instruction_set);
             }

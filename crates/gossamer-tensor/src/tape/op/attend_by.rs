@@ -11,8 +11,8 @@ use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
+use super::worths::Worths;
 use crate::array::Array;
-use crate::kernel::softmax::shares;
 use crate::kernel::vector;
 
 /// Who stands around whom, row by row of what comes out.
@@ -40,13 +40,12 @@ struct AttendBy<'a> {
     drawn: Drawn,
 }
 
-/// α of a row.
-pub fn weights(by: &[f32], of_labels: &Array, labels: &[u32], out: &mut [f32]) {
-    let part = 1.0 / by.len() as f32;
-    for (out, label) in out.iter_mut().zip(labels) {
-        *out = part * vector::dot(by, of_labels.row(*label as usize));
+impl Drawn {
+    /// Fills `alpha` with what a row's neighbours are worth.
+    fn weights(&self, row: usize, [by, of]: [&Array; 2], worths: &mut Worths, alpha: &mut [f32]) {
+        let (who, labels) = (self.by[row], &self.labels[row * self.n_near..][..self.n_near]);
+        worths.of(who).shares(by.row(who as usize), |label| of.row(label), labels, 1.0, alpha);
     }
-    shares(out);
 }
 
 impl<'a> Tape<'a> {
@@ -64,14 +63,12 @@ impl<'a> Tape<'a> {
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
         machine.workers.each_with(
             tasks,
-            || vec![0.0; k],
-            |alpha, (block, out)| {
+            || (vec![0.0; k], Worths::new(labels.array.rows)),
+            |(alpha, worths), (block, out)| {
                 for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
-                    let range = row * k..(row + 1) * k;
-                    let user = by.array.row(drawn.by[row] as usize);
-                    weights(user, labels.array, &drawn.labels[range.clone()], alpha);
+                    drawn.weights(row, [by.array, labels.array], worths, alpha);
                     out.copy_from_slice(v.row(drawn.own[row] as usize));
-                    for (alpha, near) in alpha.iter().zip(&drawn.near[range]) {
+                    for (alpha, near) in alpha.iter().zip(&drawn.near[row * k..][..k]) {
                         vector::add_scaled(isa, out, alpha / k as f32, v.row(*near as usize));
                     }
                 }
@@ -89,13 +86,12 @@ impl AttendBy<'_> {
         let (k, width) = (self.drawn.n_near, self.width);
         let mut found = vec![0.0; 2 * gradient.rows * k];
         let tasks = found.chunks_mut((2 * ROWS * k).max(1)).enumerate().collect();
-        back.machine.workers.each(tasks, |(block, out): (usize, &mut [f32])| {
+        let worths = || Worths::new(self.labels.array.rows);
+        back.machine.workers.each_with(tasks, worths, |worths, (block, out)| {
             for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(2 * k)) {
                 let (alpha, c) = out.split_at_mut(k);
-                let range = row * k..(row + 1) * k;
-                let user = self.by.array.row(self.drawn.by[row] as usize);
-                weights(user, self.labels.array, &self.drawn.labels[range.clone()], alpha);
-                for (c, near) in c.iter_mut().zip(&self.drawn.near[range]) {
+                self.drawn.weights(row, [self.by.array, self.labels.array], worths, alpha);
+                for (c, near) in c.iter_mut().zip(&self.drawn.near[row * k..][..k]) {
                     *c = vector::dot(gradient.row(row), v.row(*near as usize)) / k as f32;
                 }
                 let mean: f32 = alpha.iter().zip(c.iter()).map(|(alpha, c)| alpha * c).sum();

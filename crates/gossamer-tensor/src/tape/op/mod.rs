@@ -21,6 +21,7 @@ pub mod attend_labels;
 pub mod attend_twice;
 pub mod interact;
 pub mod mix;
+pub mod worths;
 pub mod attend_by;
 pub mod attend_for;
 pub mod intents;
