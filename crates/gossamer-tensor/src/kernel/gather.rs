@@ -1,6 +1,6 @@
 //! Weighted sums of rows that stand anywhere in memory.
 
-use super::prefetch;
+use super::{prefetch, vector};
 
 /// Floats of a sum that stay in registers while rows are added.
 const STRETCH: usize = 64;
@@ -69,6 +69,15 @@ for_each_instruction_set! {
     }
 }
 
+for_each_instruction_set! {
+    /// targetᵢ = ⟨row, row columnᵢ⟩, rows being as wide as the row.
+    pub fn products(target: &mut [f32], row: &[f32], rows: &[f32], columns: &[u32]) {
+        for (target, column) in target.iter_mut().zip(columns) {
+            *target = vector::dot(row, &rows[*column as usize * row.len()..][..row.len()]);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +97,10 @@ mod tests {
                 assert_eq!(sum, more, "{}", isa.name());
                 sum_rows(isa, &mut sum, &rows, &columns, &weights, &[]);
                 assert_eq!(sum, wanted, "{}", isa.name());
+                let mut found = [0.0; 2];
+                products(isa, &mut found, &sum, &rows, &[3, 1]);
+                let row = |number: usize| &rows[number * width..][..width];
+                assert_eq!(found, [3, 1].map(|number| vector::dot(&sum, row(number))));
             }
         }
     }

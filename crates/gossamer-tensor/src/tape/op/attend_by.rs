@@ -13,7 +13,7 @@ use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use super::worths::Worths;
 use crate::array::Array;
-use crate::kernel::vector;
+use crate::kernel::{gather, vector};
 
 /// Who stands around whom, row by row of what comes out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,10 +41,16 @@ struct AttendBy<'a> {
 }
 
 impl Drawn {
-    /// Fills `alpha` with what a row's neighbours are worth.
-    fn weights(&self, row: usize, [by, of]: [&Array; 2], worths: &mut Worths, alpha: &mut [f32]) {
+    /// Fills `alpha` with what a row's neighbours are worth, times a factor.
+    fn weights(
+        &self,
+        row: usize,
+        [by, of]: [&Array; 2],
+        (worths, factor): (&mut Worths, f32),
+        alpha: &mut [f32],
+    ) {
         let (who, labels) = (self.by[row], &self.labels[row * self.n_near..][..self.n_near]);
-        worths.of(who).shares(by.row(who as usize), |label| of.row(label), labels, 1.0, alpha);
+        worths.of(who).shares(by.row(who as usize), |label| of.row(label), labels, factor, alpha);
     }
 }
 
@@ -66,11 +72,11 @@ impl<'a> Tape<'a> {
             || (vec![0.0; k], Worths::new(labels.array.rows)),
             |(alpha, worths), (block, out)| {
                 for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(width)) {
+                    let worths = (&mut *worths, 1.0 / k as f32);
                     drawn.weights(row, [by.array, labels.array], worths, alpha);
                     out.copy_from_slice(v.row(drawn.own[row] as usize));
-                    for (alpha, near) in alpha.iter().zip(&drawn.near[row * k..][..k]) {
-                        vector::add_scaled(isa, out, alpha / k as f32, v.row(*near as usize));
-                    }
+                    let near = &drawn.near[row * k..][..k];
+                    gather::add_rows(isa, out, &v.values, near, alpha, &[]);
                 }
             },
         );
@@ -83,17 +89,17 @@ impl<'a> Tape<'a> {
 impl AttendBy<'_> {
     /// α and c of every neighbour of every row, side by side.
     fn slopes(&self, back: &Back<'_>, v: &Array, gradient: &Array) -> Vec<f32> {
-        let (k, width) = (self.drawn.n_near, self.width);
+        let (k, width, isa) = (self.drawn.n_near, self.width, back.machine.instruction_set);
         let mut found = vec![0.0; 2 * gradient.rows * k];
         let tasks = found.chunks_mut((2 * ROWS * k).max(1)).enumerate().collect();
         let worths = || Worths::new(self.labels.array.rows);
         back.machine.workers.each_with(tasks, worths, |worths, (block, out)| {
             for (row, out) in (block * ROWS..).zip(out.chunks_exact_mut(2 * k)) {
                 let (alpha, c) = out.split_at_mut(k);
-                self.drawn.weights(row, [self.by.array, self.labels.array], worths, alpha);
-                for (c, near) in c.iter_mut().zip(&self.drawn.near[row * k..][..k]) {
-                    *c = vector::dot(gradient.row(row), v.row(*near as usize)) / k as f32;
-                }
+                let (of, near) = ([self.by.array, self.labels.array], &self.drawn.near);
+                self.drawn.weights(row, of, (&mut *worths, 1.0), alpha);
+                gather::products(isa, c, gradient.row(row), &v.values, &near[row * k..][..k]);
+                c.iter_mut().for_each(|c| *c /= k as f32);
                 let mean: f32 = alpha.iter().zip(c.iter()).map(|(alpha, c)| alpha * c).sum();
                 for (alpha, c) in alpha.iter().zip(c) {
                     *c = alpha * (*c - mean) / width as f32;
