@@ -13,10 +13,18 @@ use gossamer_tensor::optim::{Optimiser, Step};
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
 use super::Settings;
-use super::pairwise::Pair;
 use super::scores::{Learned, Matrix};
 use crate::error::Error;
 use crate::layer::Shape;
+
+/// A pair: a user, its item, and negatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The user.
+    pub user: u32,
+    /// The item, then negatives.
+    pub items: Vec<u32>,
+}
 
 /// Which row of an array is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use gossamer_tensor::tape::op::neighbours::{BothWays, sums};
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Parameter, Tape, Var};
 
-use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
+use super::body::{Asked, At, Between, Body, Made, Pair, Place, Side, State};
 use super::contrast::Contrast;
 use super::denoise::{Denoiser, Given, Weights};
 use super::nodes::Nodes;
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::{Lists, Problem};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;

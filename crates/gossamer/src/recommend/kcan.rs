@@ -8,11 +8,11 @@ use gossamer_tensor::tape::op::attend_for::{Around, NOBODY};
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::{Parameter, Tape, Var};
 
-use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
+use super::body::{Asked, At, Between, Body, Made, Pair, Place, Side, State};
 use super::conditioned::Conditioned;
 use super::kgat::attend;
 use super::nodes::{Both, Nodes, places};
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::scores::{Learned, MOST_ITEMS, Matrix};
 use super::translate::Translation;

@@ -7,9 +7,9 @@ use gossamer_tensor::tape::op::attend_by::Drawn;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::attended::Attended;
-use super::body::{Asked, At, Body, Loss, Made, Place, Side};
+use super::body::{Asked, At, Body, Loss, Made, Pair, Place, Side};
 use super::nodes::Nodes;
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::scores::{Learned, Matrix};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};

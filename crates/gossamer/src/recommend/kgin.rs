@@ -12,9 +12,9 @@ use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
-use super::body::{Asked, At, Body, Made, Place, Side};
+use super::body::{Asked, At, Body, Made, Pair, Place, Side};
 use super::nodes::{Nodes, means_of_items};
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::Problem;
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;

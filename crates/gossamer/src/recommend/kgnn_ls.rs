@@ -15,9 +15,9 @@ use gossamer_tensor::kernel::vector;
 use gossamer_tensor::tape::op::worths::Worths;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape};
 
-use super::body::{Asked, At, Body, Loss, Made, Side};
+use super::body::{Asked, At, Body, Loss, Made, Pair, Side};
 use super::kgcn::{Kgcn, Kgcns, LABELS, USERS};
-use super::pairwise::{self, Pair};
+use super::pairwise;
 use super::problem::{Lists, Problem};
 use super::scores::Learned;
 use super::{Outcome, Recommender, Settings, Shape as Sizes};

@@ -19,6 +19,7 @@ pub mod pairs;
 mod nodes;
 mod needs;
 mod body;
+mod compared;
 mod pairwise;
 mod translate;
 mod contrast;
