@@ -55,7 +55,7 @@ impl Activations {
             return match codec::find(words) {
                 Ok(codec) => of(Asked::Same(codec)),
                 Err(Unknown { known, .. }) => {
-                    let known = [known, vec!["exact", "auto:2", "auto:1MiB"]].concat();
+                    let known = [known, vec!["exact", "auto:3", "auto:1MiB"]].concat();
                     Err(Unknown { kind: "codec", name: words.into(), known }.into())
                 }
             };
@@ -66,7 +66,7 @@ impl Activations {
             _ => Err(Error::Setting {
                 key: "activations".into(),
                 what: format!("'{allowance}' is no allowance"),
-                hint: "auto:2 is two bits a float, auto:1MiB so many bytes in all".into(),
+                hint: "auto:3 is three bits a float, auto:1MiB so many bytes in all".into(),
             }),
         }
     }

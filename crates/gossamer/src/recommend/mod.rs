@@ -23,7 +23,6 @@ mod compared;
 mod pairwise;
 mod translate;
 mod contrast;
-mod noise;
 mod denoise;
 pub mod unseen;
 pub mod report;
