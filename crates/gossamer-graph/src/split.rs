@@ -38,7 +38,9 @@ impl Shares {
     pub fn parse(words: &str) -> Result<Self, GraphError> {
         let wrong = || GraphError::Request {
             what: format!("'{words}' is no split"),
-            hint: "write three parts that add up to 100, such as 90/5/5".into(),
+            hint: "write three parts that add up to 100, such as 90/5/5; of interactions alone \
+                   per-user:80/10/10, by-time:80/10/10 or leave-last"
+                .into(),
         };
         let parts: Result<Vec<f64>, _> = words.split('/').map(|part| part.trim().parse()).collect();
         match parts.map_err(|_| wrong())?.as_slice() {

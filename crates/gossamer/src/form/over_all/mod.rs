@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use gossamer_machine::{Buffer, Ledger, Machine};
+use gossamer_machine::{Buffer, Machine};
 use gossamer_tensor::kernel::logistic::sigmoid_columns;
 use gossamer_tensor::kernel::similarity::Similarity;
 use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_columns, raise_to_columns};
@@ -23,18 +23,19 @@ use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
 use self::distance::Distances;
-use self::field::{Field, GROUPS};
+use self::field::Field;
 use self::product::Products;
 use self::questions::Questions;
 
 pub use self::field::Drawn;
-use super::StepShape;
-use crate::config::{Config, Precision};
+pub use self::sizes::{most_kept_bytes, n_panels, plan, scratch_bytes, sums_bytes};
+use crate::config::Precision;
 use crate::form::batch::Batch;
 use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
-use crate::table::{GradientOf, PANEL_ROWS, Panel, Part, SparseRows};
+use crate::table::{GradientOf, Panel, Part, SparseRows};
 
+mod sizes;
 mod field;
 mod questions;
 mod distance;
@@ -65,60 +66,6 @@ pub fn step(
             let blocks = Distances::new(&questions);
             Pass { questions: &questions, over_all, blocks }.step(learner, batch, method)
         }
-    }
-}
-
-/// Adds a step's buffers to a plan; so many panels are held against a batch.
-pub fn plan(
-    config: &Config,
-    shape: &StepShape,
-    n_panels: u64,
-    kept_bytes: u64,
-    ledger: &mut Ledger,
-) {
-    let batch = config.batch as u64;
-    let width = shape.widths.query as u64;
-    let words = format!("{} × {}", config.batch, shape.widths.query);
-    // Queries, packed and plain, their gradient, the known rows' and the relations' gradients, and
-    // sums of these.
-    let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
-    ledger.add("queries", words.clone(), "f32", 4 * batch * rows + 24 * shape.answers);
-    let groups = n_panels.min(GROUPS as u64);
-    let bytes = sums_bytes(config, shape, n_panels);
-    ledger.add("query sums", format!("{groups} × {words}"), "f32", bytes);
-    ledger.add("kept scores", format!("{} × entities", config.batch), "f32", kept_bytes);
-    let words = format!("{} × {} × {PANEL_ROWS}", shape.n_threads, config.batch);
-    ledger.add("panel of scores", words, "f32", scratch_bytes(config, shape));
-}
-
-/// Bytes of the sums of queries' gradients, which pass before relations are predicted.
-pub fn sums_bytes(config: &Config, shape: &StepShape, n_panels: u64) -> u64 {
-    n_panels.min(GROUPS as u64) * config.batch as u64 * (shape.widths.query as u64 + 8) * 4
-}
-
-/// Bytes of the threads' scratch.
-pub fn scratch_bytes(config: &Config, shape: &StepShape) -> u64 {
-    let (batch, panel) = (config.batch as u64, 4 * PANEL_ROWS as u64);
-    // Scores, what the loss makes of them, and that once more along rows; packed rows and queries.
-    let rows = panel * (3 * batch + 3 * shape.widths.entity as u64);
-    shape.n_threads * (rows + 8 * batch * shape.widths.query as u64)
-}
-
-/// Panels of all entities.
-pub fn n_panels(shape: &StepShape) -> u64 {
-    shape.n_entities.div_ceil(PANEL_ROWS as u64)
-}
-
-/// Bytes of all that a loss makes of a batch's scores.
-pub fn most_kept_bytes(config: &Config, shape: &StepShape) -> u64 {
-    4 * config.batch as u64 * n_panels(shape) * (words_of(config.precision, PANEL_ROWS) as u64 + 1)
-}
-
-/// Words of 32 bits that a query's values of so many rows take.
-fn words_of(precision: Precision, rows: usize) -> usize {
-    match precision {
-        Precision::F32 => rows,
-        Precision::Bf16 => rows.div_ceil(2),
     }
 }
 
@@ -463,6 +410,7 @@ impl<B: Blocks> Pass<'_, B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::form::batch::{Examples, portions};
     use crate::model::Model;
     use gossamer_graph::{Adjacency, Triples};

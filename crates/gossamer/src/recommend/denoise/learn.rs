@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::Machine;
+use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
 use gossamer_tensor::kernel::product::add_product;

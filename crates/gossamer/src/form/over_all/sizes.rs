@@ -1,0 +1,62 @@
+//! Bytes of a step over all entities, or over drawn ones.
+
+use gossamer_machine::Ledger;
+
+use super::field::GROUPS;
+use crate::config::{Config, Precision};
+use crate::form::StepShape;
+use crate::table::PANEL_ROWS;
+
+/// Adds a step's buffers to a plan; so many panels are held against a batch.
+pub fn plan(
+    config: &Config,
+    shape: &StepShape,
+    n_panels: u64,
+    kept_bytes: u64,
+    ledger: &mut Ledger,
+) {
+    let batch = config.batch as u64;
+    let width = shape.widths.query as u64;
+    let words = format!("{} × {}", config.batch, shape.widths.query);
+    // Queries, packed and plain, their gradient, the known rows' and the relations' gradients, and
+    // sums of these.
+    let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
+    ledger.add("queries", words.clone(), "f32", 4 * batch * rows + 24 * shape.answers);
+    let groups = n_panels.min(GROUPS as u64);
+    let bytes = sums_bytes(config, shape, n_panels);
+    ledger.add("query sums", format!("{groups} × {words}"), "f32", bytes);
+    ledger.add("kept scores", format!("{} × entities", config.batch), "f32", kept_bytes);
+    let words = format!("{} × {} × {PANEL_ROWS}", shape.n_threads, config.batch);
+    ledger.add("panel of scores", words, "f32", scratch_bytes(config, shape));
+}
+
+/// Bytes of the sums of queries' gradients, which pass before relations are predicted.
+pub fn sums_bytes(config: &Config, shape: &StepShape, n_panels: u64) -> u64 {
+    n_panels.min(GROUPS as u64) * config.batch as u64 * (shape.widths.query as u64 + 8) * 4
+}
+
+/// Bytes of the threads' scratch.
+pub fn scratch_bytes(config: &Config, shape: &StepShape) -> u64 {
+    let (batch, panel) = (config.batch as u64, 4 * PANEL_ROWS as u64);
+    // Scores, what the loss makes of them, and that once more along rows; packed rows and queries.
+    let rows = panel * (3 * batch + 3 * shape.widths.entity as u64);
+    shape.n_threads * (rows + 8 * batch * shape.widths.query as u64)
+}
+
+/// Panels of all entities.
+pub fn n_panels(shape: &StepShape) -> u64 {
+    shape.n_entities.div_ceil(PANEL_ROWS as u64)
+}
+
+/// Bytes of all that a loss makes of a batch's scores.
+pub fn most_kept_bytes(config: &Config, shape: &StepShape) -> u64 {
+    4 * config.batch as u64 * n_panels(shape) * (words_of(config.precision, PANEL_ROWS) as u64 + 1)
+}
+
+/// Words of 32 bits that a query's values of so many rows take.
+fn words_of(precision: Precision, rows: usize) -> usize {
+    match precision {
+        Precision::F32 => rows,
+        Precision::Bf16 => rows.div_ceil(2),
+    }
+}
