@@ -1,13 +1,13 @@
 """Quality, seconds of an epoch and the process's peak of RecBole's recommenders on a given split, as JSON.
 
-    python bench/recommend-peers.py DATA SPLIT MODEL EPOCHS [THREADS]
+    python bench/recommend-peers.py DATA SPLIT MODEL EPOCHS [THREADS [SEED]]
 
 MODEL is BPR, LightGCN, CKE, CFKG, KGCN, KGNNLS, KGAT or KGIN, or another that RecBole has. SPLIT is a folder
 with NAME.train.inter, NAME.valid.inter and NAME.test.inter; the .kg and .link are SPLIT's, or else DATA's, which
 may be the same folder. Each model is as RecBole sets it (width 64, batches of 2048); the best epoch by NDCG@20 of
 the validation part is kept, more than ten that are no better end it, and the test part is ranked against every item
 that the user does not have in the other parts. Seconds are the median epoch's, training alone: validation, and
-what is made before, are not in it. Threads are two, if not said.
+what is made before, are not in it. Threads are two and the seed is RecBole's own, if not said.
 
     python3 -m venv rb && rb/bin/pip install torch==2.5.1 numpy==1.26.4 scipy==1.11.4 pandas==2.2.3 recbole==1.2.1
 
@@ -93,7 +93,7 @@ def timed(epoch):
     return run
 
 
-def fit(place, model, epochs):
+def fit(place, model, epochs, seed):
     from recbole import __version__
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
@@ -108,6 +108,8 @@ def fit(place, model, epochs):
         "epochs": epochs, "stopping_step": 10, "embedding_size": 64, "train_batch_size": 2048,
         "metrics": ["Recall", "NDCG"], "topk": [20], "valid_metric": "NDCG@20", "metric_decimal_place": 6,
     }
+    if seed is not None:
+        settings["seed"] = seed
     config = Config(model=model, dataset=NAME, config_dict=settings)
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
@@ -134,7 +136,7 @@ def main():
         os.chdir(place)
         place = pathlib.Path(place)
         gather(data, split, place)
-        version, found = fit(place, model, int(epochs))
+        version, found = fit(place, model, int(epochs), int(rest[1]) if len(rest) > 1 else None)
         os.chdir("/")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds = round(statistics.median(SECONDS), 4)
