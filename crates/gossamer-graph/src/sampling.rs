@@ -47,6 +47,14 @@ impl Sampling {
         self.mask + 1
     }
 
+    /// About how many of so many triples are looked at, rather more than fewer.
+    pub fn chosen(self, n_triples: u64) -> u64 {
+        match self.every() {
+            1 => n_triples,
+            every => n_triples.div_ceil(every) * 65 / 64,
+        }
+    }
+
     /// True if a key is chosen.
     pub fn has(self, key: u64) -> bool {
         // The finaliser of SplitMix64: every bit of the key moves every bit of the hash.

@@ -12,7 +12,7 @@
 //!
 //! [`WHOLE_TRIPLES`]: gossamer_graph::sampling::WHOLE_TRIPLES
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gossamer_graph::mirror::{Mirror, pair_key};
 use gossamer_graph::sampling::Sampling;
@@ -29,44 +29,86 @@ use crate::plan::ranking::FILTERED_QUERIES;
 /// Mirrors below this share of their pairs are chance.
 pub const LEAST_SHARE: f64 = 0.05;
 
-/// Scores that are zero for most entities, and who competes by them.
+/// Scores of entities, none below zero, and how those who compete stand by them.
 #[derive(Debug, Clone, Default)]
-pub struct BaselineScores {
-    /// (entity, score), by entity; scores above zero.
-    by_id: Vec<(u32, f32)>,
-    /// Scores of those who compete, ascending.
-    sorted: Vec<f32>,
+pub struct BaselineScores<'a> {
+    by_id: ById<'a>,
+    /// The scores above zero of those who compete, ascending, each with how many have it or a
+    /// higher one. Counts repeat: there are few of them.
+    levels: Vec<(f32, u32)>,
 }
 
-impl BaselineScores {
+/// Scores by entity.
+#[derive(Debug, Clone)]
+enum ById<'a> {
+    /// Of all, which are counts.
+    All(&'a [u32]),
+    /// (entity, score), ascending; of the others it is zero.
+    Some(Vec<(u32, f32)>),
+}
+
+impl Default for ById<'_> {
+    fn default() -> Self {
+        Self::Some(Vec::new())
+    }
+}
+
+impl<'a> BaselineScores<'a> {
     /// From (entity, score) pairs, of which some compete; the best score of an entity counts.
     pub fn new(mut by_id: Vec<(u32, f32)>, candidates: &Candidates) -> Self {
         by_id.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         by_id.dedup_by_key(|(id, _)| *id);
         by_id.retain(|(_, score)| *score > 0.0);
-        let competing = by_id.iter().filter(|(id, _)| candidates.contains(*id));
-        let mut sorted: Vec<f32> = competing.map(|(_, score)| *score).collect();
-        sorted.sort_by(f32::total_cmp);
         by_id.shrink_to_fit();
-        sorted.shrink_to_fit();
-        Self { by_id, sorted }
+        let levels = levels(by_id.iter().copied(), candidates);
+        Self { by_id: ById::Some(by_id), levels }
+    }
+
+    /// From a count of each entity.
+    pub fn of_counts(counts: &'a [u32], candidates: &Candidates) -> Self {
+        let scores = (0..).zip(counts.iter().map(|count| *count as f32));
+        Self { by_id: ById::All(counts), levels: levels(scores, candidates) }
     }
 
     fn score(&self, id: u32) -> f32 {
-        self.by_id.binary_search_by_key(&id, |(id, _)| *id).map_or(0.0, |place| self.by_id[place].1)
+        match &self.by_id {
+            ById::All(counts) => counts[id as usize] as f32,
+            ById::Some(by_id) => {
+                let place = by_id.binary_search_by_key(&id, |(id, _)| *id);
+                place.map_or(0.0, |place| by_id[place].1)
+            }
+        }
     }
 
     /// Candidates above and as high as the answer, known ones among them; the answer itself is not.
     fn rank(&self, answer: u32, candidates: &Candidates, n_entities: usize) -> (u32, u32) {
         let own = self.score(answer);
-        let above = self.sorted.partition_point(|score| *score <= own);
-        let below = self.sorted.partition_point(|score| *score < own);
-        let zeros = candidates.len(n_entities) - self.sorted.len();
-        let greater = self.sorted.len() - above;
-        let equal = above - below + if own == 0.0 { zeros } else { 0 };
+        let from = |place: usize| self.levels.get(place).map_or(0, |(_, n)| *n as usize);
+        let greater = from(self.levels.partition_point(|(score, _)| *score <= own));
+        let as_high = match own == 0.0 {
+            true => candidates.len(n_entities),
+            false => from(self.levels.partition_point(|(score, _)| *score < own)),
+        };
         let itself = usize::from(candidates.contains(answer));
-        (greater as u32, (equal - itself) as u32)
+        (greater as u32, (as_high - greater - itself) as u32)
     }
+}
+
+/// How many of those who compete have each score above zero or a higher one, ascending.
+fn levels(scores: impl Iterator<Item = (u32, f32)>, candidates: &Candidates) -> Vec<(f32, u32)> {
+    // Bits of numbers above zero are in the order of the numbers.
+    let mut counted: BTreeMap<u32, u32> = BTreeMap::new();
+    for (_, score) in scores.filter(|(id, score)| *score > 0.0 && candidates.contains(*id)) {
+        *counted.entry(score.to_bits()).or_default() += 1;
+    }
+    let mut levels: Vec<(f32, u32)> =
+        counted.into_iter().map(|(bits, n)| (f32::from_bits(bits), n)).collect();
+    let mut above = 0;
+    for (_, n) in levels.iter_mut().rev() {
+        above += *n;
+        *n = above;
+    }
+    levels
 }
 
 /// The rules, in the order of their scores.
@@ -90,10 +132,7 @@ pub fn scores(
     let mut rules = Rules {
         n_entities,
         candidates,
-        degree: {
-            let degrees = (0..).zip(degrees.iter().map(|d| *d as f32));
-            BaselineScores::new(degrees.collect(), candidates)
-        },
+        degree: BaselineScores::of_counts(degrees, candidates),
         frequencies: HashMap::new(),
         mirrors,
         none: BaselineScores::default(),
@@ -123,11 +162,11 @@ pub fn scores(
 struct Rules<'a> {
     n_entities: usize,
     candidates: &'a Candidates,
-    degree: BaselineScores,
+    degree: BaselineScores<'a>,
     /// By relation, of the side that is asked.
-    frequencies: HashMap<u32, BaselineScores>,
+    frequencies: HashMap<u32, BaselineScores<'a>>,
     mirrors: HashMap<u32, Vec<Mirror>>,
-    none: BaselineScores,
+    none: BaselineScores<'a>,
 }
 
 impl Rules<'_> {
@@ -196,7 +235,7 @@ impl Rules<'_> {
         asked: &[Asked],
         train: &SplitTriples,
         machine: &Machine,
-    ) -> Vec<BaselineScores> {
+    ) -> Vec<BaselineScores<'static>> {
         let mut wanted = Wanted::default();
         let mut read_off = Vec::with_capacity(asked.len());
         for Asked { side, known, relation } in asked {
@@ -280,7 +319,7 @@ fn whole_counts(
 fn sampled_frequencies(
     mut stands: Vec<[u32; 2]>,
     candidates: &Candidates,
-) -> HashMap<u32, BaselineScores> {
+) -> HashMap<u32, BaselineScores<'static>> {
     /// So much room is given back at a time.
     const ROOM: usize = 1 << 18;
     let mut found = HashMap::new();
@@ -300,7 +339,7 @@ fn sampled_frequencies(
 fn relation_frequencies(
     counts: impl Iterator<Item = Count>,
     candidates: &Candidates,
-) -> HashMap<u32, BaselineScores> {
+) -> HashMap<u32, BaselineScores<'static>> {
     let (mut counts, mut found) = (counts.peekable(), HashMap::new());
     while let Some(([relation, _], _)) = counts.peek().copied() {
         let mut own = Vec::new();
@@ -327,6 +366,21 @@ mod tests {
         assert_eq!(of(&Candidates::All), [(0, 1), (2, 0), (3, 6)]);
         // Entity 1 does not compete; 0 is as high as 7 and 8.
         assert_eq!(of(&Candidates::some(vec![4, 5, 7, 8])), [(0, 1), (1, 0), (2, 2)]);
+    }
+
+    #[test]
+    fn counts_of_all_rank_as_pairs_of_them_do() {
+        let counts = [0, 3, 1, 0, 3, 7, 1, 0];
+        let pairs = (0..).zip(counts.map(|count| count as f32)).collect::<Vec<_>>();
+        for candidates in [Candidates::All, Candidates::some(vec![0, 2, 4, 5])] {
+            let dense = BaselineScores::of_counts(&counts, &candidates);
+            let sparse = BaselineScores::new(pairs.clone(), &candidates);
+            for id in 0..8 {
+                assert_eq!(dense.score(id), counts[id as usize] as f32);
+                let [a, b] = [&dense, &sparse].map(|scores| scores.rank(id, &candidates, 8));
+                assert_eq!(a, b, "{id}");
+            }
+        }
     }
 
     /// The rules' scores by the definition of [`scores`], of a model that is not asked.

@@ -2,7 +2,7 @@
 //!
 //! What does not fit of training triples and entity rows is read from disk.
 
-use gossamer_graph::sampling::WHOLE_TRIPLES;
+use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Snapshot, Triples};
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Ledger, Machine};
@@ -30,14 +30,13 @@ pub fn evaluate_plan(
     let shape = GraphShape::of(graph)?;
     let n_threads = machine.workers.n_threads() as u64;
     let rest = |ledger: &mut Ledger| {
-        // Pairs of a sample and the entities of its tails, beside counts by entity; then what the
-        // rules make of these, a side at a time. Beside both what small arrays leave behind.
-        let sampled = shape.n_triples[0].min(WHOLE_TRIPLES);
+        // Pairs of a sample and the entities of its tails, beside counts by entity; what the rules
+        // make of these later, a side at a time, is less. Beside it what small arrays leave behind.
+        let sampled = Sampling::of(shape.n_triples[0]).chosen(shape.n_triples[0]);
         let judged = n_judged.unwrap_or(shape.n_triples[1].max(shape.n_triples[2]));
         // Beside the model's ranks those of rules.
-        let first = 20 * sampled + 4 * shape.n_entities;
-        let then = 12 * sampled + 20 * shape.n_entities;
-        let bytes = first.max(then) + (3 * sampled).min(LEFT_BEHIND) + 80 * judged;
+        let counted = 20 * sampled + 4 * shape.n_entities;
+        let bytes = counted + (3 * sampled).min(LEFT_BEHIND) + 80 * judged;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
         add_ranking(config, ledger, (n_threads, judged))
     };

@@ -37,6 +37,7 @@ impl Recommender for Bpr {
             negatives: 1,
             epochs: 500,
             regularisation: 1e-4,
+            learning_rate: 0.001,
             ..settings
         }
     }

@@ -64,7 +64,7 @@ impl Recommender for Kgin {
             layers: 3,
             epochs: 200,
             regularisation: 1e-4,
-            learning_rate: 0.01,
+            learning_rate: 0.002,
             layer_dropout: 0.1,
             edge_dropout: 0.5,
             facts: 1.0,

@@ -52,6 +52,7 @@ impl Recommender for LightKg {
             epochs: 500,
             negatives: 10,
             regularisation: 1e-3,
+            learning_rate: 0.001,
             layer_dropout: 0.1,
             facts: 1.0,
             ..settings

@@ -46,6 +46,7 @@ impl Recommender for Mf {
             negatives: 64,
             epochs: 500,
             regularisation: 1e-4,
+            learning_rate: 0.001,
             ..settings
         }
     }
