@@ -54,6 +54,7 @@ impl Recommender for Kgat {
             layers: 3,
             epochs: 200,
             regularisation: 1e-3,
+            learning_rate: 0.002,
             layer_dropout: 0.1,
             facts: 1.0,
             ..settings
