@@ -36,7 +36,7 @@ impl Recommender for Bpr {
             layers: 0,
             negatives: 1,
             epochs: 500,
-            regularisation: 1e-4,
+            regularisation: 1e-2,
             learning_rate: 0.001,
             ..settings
         }

@@ -33,7 +33,7 @@ impl Recommender for Cke {
         &["dim", "learning_rate", "regularisation", "epochs", "batch", "negatives", "facts"]
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { epochs: 300, regularisation: 1e-3, learning_rate: 0.001, facts: 1.0, ..settings }
+        Settings { epochs: 300, regularisation: 1e-2, learning_rate: 0.001, facts: 1.0, ..settings }
     }
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);

@@ -51,7 +51,7 @@ impl Recommender for LightKg {
             layers: 2,
             epochs: 500,
             negatives: 10,
-            regularisation: 1e-3,
+            regularisation: 1e-2,
             learning_rate: 0.001,
             layer_dropout: 0.1,
             facts: 1.0,

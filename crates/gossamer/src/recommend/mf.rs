@@ -45,7 +45,7 @@ impl Recommender for Mf {
             layers: 0,
             negatives: 64,
             epochs: 500,
-            regularisation: 1e-4,
+            regularisation: 1e-2,
             learning_rate: 0.001,
             ..settings
         }
