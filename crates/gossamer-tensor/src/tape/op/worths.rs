@@ -14,24 +14,24 @@ const TAME: f32 = 60.0;
 pub struct Worths {
     /// Whose.
     by: Option<u32>,
-    /// ⟨u, r⟩/d, and its exponential, which is no number until both are known.
+    /// ⟨u, r⟩/d, and its exponential, which is no number until both are known, and infinite where
+    /// it is not to be added up: so a row goes by its own labels, whatever was asked before.
     worths: Vec<f32>,
     powers: Vec<f32>,
-    is_tame: bool,
 }
 
 impl Worths {
     /// Of so many labels, nobody's yet.
     pub fn new(n_labels: usize) -> Self {
         let unknown = vec![f32::NAN; n_labels];
-        Self { by: None, worths: unknown.clone(), powers: unknown, is_tame: true }
+        Self { by: None, worths: unknown.clone(), powers: unknown }
     }
 
     /// From here on it is someone's.
     pub fn of(&mut self, by: u32) -> &mut Self {
         if self.by != Some(by) {
             self.powers.fill(f32::NAN);
-            (self.by, self.is_tame) = (Some(by), true);
+            self.by = Some(by);
         }
         self
     }
@@ -56,7 +56,7 @@ impl Worths {
             sum += power;
             *out = power;
         }
-        if self.is_tame {
+        if sum.is_finite() {
             let scale = factor / sum;
             return out.iter_mut().for_each(|x| *x *= scale);
         }
@@ -70,9 +70,8 @@ impl Worths {
     #[cold]
     fn find(&mut self, label: usize, row: &[f32], of_label: &[f32]) -> f32 {
         let worth = vector::dot(row, of_label) / row.len() as f32;
-        self.is_tame &= worth.abs() < TAME;
         self.worths[label] = worth;
-        self.powers[label] = worth.exp();
+        self.powers[label] = if worth.abs() < TAME { worth.exp() } else { f32::INFINITY };
         self.powers[label]
     }
 }
@@ -97,5 +96,20 @@ mod tests {
                 assert!((found - 0.5 * wanted).abs() < 1e-6, "{by}: {found} {wanted} / 2");
             }
         }
+    }
+
+    #[test]
+    fn what_was_asked_before_changes_no_bit() {
+        let labels = [[1.0f32, -2.0], [0.5, 0.25], [90.0, 90.0]];
+        let row = [3.0, 0.7];
+        let of = |before: &[u32]| {
+            let (mut worths, mut found) = (Worths::new(3), [0.0; 2]);
+            let of_label = |label: usize| &labels[label][..];
+            worths.of(1).shares(&row, of_label, before, 1.0, &mut [0.0; 2]);
+            worths.of(1).shares(&row, of_label, &[0, 1], 1.0, &mut found);
+            found.map(f32::to_bits)
+        };
+        // The last label's product is beyond what is added up as it is.
+        assert_eq!(of(&[2, 0]), of(&[]));
     }
 }
