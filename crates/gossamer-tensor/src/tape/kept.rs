@@ -62,14 +62,15 @@ impl Store {
         self.kept.is_empty()
     }
 
-    /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, ρ being the range of the group of
-    /// 64 that each stands in.
+    /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, or of its first rows, ρ being the range of
+    /// the group of 64 that each stands in.
     pub fn noise(&self, place: usize, with: &Array, machine: &Machine) -> f64 {
-        let Kept { rows, width, .. } = &self.kept[place];
-        let n_blocks = rows.div_ceil(ROWS);
+        let width = self.kept[place].width;
+        let n_blocks = with.rows.div_ceil(ROWS);
         let found = machine.workers.map(n_blocks, |block| {
             let mut room = Vec::new();
             let (values, rows) = self.block(place, block, machine, &mut room);
+            let rows = rows.min(with.rows - block * ROWS);
             let squares = |row: usize| -> f64 {
                 let row = with.row(block * ROWS + row);
                 row.iter().map(|x| f64::from(x * x)).sum()
@@ -82,7 +83,7 @@ impl Store {
                 let weight: f64 = floats.map(|at| squares[at / width]).sum();
                 f64::from(most - least).powi(2) / 6.0 * weight
             };
-            values.chunks(GROUP).enumerate().map(of_group).sum::<f64>()
+            values[..rows * width].chunks(GROUP).enumerate().map(of_group).sum::<f64>()
         });
         found.into_iter().sum()
     }
@@ -158,6 +159,14 @@ impl Store {
         };
         if within {
             self.kept[signs].how = How::Within(floats);
+        }
+    }
+
+    /// All rows, where they are kept as they were.
+    pub fn whole(&self, place: usize) -> Option<&Array> {
+        match &self.kept[place].how {
+            How::Whole(array) => Some(array),
+            How::Codes(..) | How::Bits(_) | How::Within(_) => None,
         }
     }
 

@@ -184,8 +184,15 @@ impl<'a> Floats<'a> {
 
 impl<'a> Floats<'a> {
     /// All rows.
-    fn whole(self, rows: usize, width: usize, back: &Back<'_>) -> Whole<'a> {
-        if let Self::Lent(array) = self {
+    fn whole<'b>(self, rows: usize, width: usize, back: &Back<'b>) -> Whole<'b>
+    where
+        'a: 'b,
+    {
+        let lent = match self {
+            Self::Lent(array) => Some(array),
+            Self::Kept(place) => back.store.whole(place),
+        };
+        if let Some(array) = lent {
             return Whole::Lent(array);
         }
         let mut out = Array::room(&back.machine.buffers, rows, width);
@@ -281,9 +288,18 @@ impl<'a> Tape<'a> {
     }
 
     /// What the next op leaves out.
-    fn dropout(&self, part: f32) -> Dropout {
+    pub fn dropout(&self, part: f32) -> Dropout {
         let (address, instruction_set) = (self.address, self.machine.instruction_set);
         Dropout { part, address, instruction_set, number: self.next_number() }
+    }
+
+    /// What so many ops to come leave out, no two the same.
+    pub fn dropouts(&mut self, part: f32, n: usize) -> Vec<Dropout> {
+        let next = |_| {
+            self.n_vars += 1;
+            self.dropout(part)
+        };
+        (0..n).map(next).collect()
     }
 
     /// Writes an op down, and gives what it made.

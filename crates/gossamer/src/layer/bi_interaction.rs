@@ -2,7 +2,7 @@
 //!
 //! *Paper:* Wang et al., "KGAT: knowledge graph attention network for recommendation" (2019).
 
-use gossamer_tensor::tape::op::entries::Wanted;
+use gossamer_tensor::tape::op::entries::Rows;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::around::View;
@@ -40,6 +40,6 @@ impl Layer for BiInteraction {
     ) -> Made<'a> {
         let Given { name, mut rows, around, relations, .. } = given;
         let own = [parameters[0], parameters[1], parameters[2], parameters[3]];
-        Made { rows: tape.interact(name, &mut rows, (around.pairs(), Wanted::All), own), relations }
+        Made { rows: tape.interact(name, &mut rows, (around.pairs(), Rows::All), own), relations }
     }
 }

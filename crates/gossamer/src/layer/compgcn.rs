@@ -5,8 +5,8 @@
 //!
 //! *Paper:* Vashishth et al., "Composition-based multi-relational graph convolutional networks" (2020).
 
-use gossamer_tensor::tape::op::compose::Composition;
-use gossamer_tensor::tape::op::entries::Wanted;
+use gossamer_tensor::tape::op::compose::{Around, Composition};
+use gossamer_tensor::tape::op::entries::Rows;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::around::View;
@@ -80,11 +80,12 @@ impl Layer for CompGcn {
             relations = tape.times_fixed(&relations, of_relations, false);
         }
         let mut sum = None;
-        for (direction, entries) in around.entries().enumerate() {
+        for (direction, matrix) in around.entries().enumerate() {
             let both = [&mut rows, &mut relations];
             // Oneself is left out by nobody.
-            let dropout = if direction < 2 { edge_dropout } else { 0.0 };
-            let mut composed = tape.compose(name, both, (entries, Wanted::All), self.0, dropout);
+            let dropout = tape.dropout(if direction < 2 { edge_dropout } else { 0.0 });
+            let around = Around { matrix, given: Rows::All, wanted: Rows::All, dropout };
+            let mut composed = tape.compose(name, both, around, self.0);
             if let Some([of_rows, _]) = spectra {
                 composed = tape.times_fixed(&composed, of_rows, true);
             }

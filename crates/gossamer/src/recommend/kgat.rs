@@ -3,7 +3,7 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::softmax::shares;
-use gossamer_tensor::tape::op::entries::Wanted;
+use gossamer_tensor::tape::op::entries::Rows;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
 use gossamer_tensor::tape::{Parameter, Tape};
@@ -183,8 +183,8 @@ impl Body for Kgats {
             // Of the last layer those alone are made that are compared.
             let is_last = layer + 2 == self.widths.len();
             let wanted = match is_last {
-                true => Wanted::these(which.clone(), self.both.forward.n_rows()),
-                false => Wanted::All,
+                true => Rows::these(which.clone(), self.both.forward.n_rows()),
+                false => Rows::All,
             };
             let out = tape.interact(name(layer), &mut rows, (matrix, wanted), own);
             let mut some = tape.leave_out(out, asked.dropout(self.dropout));

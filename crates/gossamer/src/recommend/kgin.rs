@@ -5,8 +5,8 @@ use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::sparse::{Labelled, Sparse};
-use gossamer_tensor::tape::op::compose::Composition;
-use gossamer_tensor::tape::op::entries::Wanted;
+use gossamer_tensor::tape::op::compose::{Around, Composition};
+use gossamer_tensor::tape::op::entries::Rows;
 use gossamer_tensor::tape::op::intents::Given;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
@@ -125,7 +125,7 @@ impl Kgins {
         let nodes = Nodes::of(problem);
         let (n_users, n_items) = (nodes.n_users, nodes.n_items);
         let n_entities = nodes.n() - n_users;
-        let items = means_of_items(problem, n_entities);
+        let items = means_of_items(problem, n_items);
         let facts = nodes.into_around_entities();
         Self {
             sizes: [n_users, n_entities, facts[0].n_labels, settings.dim],
@@ -135,6 +135,25 @@ impl Kgins {
             facts,
             items: [items.transposed(), items],
         }
+    }
+
+    /// Who stands around whom in each hop: of the last those items alone are made that are compared; before,
+    /// all items, which users are made of, and whom the next hop asks for.
+    fn around(&self, tape: &mut Tape<'_>, compared: &[u32], dropout: f32) -> Vec<Around<'_>> {
+        let [forward, backward] = &self.facts;
+        let mut wanted = Rows::these(compared.to_vec(), self.sizes[ENTITIES]);
+        let mut hops = Vec::with_capacity(self.hops);
+        for (left, dropout) in (0..self.hops).rev().zip(tape.dropouts(dropout, self.hops)) {
+            let given = match left {
+                0 => Rows::All,
+                _ => wanted.reached(forward, dropout, self.n_items),
+            };
+            let matrix = BothWays { forward, backward };
+            hops.push(Around { matrix, given: given.clone(), wanted, dropout });
+            wanted = given;
+        }
+        hops.reverse();
+        hops
     }
 }
 
@@ -158,8 +177,6 @@ impl Body for Kgins {
     ) -> Vec<Made<'a>> {
         let [dropout, of_edges] = self.dropouts.map(|part| asked.dropout(part));
         let which = [asked.users(0, self.sizes[0]), asked.items(0, self.n_items)];
-        let [forward, backward] = &self.facts;
-        let facts = BothWays { forward, backward };
         let [backward, forward] = &self.items;
         let items = BothWays { forward, backward };
         let mut intents = tape.mix(parameters[WEIGHTS], &mut parameters[RELATIONS].var());
@@ -168,19 +185,13 @@ impl Body for Kgins {
             |tape: &mut Tape<'a>, place: usize, of: &Var<'a>| tape.pick(of, which[place].clone());
         let mut sums =
             [USERS, ENTITIES].map(|place| Some(pick(tape, place, &parameters[place].var())));
-        for hop in 0..self.hops {
-            // Of the last hop those alone are made that are compared.
+        for (hop, around) in self.around(tape, &which[ENTITIES], of_edges).into_iter().enumerate() {
             let is_last = hop + 1 == self.hops;
-            let wanted = match is_last {
-                true => Wanted::these(which[ENTITIES].clone(), self.sizes[ENTITIES]),
-                false => Wanted::All,
-            };
-            let rows = [&mut entities, &mut parameters[RELATIONS].var()];
-            let (of_facts, by) = ((facts, wanted), Composition::Multiply);
-            let by_facts = tape.compose("entities", rows, of_facts, by, of_edges);
             let (sought, intents) = (&mut parameters[SOUGHT].var(), &mut intents);
             let given = Given { rows: &mut entities, own: &mut users, sought, intents };
             let by_items = tape.intents(["entities", "users"], given, items, of_edges);
+            let rows = [&mut entities, &mut parameters[RELATIONS].var()];
+            let by_facts = tape.compose("entities", rows, around, Composition::Multiply);
             for (place, made) in [by_items, by_facts].into_iter().enumerate() {
                 let name = ["users", "entities"][place];
                 let made = if is_last && place == USERS { pick(tape, place, &made) } else { made };

@@ -312,6 +312,7 @@ mod tests {
 
     #[test]
     fn tastes_are_learned_by_every_body_and_through_codes() {
+        const SEEDS: u64 = 3;
         let problem = two_tastes(40, 30);
         let machine = Machine::new(2, None);
         for model in MODELS {
@@ -327,13 +328,22 @@ mod tests {
                     epochs: 100,
                     learning_rate: 0.02,
                     regularisation: usual.regularisation.min(most),
+                    // An item has one fact.
+                    nearest: 2,
                     activations: activations.into(),
                     ..usual
                 };
-                let Outcome { learned, kept, .. } = learned(model, &settings, &problem, 2);
+                // So few rows through so few bits may have bad luck: a mean of seeds.
+                let mut sum = 0.0;
+                for seed in 0..SEEDS {
+                    let of = Settings { seed, ..settings.clone() };
+                    let learned = learned(model, &of, &problem, 2).learned;
+                    sum += pairs::by_pairs(&problem, &learned, (Split::Test, 3), &machine).auc;
+                }
                 // Who knows tastes alone has about .75; who knows nothing has a half.
-                let found = pairs::by_pairs(&problem, &learned, (Split::Test, 3), &machine).auc;
-                assert!(found > 0.58, "{model} {activations}: {found}");
+                let found = sum / SEEDS as f64;
+                assert!(found > 0.6, "{model} {activations}: {found}");
+                let Outcome { learned, kept, .. } = learned(model, &settings, &problem, 2);
                 assert_eq!(kept.unwrap().total() > 0, own, "{model}");
                 let sizes = [problem.users.len(), problem.items.len()];
                 let named = |(name, table): (&str, crate::table::Table)| (name.to_string(), table);

@@ -16,7 +16,7 @@ use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Tape, Var};
-use super::entries::{Entries, Part, Wanted};
+use super::entries::{Entries, Part, Rows};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::dropout::Dropout;
@@ -71,20 +71,37 @@ struct Compose<'a> {
     inputs: [usize; 2],
     /// Of rows and labels; none where φ needs neither.
     floats: Option<[Floats<'a>; 2]>,
-    matrix: BothWays<'a, Labelled>,
-    wanted: Wanted,
+    around: Around<'a>,
+    /// Rows of the input.
+    n_given: usize,
     composition: Composition,
-    dropout: Dropout,
 }
 
-/// What takes part, of one of the two ways.
-fn part<'p>(
-    matrix: BothWays<'p, Labelled>,
-    wanted: &'p Wanted,
-    (dropout, is_turned): (Dropout, bool),
-) -> Part<'p> {
-    let Labelled { matrix, labels, .. } = if is_turned { matrix.backward } else { matrix.forward };
-    Part { matrix, labels, is_turned, wanted, dropout: Some(dropout) }
+/// Who stands around whom: a matrix, which of its columns the input has as rows, which of its rows are made,
+/// and what is left out.
+#[derive(Debug, Clone)]
+pub struct Around<'a> {
+    /// The matrix.
+    pub matrix: BothWays<'a, Labelled>,
+    /// The input's rows.
+    pub given: Rows,
+    /// The output's.
+    pub wanted: Rows,
+    /// Entries that are left out; the others grow.
+    pub dropout: Dropout,
+}
+
+impl Around<'_> {
+    /// What takes part, of one of the two ways.
+    fn part(&self, is_turned: bool) -> Part<'_> {
+        let Self { matrix, given, wanted, dropout } = self;
+        let (of, rows, columns) = match is_turned {
+            true => (matrix.backward, given, wanted),
+            false => (matrix.forward, wanted, given),
+        };
+        let Labelled { matrix, labels, .. } = of;
+        Part { matrix, labels, is_turned, rows, columns, dropout: Some(*dropout) }
+    }
 }
 
 /// The sum of the rows of a run of entries, weighed, and of their weights.
@@ -103,22 +120,21 @@ fn summed(
 
 impl<'a> Tape<'a> {
     /// Sums over entries of compositions of the input's rows with the labels' (labels × width), of
-    /// the rows that are wanted; with dropout some places are left out and the others grow. The
-    /// entries of a row that stand together and have one label are composed as one.
+    /// the rows that are wanted. The entries of a row that stand together and have one label are
+    /// composed as one.
     pub fn compose(
         &mut self,
         name: &'static str,
         [input, labels]: [&mut Var<'a>; 2],
-        (matrix, wanted): (BothWays<'a, Labelled>, Wanted),
+        around: Around<'a>,
         composition: Composition,
-        dropout: f32,
     ) -> Var<'a> {
-        let dropout = self.dropout(dropout);
         let (machine, h, c) = (self.machine, input.value(), labels.value());
         let (isa, width) = (machine.instruction_set, h.width);
-        let n = wanted.n(matrix.forward.matrix.n_rows());
+        let n_given = h.rows;
+        let n = around.wanted.n(around.matrix.forward.matrix.n_rows());
         let mut out = Array::room(&machine.buffers, n, width);
-        let part = part(matrix, &wanted, (dropout, false));
+        let part = around.part(false);
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
         let rooms = || (Entries::default(), Vec::new());
         machine.workers.each_with(tasks, rooms, |(entries, sum), (block, out)| {
@@ -136,7 +152,7 @@ impl<'a> Tape<'a> {
         let inputs = [input.id, labels.id];
         let floats = (composition != Composition::Subtract)
             .then(|| [self.keep_floats(name, input), self.keep_exactly("labels", labels)]);
-        self.record(out, Compose { inputs, floats, matrix, wanted, composition, dropout })
+        self.record(out, Compose { inputs, floats, around, n_given, composition })
     }
 }
 
@@ -160,15 +176,15 @@ pub fn sum_of_parts(back: &Back<'_>, parts: &[f32], rows: usize, width: usize) -
 
 impl Op for Compose<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let (machine, width, matrix) = (back.machine, gradient.width, self.matrix.backward);
+        let (machine, width, n) = (back.machine, gradient.width, self.n_given);
         let (isa, buffers) = (machine.instruction_set, &machine.buffers);
-        let (n, n_labels) = (matrix.matrix.n_rows(), matrix.n_labels);
+        let n_labels = self.around.matrix.backward.n_labels;
         let labels = self.floats.map(|[_, labels]| labels.whole(n_labels, width, back));
         let mut of_rows = Array::room(buffers, n, width);
         let step = rows_of_part(n);
         let mut parts = buffers.zeroed(n.div_ceil(step) * n_labels * width);
         let rooms = || (Vec::new(), Entries::default(), Vec::new());
-        let around = part(self.matrix, &self.wanted, (self.dropout, true));
+        let around = self.around.part(true);
         let tasks = of_rows.values.chunks_mut(step * width);
         let tasks = tasks.zip(parts.chunks_mut(n_labels * width)).enumerate().collect();
         machine.workers.each_with(
@@ -220,7 +236,7 @@ mod tests {
         all: &[Parameter<'a>],
         composition: Composition,
     ) -> Var<'a> {
-        built_of(tape, matrices, all, composition, Wanted::All)
+        built_of(tape, matrices, all, composition, [Rows::All, Rows::All])
     }
 
     fn built_of<'a>(
@@ -228,13 +244,17 @@ mod tests {
         [backward, forward]: &'a [Labelled; 2],
         all: &[Parameter<'a>],
         composition: Composition,
-        wanted: Wanted,
+        [given, wanted]: [Rows; 2],
     ) -> Var<'a> {
         // Through a product, so that both are values of the tape's own.
         let mut rows = tape.linear("table", &mut all[0].var(), all[2]);
+        if let Some(numbers) = given.numbers() {
+            rows = tape.pick(&rows, numbers.to_vec());
+        }
         let mut labels = tape.linear("table", &mut all[1].var(), all[2]);
-        let matrix = BothWays { forward, backward };
-        tape.compose("rows", [&mut rows, &mut labels], (matrix, wanted), composition, 0.2)
+        let (matrix, dropout) = (BothWays { forward, backward }, tape.dropout(0.2));
+        let around = Around { matrix, given, wanted, dropout };
+        tape.compose("rows", [&mut rows, &mut labels], around, composition)
     }
 
     #[test]
@@ -246,13 +266,9 @@ mod tests {
         agrees(&matrices, parameters(), 0, |t, m, p| built(t, m, p, Composition::Multiply));
         agrees(&matrices, parameters(), 0, |t, m, p| built(t, m, p, Composition::Correlate));
         agrees(&matrices, parameters(), 0, |t, m, p| {
-            built_of(
-                t,
-                m,
-                p,
-                Composition::Multiply,
-                Wanted::these(vec![0, 7, 8, 270, 299], SIZES[0]),
-            )
+            let wanted = Rows::these(vec![0, 7, 8, 270, 299], SIZES[0]);
+            let given = Rows::these((0..SIZES[1] as u32).step_by(3).collect(), SIZES[1]);
+            built_of(t, m, p, Composition::Multiply, [given, wanted])
         });
         let exact = codec::find("f32").unwrap();
         let kept = |build| outcome(&matrices, &parameters(), exact, build).2;
@@ -274,7 +290,9 @@ mod tests {
         let [of_h, of_c] = [&h, &c].map(|array| tape.parameter(array));
         let matrix = BothWays { forward: &matrices[1], backward: &matrices[0] };
         let inputs = [&mut of_h.var(), &mut of_c.var()];
-        let out = tape.compose("rows", inputs, (matrix, Wanted::All), Composition::Subtract, 0.0);
+        let dropout = tape.dropout(0.0);
+        let around = Around { matrix, given: Rows::All, wanted: Rows::All, dropout };
+        let out = tape.compose("rows", inputs, around.clone(), Composition::Subtract);
         for v in 0..n {
             for i in 0..width {
                 let term = |(u, l, w): (usize, usize, f32)| w * (h.row(u)[i] - c.row(l)[i]);
@@ -283,8 +301,8 @@ mod tests {
             }
         }
         let inputs = [&mut of_h.var(), &mut of_c.var()];
-        let these = Wanted::these(vec![3, 260], n);
-        let some = tape.compose("rows", inputs, (matrix, these), Composition::Subtract, 0.0);
+        let around = Around { wanted: Rows::these(vec![3, 260], n), ..around };
+        let some = tape.compose("rows", inputs, around, Composition::Subtract);
         assert_eq!(some.value().values[..], [out.value().row(3), out.value().row(260)].concat());
     }
 }

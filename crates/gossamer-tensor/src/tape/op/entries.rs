@@ -1,4 +1,5 @@
-//! The entries of a sparse matrix that take part: those that dropout leaves, of the rows that are wanted.
+//! The entries of a sparse matrix that take part: those that dropout leaves, between rows that are wanted
+//! and columns that are given.
 //!
 //! They are read for a block of rows at a time, so that what comes after an entry is known, and memory asked
 //! for it early.
@@ -6,12 +7,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::super::kept::ROWS;
 use crate::dropout::Dropout;
-use crate::sparse::Sparse;
+use crate::sparse::{Labelled, Sparse};
 
-/// Which rows of a product are made.
+/// Which rows an array has, of all that there are.
 #[derive(Debug, Clone, Default)]
-pub enum Wanted {
+pub enum Rows {
     /// All.
     #[default]
     All,
@@ -23,7 +25,7 @@ pub enum Wanted {
 #[derive(Debug)]
 pub struct These {
     /// Their numbers, ascending.
-    rows: Vec<u32>,
+    numbers: Vec<u32>,
     /// By number where a row stands among them; [`NONE`] for the others.
     places: Vec<u32>,
 }
@@ -31,19 +33,36 @@ pub struct These {
 /// No place.
 const NONE: u32 = u32::MAX;
 
-impl Wanted {
+impl Rows {
     /// These of n rows, ascending.
-    pub fn these(rows: Vec<u32>, n: usize) -> Self {
+    pub fn these(numbers: Vec<u32>, n: usize) -> Self {
         let mut places = vec![NONE; n];
-        (0..).zip(&rows).for_each(|(place, row)| places[*row as usize] = place);
-        Self::These(Arc::new(These { rows, places }))
+        (0..).zip(&numbers).for_each(|(place, row)| places[*row as usize] = place);
+        Self::These(Arc::new(These { numbers, places }))
+    }
+
+    /// The first so many, and whom entries join these with: what is asked of one hop is all that the hop
+    /// before has to make.
+    pub fn reached(&self, facts: &Labelled, dropout: Dropout, first: usize) -> Self {
+        let Labelled { matrix, labels, .. } = facts;
+        let (n, columns, dropout) = (self.n(matrix.n_rows()), &Self::All, Some(dropout));
+        let part = Part { matrix, labels, is_turned: false, rows: self, columns, dropout };
+        let mut is_reached = vec![false; matrix.n_columns];
+        is_reached[..first].fill(true);
+        let mut entries = Entries::default();
+        for block in (0..n).step_by(ROWS) {
+            entries.read(part, block..n.min(block + ROWS));
+            entries.columns().iter().for_each(|column| is_reached[*column as usize] = true);
+        }
+        let numbers = (0..).zip(&is_reached).filter(|(_, is_reached)| **is_reached);
+        Self::these(numbers.map(|(number, _)| number).collect(), matrix.n_columns)
     }
 
     /// How many, where there are so many in all.
     pub fn n(&self, all: usize) -> usize {
         match self {
             Self::All => all,
-            Self::These(these) => these.rows.len(),
+            Self::These(these) => these.numbers.len(),
         }
     }
 
@@ -51,19 +70,19 @@ impl Wanted {
     pub fn row(&self, place: usize) -> usize {
         match self {
             Self::All => place,
-            Self::These(these) => these.rows[place] as usize,
+            Self::These(these) => these.numbers[place] as usize,
         }
     }
 
     /// Their numbers, if they are not all.
-    pub fn rows(&self) -> Option<&[u32]> {
+    pub fn numbers(&self) -> Option<&[u32]> {
         match self {
             Self::All => None,
-            Self::These(these) => Some(&these.rows),
+            Self::These(these) => Some(&these.numbers),
         }
     }
 
-    /// The place of a row by its number; [`NONE`] if it is not wanted.
+    /// The place of a row by its number; [`NONE`] if it is not among them.
     fn place(&self, row: u32) -> u32 {
         match self {
             Self::All => row,
@@ -79,10 +98,12 @@ pub struct Part<'a> {
     pub matrix: &'a Sparse,
     /// The label of each entry; none where entries have none.
     pub labels: &'a [u32],
-    /// True for the transpose: its columns are rows of the product.
+    /// True for the transpose.
     pub is_turned: bool,
-    /// Rows of the product that are made.
-    pub wanted: &'a Wanted,
+    /// Its rows that are made.
+    pub rows: &'a Rows,
+    /// Its columns that there are.
+    pub columns: &'a Rows,
     /// What is left out, by the places of the matrix itself.
     pub dropout: Option<Dropout>,
 }
@@ -102,10 +123,10 @@ pub struct Entries {
 const AHEAD: usize = 16;
 
 impl Entries {
-    /// Reads those of rows of a matrix, or of its transpose; there columns become places among
-    /// wanted rows.
+    /// Reads those of some of the rows that are made, by their places; columns become places among those
+    /// that there are.
     pub fn read(&mut self, part: Part<'_>, rows: Range<usize>) {
-        let number = |at: usize| if part.is_turned { at } else { part.wanted.row(at) };
+        let number = |at: usize| part.rows.row(at);
         let most = rows.clone().map(|at| part.matrix.range(number(at)).len()).sum();
         if self.columns.len() < most {
             self.columns.resize(most, 0);
@@ -123,7 +144,7 @@ impl Entries {
 
     /// Adds those of a row where the next one stands, and says where that is then.
     fn add(&mut self, part: Part<'_>, row: usize, mut next: usize) -> usize {
-        let Part { matrix, labels, is_turned, wanted, dropout } = part;
+        let Part { matrix, labels, is_turned, dropout, .. } = part;
         let (columns, weights) = matrix.row(row);
         self.worths.clear();
         match (dropout, is_turned) {
@@ -137,7 +158,7 @@ impl Entries {
             columns.iter().zip(weights).zip(&self.worths).enumerate()
         {
             let weight = weight * worth;
-            let place = if is_turned { wanted.place(*column) } else { *column };
+            let place = part.columns.place(*column);
             self.columns[next] = place;
             self.weights[next] = weight;
             if let Some(label) = labels.get(at) {
@@ -146,6 +167,11 @@ impl Entries {
             next += usize::from(weight != 0.0 && place != NONE);
         }
         next
+    }
+
+    /// The columns of all that were read.
+    fn columns(&self) -> &[u32] {
+        &self.columns[..self.starts[self.starts.len() - 1]]
     }
 
     /// Where the entries of a row of those that were read stand.
@@ -181,7 +207,6 @@ mod tests {
     use gossamer_machine::{Address, InstructionSet, Purpose};
 
     use super::*;
-    use crate::sparse::Labelled;
     use crate::sparse::tests::some;
 
     /// Row, column and weight of every entry that takes part.
@@ -205,22 +230,30 @@ mod tests {
         found
     }
 
-    #[test]
-    fn both_ways_have_the_same_entries_of_the_rows_that_are_wanted() {
-        let [backward, forward] = some(40, 30, 3, 4);
+    /// What dropout leaves out of a matrix.
+    fn dropout(part: f32) -> Option<Dropout> {
         let address = Address::new(3, Purpose::Dropout, 5);
-        let instruction_set = InstructionSet::detect();
-        let these = Wanted::these(vec![2, 3, 11, 30, 39], 40);
-        for (wanted, part) in
-            [(&Wanted::All, 0.0), (&Wanted::All, 0.4), (&these, 0.0), (&these, 0.4)]
-        {
-            let dropout = Some(Dropout { part, address, instruction_set, number: 2 });
+        Some(Dropout { part, address, instruction_set: InstructionSet::detect(), number: 2 })
+    }
+
+    #[test]
+    fn both_ways_have_the_same_entries_between_rows_that_are_wanted_and_given() {
+        let [backward, forward] = some(40, 30, 3, 4);
+        let these = Rows::these(vec![2, 3, 11, 30, 39], 40);
+        let those = Rows::these((0..30).step_by(2).collect(), 30);
+        for (wanted, given, part) in [
+            (&Rows::All, &Rows::All, 0.0),
+            (&Rows::All, &those, 0.4),
+            (&these, &Rows::All, 0.0),
+            (&these, &those, 0.4),
+        ] {
             let of = |is_turned| {
                 let Labelled { matrix, labels, .. } = if is_turned { &backward } else { &forward };
-                Part { matrix, labels, is_turned, wanted, dropout }
+                let (rows, columns) = if is_turned { (given, wanted) } else { (wanted, given) };
+                Part { matrix, labels, is_turned, rows, columns, dropout: dropout(part) }
             };
             let one = places(of(false), wanted.n(40));
-            let other = places(of(true), 30);
+            let other = places(of(true), given.n(30));
             let mut turned: Vec<_> =
                 other.into_iter().map(|(u, v, w)| (v as usize, u as u32, w)).collect();
             turned.sort_unstable();
@@ -228,5 +261,24 @@ mod tests {
             assert!(!one.is_empty());
         }
         assert_eq!((these.n(40), these.row(2), these.place(11), these.place(12)), (5, 11, 2, NONE));
+    }
+
+    #[test]
+    fn what_is_reached_is_whom_entries_that_take_part_join() {
+        let [_, forward] = some(40, 30, 3, 4);
+        let these = Rows::these(vec![2, 3, 39], 40);
+        let found = these.reached(&forward, dropout(0.4).unwrap(), 2);
+        let (rows, columns, labels) = (&these, &Rows::All, &forward.labels[..]);
+        let matrix = &forward.matrix;
+        let part = Part { matrix, labels, is_turned: false, rows, columns, dropout: dropout(0.4) };
+        let mut wanted: Vec<u32> =
+            places(part, 3).into_iter().map(|(_, column, _)| column).collect();
+        let of_entries = wanted.len();
+        wanted.extend([0, 1]);
+        wanted.sort_unstable();
+        wanted.dedup();
+        assert_eq!(found.numbers(), Some(&wanted[..]));
+        let all = these.reached(&forward, dropout(0.0).unwrap(), 2).n(30);
+        assert!(wanted.len() < all && of_entries > 2, "{} {all} {of_entries}", wanted.len());
     }
 }

@@ -23,13 +23,14 @@ struct Intents<'a> {
     floats: [Floats<'a>; 4],
     matrix: BothWays<'a>,
     dropout: Dropout,
-    width: usize,
+    /// Rows and floats of H.
+    sizes: [usize; 2],
     n_intents: usize,
 }
 
 /// What goes into it: rows, who takes means of them, what intents look for, and intents.
 pub struct Given<'v, 'a> {
-    /// H.
+    /// H, whose first rows are the matrix's columns.
     pub rows: &'v mut Var<'a>,
     /// U.
     pub own: &'v mut Var<'a>,
@@ -63,7 +64,8 @@ impl<'a> Tape<'a> {
         let Given { rows, own, sought, intents } = given;
         let dropout = self.dropout(dropout);
         let mut out = summed(self.machine, matrix.forward, rows.value(), (dropout, false));
-        let (width, n_intents) = (out.width, intents.value().rows);
+        let (sizes, n_intents) = ([rows.value().rows, out.width], intents.value().rows);
+        let width = out.width;
         let both = [sought.value(), intents.value()];
         let tasks = out.values.chunks_mut((ROWS * width).max(1)).enumerate().collect();
         let rooms = || (vec![0.0; n_intents], vec![0.0; width]);
@@ -80,15 +82,15 @@ impl<'a> Tape<'a> {
             self.keep_exactly("labels", sought),
             self.keep_exactly("labels", intents),
         ];
-        self.record(out, Intents { inputs, floats, matrix, dropout, width, n_intents })
+        self.record(out, Intents { inputs, floats, matrix, dropout, sizes, n_intents })
     }
 }
 
 impl Op for Intents<'_> {
     fn backward(&self, back: &mut Back<'_>, mut gradient: Array) {
-        let (machine, width, p) = (back.machine, self.width, self.n_intents);
+        let (machine, [n_given, width], p) = (back.machine, self.sizes, self.n_intents);
         let (isa, n, forward) = (machine.instruction_set, gradient.rows, self.matrix.forward);
-        let rows = self.floats[0].whole(forward.n_columns, width, back);
+        let rows = self.floats[0].whole(n_given, width, back);
         let sums = summed(machine, forward, &rows, (self.dropout, false));
         drop(rows);
         let own = self.floats[1].whole(n, width, back);
@@ -132,7 +134,8 @@ impl Op for Intents<'_> {
         back.add(self.inputs[1], of_own);
         let of_rows = summed(machine, self.matrix.backward, &gradient, (self.dropout, true));
         back.weigh(self.floats[0], &of_rows);
-        back.add(self.inputs[0], of_rows);
+        let first: Vec<u32> = (0..of_rows.rows as u32).collect();
+        back.add_rows(self.inputs[0], (&first, n_given), &of_rows);
     }
 }
 

@@ -11,7 +11,7 @@ use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
-use super::entries::{Part, Wanted};
+use super::entries::{Part, Rows};
 use super::fixed::Right;
 use super::leak::{LEAK, leaky};
 use super::neighbours::{BothWays, add_sums, set_sums};
@@ -26,7 +26,7 @@ struct Interact<'a> {
     floats: Floats<'a>,
     signs: [usize; 2],
     matrix: BothWays<'a>,
-    wanted: Wanted,
+    wanted: Rows,
     /// W, b, V, c.
     parameters: [Parameter<'a>; 4],
     /// Rows and floats of H.
@@ -40,7 +40,7 @@ impl<'a> Tape<'a> {
         &mut self,
         name: &'static str,
         input: &mut Var<'a>,
-        (matrix, wanted): (BothWays<'a>, Wanted),
+        (matrix, wanted): (BothWays<'a>, Rows),
         parameters: [Parameter<'a>; 4],
     ) -> Var<'a> {
         let floats = self.keep_floats(name, input);
@@ -95,7 +95,7 @@ impl Room {
     fn sum(
         &mut self,
         isa: InstructionSet,
-        (matrix, wanted): (&Sparse, &Wanted),
+        (matrix, wanted): (&Sparse, &Rows),
         h: &Array,
         block: usize,
     ) {
@@ -121,7 +121,7 @@ impl Room {
     /// A float of H and one of S for each of a block.
     fn pairs<'r>(
         &'r self,
-        wanted: &'r Wanted,
+        wanted: &'r Rows,
         h: &'r Array,
         block: usize,
     ) -> impl Iterator<Item = (&'r f32, &'r f32)> {
@@ -186,18 +186,18 @@ impl Interact<'_> {
     /// Adds the gradient of H, given p + q∘S and p + q∘H of the rows that were made.
     fn add_of_rows(&self, back: &mut Back<'_>, [mut of_rows, of_sums]: [Array; 2]) {
         let (machine, matrix, [n, k]) = (back.machine, self.matrix.backward, self.sizes);
-        let Some(rows) = self.wanted.rows() else {
+        let Some(numbers) = self.wanted.numbers() else {
             back.weigh(self.floats, &of_rows);
             add_sums(machine, matrix, &of_sums, &mut of_rows);
             return back.add(self.input, of_rows);
         };
-        let (labels, wanted) = (&[][..], &self.wanted);
-        let around = Part { matrix, labels, is_turned: true, wanted, dropout: None };
+        let (labels, rows, columns) = (&[][..], &Rows::All, &self.wanted);
+        let around = Part { matrix, labels, is_turned: true, rows, columns, dropout: None };
         let mut of_all = Array::room(&machine.buffers, n, k);
         set_sums(machine, around, &of_sums, &mut of_all);
         back.weigh(self.floats, &of_all);
         back.add(self.input, of_all);
-        back.add_rows(self.input, (rows, n), &of_rows);
+        back.add_rows(self.input, (numbers, n), &of_rows);
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
         tape: &mut Tape<'a>,
         [backward, forward]: &'a [Labelled; 2],
         all: &[Parameter<'a>],
-        wanted: Wanted,
+        wanted: Rows,
     ) -> Var<'a> {
         let mut rows = tape.linear("table", &mut all[0].var(), all[1]);
         let matrix = BothWays { forward: &forward.matrix, backward: &backward.matrix };
@@ -298,13 +298,13 @@ mod tests {
         };
         // One label, so that places are told apart.
         let matrices = some(N, N, 1, 3);
-        agrees(&matrices, parameters(), 3, |t, m, all| built(t, m, all, Wanted::All));
+        agrees(&matrices, parameters(), 3, |t, m, all| built(t, m, all, Rows::All));
         agrees(&matrices, parameters(), 3, |t, m, all| {
-            built(t, m, all, Wanted::these(vec![1, 2, 17, 29], N))
+            built(t, m, all, Rows::these(vec![1, 2, 17, 29], N))
         });
         let (_, _, kept) =
             outcome(&matrices, &parameters(), codec::find("f32").unwrap(), |t, m, all| {
-                built(t, m, all, Wanted::All)
+                built(t, m, all, Rows::All)
             });
         assert_eq!(kept, (4 * N * 5 + 2 * (N * 4).div_ceil(8)) as u64);
     }

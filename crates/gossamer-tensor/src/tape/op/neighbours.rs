@@ -7,7 +7,7 @@ use gossamer_machine::{InstructionSet, Machine};
 
 use super::super::kept::ROWS;
 use super::super::{Back, Op, Tape, Var};
-use super::entries::{Entries, Part, Wanted};
+use super::entries::{Entries, Part, Rows};
 use crate::array::Array;
 use crate::dropout::Dropout;
 use crate::kernel::gather;
@@ -92,8 +92,8 @@ pub fn summed(
     if !dropout.is_any() {
         return sums(machine, matrix, of);
     }
-    let (wanted, dropout) = (&Wanted::All, Some(dropout));
-    let part = Part { matrix, labels: &[], is_turned, wanted, dropout };
+    let (rows, columns, dropout) = (&Rows::All, &Rows::All, Some(dropout));
+    let part = Part { matrix, labels: &[], is_turned, rows, columns, dropout };
     let mut out = Array::room(&machine.buffers, matrix.n_rows(), of.width);
     set_sums(machine, part, of, &mut out);
     out

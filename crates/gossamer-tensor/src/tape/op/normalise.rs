@@ -47,7 +47,8 @@ impl<'a> Tape<'a> {
             let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for ((out, x), norm) in rows.zip(norms) {
                 *norm = vector::dot(x, x).sqrt().max(LEAST);
-                out.iter_mut().zip(x).for_each(|(out, x)| *out = x / *norm);
+                let scale = 1.0 / *norm;
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = x * scale);
             }
         });
         if !self.keeps {
@@ -81,9 +82,10 @@ impl Op for Normalise<'_> {
             let (norms, _) = Floats::Kept(self.norms).block(block, shared, of_norms);
             let rows = out.chunks_exact_mut(width).zip(kept.chunks_exact(width));
             for ((out, kept), norm) in rows.zip(norms) {
-                let scale = if self.direction == Direction::Input { 1.0 / norm } else { 1.0 };
+                let inverse = 1.0 / norm;
+                let scale = if self.direction == Direction::Input { inverse } else { 1.0 };
                 let along = scale * scale * vector::dot(kept, out);
-                out.iter_mut().zip(kept).for_each(|(out, y)| *out = (*out - along * y) / norm);
+                out.iter_mut().zip(kept).for_each(|(out, y)| *out = (*out - along * y) * inverse);
             }
         });
         back.weigh(self.floats, &gradient);
