@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-/// A fixed set of threads: the caller's own, and others that help it.
+/// A fixed set of threads that share work; a caller from outside takes the place of one.
 #[derive(Debug)]
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
@@ -18,8 +18,7 @@ impl Workers {
     /// If the system refuses the threads, the caller's own does all the work.
     pub fn new(n_threads: usize) -> Self {
         let n_threads = n_threads.max(1);
-        // The caller works too.
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(n_threads - 1).build().ok();
+        let build = || rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().ok();
         let pool = if n_threads == 1 { None } else { build() };
         let n_threads = if pool.is_some() { n_threads } else { 1 };
         Self { pool, n_threads }
@@ -28,6 +27,16 @@ impl Workers {
     /// How many threads work: how many scratches [`each_with`](Self::each_with) makes at most.
     pub fn n_threads(&self) -> usize {
         self.n_threads
+    }
+
+    /// Runs `work` on one of the threads. What it hands out in small pieces costs less there: when
+    /// the pieces are done it takes back the help that nobody has come to give, where a caller from
+    /// outside has to wait until a thread has woken up for nothing.
+    pub fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     }
 
     /// Runs `body` on every task, each thread with a scratch of its own.
@@ -40,7 +49,7 @@ impl Workers {
         scratch: impl Fn() -> S + Sync,
         body: impl Fn(&mut S, T) + Sync,
     ) {
-        let single = self.pool.is_none() || tasks.len() < 2;
+        let helpers = self.n_threads.min(tasks.len()).saturating_sub(1);
         let queue = Mutex::new(tasks.into_iter());
         let work = || {
             let mut own = scratch();
@@ -53,12 +62,10 @@ impl Workers {
             }
         };
         match &self.pool {
-            Some(pool) if !single => {
-                pool.in_place_scope(|scope| {
-                    scope.spawn_broadcast(|_, _| work());
-                    work();
-                });
+            Some(pool) if helpers > 0 && pool.current_thread_index().is_some() => {
+                rayon::scope(|scope| share(scope, helpers, &work));
             }
+            Some(pool) if helpers > 0 => pool.in_place_scope(|scope| share(scope, helpers, &work)),
             _ => work(),
         }
     }
@@ -75,6 +82,12 @@ impl Workers {
         self.each(tasks, |(index, slot)| *slot = Some(body(index)));
         results.into_iter().flatten().collect()
     }
+}
+
+/// Works here, with the help of so many others.
+fn share<'s>(scope: &rayon::Scope<'s>, helpers: usize, work: &'s (impl Fn() + Sync)) {
+    (0..helpers).for_each(|_| scope.spawn(|_| work()));
+    work();
 }
 
 /// Things that wait between the two ends of a [`pipeline`], at most.
@@ -165,6 +178,10 @@ mod tests {
             let mut items = [0u32; 37];
             workers.each(items.iter_mut().collect(), |item| *item += 1);
             assert!(items.iter().all(|item| *item == 1));
+            // From one of the threads, and from within a task.
+            let squares = |n: usize| workers.map(n, |i| i * i).into_iter().sum::<usize>();
+            let found = workers.within(|| workers.map(20, squares));
+            assert_eq!(found, (0..20).map(squares).collect::<Vec<_>>());
         }
     }
 }

@@ -57,6 +57,22 @@ impl Sparse {
         Self { starts: Arc::new(starts), columns: Arc::new(columns), weights, n_columns }
     }
 
+    /// Of entries in any order: those of a row stay in theirs, and one place may have several.
+    pub fn of_any(n_rows: usize, n_columns: usize, entries: &[(u32, u32, f32)]) -> Self {
+        let mut starts = vec![0; n_rows + 2];
+        entries.iter().for_each(|(row, ..)| starts[*row as usize + 2] += 1);
+        (2..starts.len()).for_each(|row| starts[row] += starts[row - 1]);
+        let (mut columns, mut weights) = (vec![0; entries.len()], vec![0.0; entries.len()]);
+        for (row, column, weight) in entries {
+            // What is the start of a row is its end when all are placed.
+            let at = &mut starts[*row as usize + 1];
+            (columns[*at as usize], weights[*at as usize]) = (*column, *weight);
+            *at += 1;
+        }
+        starts.pop();
+        Self { starts: Arc::new(starts), columns: Arc::new(columns), weights, n_columns }
+    }
+
     /// How many rows.
     pub fn n_rows(&self) -> usize {
         self.starts.len() - 1
@@ -193,6 +209,10 @@ pub mod tests {
         assert_eq!(sparse.transposed().transposed(), sparse);
         let sorted = [(0, 3, 2.5), (2, 0, 5.0), (2, 1, 1.0)];
         assert_eq!(Sparse::of_sorted(3, 4, sorted.into_iter()), sparse);
+        let any = Sparse::of_any(3, 4, &[(2, 1, 1.0), (0, 3, 2.0), (2, 0, 5.0), (0, 3, 0.5)]);
+        assert_eq!(any.row(0), (&[3, 3][..], &[2.0, 0.5][..]));
+        assert_eq!(any.row(1), (&[][..], &[][..]));
+        assert_eq!(any.row(2), (&[1, 0][..], &[1.0, 5.0][..]));
     }
 
     #[test]

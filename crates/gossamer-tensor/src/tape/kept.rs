@@ -62,8 +62,8 @@ impl Store {
         self.kept.is_empty()
     }
 
-    /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, or of its first rows, ρ being the range of
-    /// the group of 64 that each stands in.
+    /// Σ ρ²/6·‖row of `with`‖² over the floats of a kept thing, or of its first rows, ρ being the
+    /// range of the group of 64 that each stands in.
     pub fn noise(&self, place: usize, with: &Array, machine: &Machine) -> f64 {
         let width = self.kept[place].width;
         let n_blocks = with.rows.div_ceil(ROWS);

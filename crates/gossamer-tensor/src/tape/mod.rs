@@ -16,19 +16,22 @@
 //! stays between the ways; sums run in fixed blocks, so that threads change no bit.
 //! *Not here:* losses: [`Tape::backward`] begins with the gradients of the last vars.
 
-use gossamer_machine::{Address, Ledger, Machine};
+use gossamer_machine::{Address, Buffers, Ledger, Machine};
 
 use crate::array::Array;
 use crate::codec::Codec;
 use crate::dropout::Dropout;
-use crate::kernel::vector;
 
 pub mod kept;
 pub mod allot;
+pub mod rows;
+pub mod gradient;
 pub mod op;
 
 use allot::Need;
+use gradient::Gradient;
 use kept::{ROWS, Store};
+use rows::Rows;
 
 /// A value of the forward pass.
 pub struct Var<'a> {
@@ -118,7 +121,7 @@ pub struct Back<'a> {
     pub machine: &'a Machine,
     /// What was kept.
     pub store: &'a Store,
-    gradients: Vec<Option<Array>>,
+    gradients: Vec<Option<Gradient>>,
     /// The noise that one bit a float would bring, by place of the store; empty where nobody asks.
     noise: Vec<f64>,
     /// True once a value was no finite number.
@@ -134,30 +137,22 @@ impl Back<'_> {
         }
     }
 
-    /// Adds to the gradients of some rows of a var that has so many.
-    pub fn add_rows(&mut self, var: usize, (rows, n): (&[u32], usize), more: &Array) {
-        let (isa, width) = (self.machine.instruction_set, more.width);
-        let zeroed = || Array::zeroed(&self.machine.buffers, n, width);
-        let sum = self.gradients[var].get_or_insert_with(zeroed);
-        for (row, more) in rows.iter().zip(more.values.chunks_exact(width.max(1))) {
-            let own = &mut sum.values[*row as usize * width..][..width];
-            vector::add_scaled(isa, own, 1.0, more);
-        }
+    /// Adds to the gradients of some of a var's n rows.
+    pub fn add_rows(&mut self, var: usize, (which, n): (Rows, usize), more: Array) {
+        self.plus(var, Gradient::of_some((which, n), more));
     }
 
     /// Adds to the gradient of a var.
     pub fn add(&mut self, var: usize, more: Array) {
-        match &mut self.gradients[var] {
-            Some(sum) => {
-                let n = (ROWS * sum.width).max(1);
-                let tasks = sum.values.chunks_mut(n).zip(more.values.chunks(n)).collect();
-                let isa = self.machine.instruction_set;
-                let add =
-                    |(sum, more): (&mut [f32], &[f32])| vector::add_scaled(isa, sum, 1.0, more);
-                self.machine.workers.each(tasks, add);
-            }
-            none => *none = Some(more),
-        }
+        self.plus(var, Gradient::of_all(more));
+    }
+
+    fn plus(&mut self, var: usize, more: Gradient) {
+        let sum = match self.gradients[var].take() {
+            Some(sum) => sum.plus(more, self.machine),
+            None => more,
+        };
+        self.gradients[var] = Some(sum);
     }
 }
 
@@ -206,31 +201,35 @@ impl<'a> Floats<'a> {
 
 /// The gradients at the end of the way back.
 pub struct Gradients {
-    of: Vec<Option<Array>>,
+    of: Vec<Option<Gradient>>,
+    buffers: Buffers,
     /// What each kept thing needs, in the order of places, where the tape was told to weigh.
     pub needs: Vec<Option<Need>>,
 }
 
 impl Gradients {
-    /// That of a parameter; none where nothing depends on it.
+    /// That of a parameter, of all its rows; none where nothing depends on it.
     pub fn take(&mut self, parameter: usize) -> Option<Array> {
+        self.take_rows(parameter).map(|gradient| gradient.into_all(&self.buffers))
+    }
+
+    /// That of a parameter, of those rows that something depends on.
+    pub fn take_rows(&mut self, parameter: usize) -> Option<Gradient> {
         self.of.get_mut(parameter).and_then(Option::take)
     }
 
     /// Adds values, times a weight, to that of a parameter which has one.
     pub fn add(&mut self, parameter: usize, weight: f32, values: &[f32]) {
-        if let Some(Some(gradient)) = self.of.get_mut(parameter) {
+        if let Some(mut gradient) = self.take(parameter) {
             let pairs = gradient.values.iter_mut().zip(values);
             pairs.for_each(|(gradient, x)| *gradient += weight * x);
+            self.of[parameter] = Some(Gradient::of_all(gradient));
         }
     }
 
     /// Adds to that of a parameter what the half of its squares, times a weight, costs.
     pub fn decay(&mut self, parameter: usize, weight: f32, values: &Array) {
-        if let Some(Some(gradient)) = self.of.get_mut(parameter) {
-            let pairs = gradient.values.iter_mut().zip(values.values.iter());
-            pairs.for_each(|(gradient, x)| *gradient += weight * x);
-        }
+        self.add(parameter, weight, &values.values);
     }
 }
 
@@ -390,11 +389,15 @@ impl<'a> Tape<'a> {
         }
         for (made, op) in self.ops.iter().rev() {
             if let Some(gradient) = back.gradients[*made].take() {
-                op.backward(&mut back, gradient);
+                op.backward(&mut back, gradient.into_all(&machine.buffers));
             }
         }
         let needs = self.store.needs(&back.noise);
-        (!back.broken).then_some(Gradients { of: back.gradients, needs })
+        (!back.broken).then_some(Gradients {
+            of: back.gradients,
+            buffers: machine.buffers.clone(),
+            needs,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! *Paper:* Wang et al., "KGAT: knowledge graph attention network for recommendation" (2019).
 
-use gossamer_tensor::tape::op::entries::Rows;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::around::View;

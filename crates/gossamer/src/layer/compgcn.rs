@@ -6,7 +6,7 @@
 //! *Paper:* Vashishth et al., "Composition-based multi-relational graph convolutional networks" (2020).
 
 use gossamer_tensor::tape::op::compose::{Around, Composition};
-use gossamer_tensor::tape::op::entries::Rows;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::around::View;

@@ -10,21 +10,16 @@ use gossamer_machine::{Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::codec::float32::Float32;
 use gossamer_tensor::optim::{Optimiser, Step};
+use gossamer_tensor::tape::gradient::Gradient;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
 use super::Settings;
+use super::batch::Batch;
 use super::scores::{Learned, Matrix};
 use crate::error::Error;
 use crate::layer::Shape;
-
-/// A pair: a user, its item, and negatives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
-    /// The user.
-    pub user: u32,
-    /// The item, then negatives.
-    pub items: Vec<u32>,
-}
+use crate::network::update;
 
 /// Which row of an array is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +76,21 @@ pub struct Between<'a> {
 }
 
 impl State {
+    /// Changes a parameter's rows that have a gradient.
+    pub fn change(
+        &mut self,
+        place: usize,
+        gradient: &Gradient,
+        by: (&dyn Optimiser, &Step),
+        machine: &Machine,
+    ) {
+        let (parameter, state) = (&mut self.parameters[place], &mut self.states[place]);
+        match gradient.which().numbers() {
+            Some(rows) => self.change_rows(place, (rows, gradient.values()), by, machine),
+            None => update(parameter, state, gradient.values(), by, machine),
+        }
+    }
+
     /// Changes some rows of a parameter, ascending, each with its gradient.
     pub fn change_rows(
         &mut self,
@@ -127,7 +137,7 @@ fn cut<'v>(all: &mut &'v mut [f32], [skipped, n]: [usize; 2]) -> &'v mut [f32] {
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'p> {
     /// Those of pairs, to learn from.
-    Pairs(&'p [Pair]),
+    Pairs(&'p Batch),
     /// Those of all users and items.
     All,
 }
@@ -140,46 +150,59 @@ impl Asked<'_> {
 
     /// The rows of users, so many after the first, ascending, of a table with n.
     pub fn users(self, first: usize, n: usize) -> Vec<u32> {
-        let of_pair = |pair: &Pair| first as u32 + pair.user;
-        self.rows(first, n, &|pairs| pairs.iter().map(of_pair).collect())
+        self.rows(first, n, Batch::users)
     }
 
     /// The rows of items, in the same way.
     pub fn items(self, first: usize, n: usize) -> Vec<u32> {
-        let of_item = |item: &u32| first as u32 + item;
-        let of_pairs =
-            |pairs: &[Pair]| pairs.iter().flat_map(|pair| pair.items.iter().map(of_item)).collect();
-        self.rows(first, n, &of_pairs)
+        self.rows(first, n, Batch::items)
     }
 
-    fn rows(self, first: usize, n: usize, of: &dyn Fn(&[Pair]) -> Vec<u32>) -> Vec<u32> {
-        let Self::Pairs(pairs) = self else { return (first as u32..(first + n) as u32).collect() };
-        let mut rows = of(pairs);
-        rows.sort_unstable();
-        rows.dedup();
-        rows
+    /// The rows of users, and of items after them, of a table with so many users and n rows.
+    pub fn nodes(self, n_users: usize, n: usize) -> Vec<u32> {
+        let mut nodes = self.users(0, n_users);
+        nodes.extend(self.items(n_users, n - n_users));
+        nodes
+    }
+
+    fn rows(self, first: usize, n: usize, of: fn(&Batch) -> &[u32]) -> Vec<u32> {
+        let mut is_asked = vec![matches!(self, Self::All); n];
+        if let Self::Pairs(pairs) = self {
+            of(pairs).iter().for_each(|number| is_asked[*number as usize] = true);
+        }
+        let rows = (first as u32..).zip(is_asked).filter(|(_, is_asked)| *is_asked);
+        rows.map(|(row, _)| row).collect()
     }
 }
 
-/// An array of rows; where it has only some, which, ascending.
+/// An array of rows, and which it has.
 pub struct Made<'a> {
     /// The rows.
     pub rows: Var<'a>,
-    /// Their numbers, if they are not all.
-    pub which: Option<Vec<u32>>,
+    /// Which these are.
+    pub which: Rows,
 }
 
 impl<'a> From<Var<'a>> for Made<'a> {
     fn from(rows: Var<'a>) -> Self {
-        Self { rows, which: None }
+        Self { rows, which: Rows::All }
     }
 }
 
-impl Made<'_> {
+impl<'a> Made<'a> {
+    /// Those of a parameter's rows that are asked for, ascending; itself where most are.
+    pub fn of(tape: &mut Tape<'a>, parameter: Parameter<'a>, which: Vec<u32>) -> Self {
+        let all = parameter.var();
+        if 2 * which.len() > all.value().rows {
+            return all.into();
+        }
+        let which = Rows::these(which, all.value().rows);
+        Self { rows: tape.pick_rows(&all, &which), which }
+    }
+
     /// Where a row stands.
     pub fn find(&self, row: usize) -> usize {
-        let find = |which: &Vec<u32>| which.partition_point(|other| (*other as usize) < row);
-        self.which.as_ref().map_or(row, find)
+        self.which.place(row as u32) as usize
     }
 }
 
@@ -206,7 +229,7 @@ pub trait Body {
     /// scores it costs; returns that cost, a sum.
     fn beside(
         &self,
-        _pairs: &[Pair],
+        _pairs: &Batch,
         _made: &[Made<'_>],
         _gradients: &mut [Array],
         _machine: &Machine,
@@ -216,7 +239,7 @@ pub trait Body {
     /// Adds to the gradients of a step what does not go through the tape.
     fn add_gradients(
         &self,
-        _pairs: &[Pair],
+        _pairs: &Batch,
         _parameters: &[Array],
         _gradients: &mut Gradients,
         _machine: &Machine,
@@ -290,11 +313,11 @@ impl Body for Table {
     }
     fn forward<'a>(
         &'a self,
-        _tape: &mut Tape<'a>,
+        tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _asked: Asked<'_>,
+        asked: Asked<'_>,
     ) -> Vec<Made<'a>> {
-        vec![parameters[0].var().into()]
+        vec![Made::of(tape, parameters[0], asked.nodes(self.n_users, self.n))]
     }
 }
 

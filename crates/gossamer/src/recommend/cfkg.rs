@@ -85,11 +85,13 @@ impl Body for Cfkgs {
     }
     fn forward<'a>(
         &'a self,
-        _tape: &mut Tape<'a>,
+        tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _asked: Asked<'_>,
+        asked: Asked<'_>,
     ) -> Vec<Made<'a>> {
-        parameters.iter().map(|parameter| parameter.var().into()).collect()
+        let (n_users, n_items) = (self.nodes.n_users, self.nodes.n_items);
+        let nodes = asked.nodes(n_users, n_users + n_items);
+        vec![Made::of(tape, parameters[0], nodes), parameters[1].var().into()]
     }
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.nodes.facts, state, with).map(|_| ())

@@ -86,11 +86,15 @@ impl Body for Ckes {
     }
     fn forward<'a>(
         &'a self,
-        _tape: &mut Tape<'a>,
+        tape: &mut Tape<'a>,
         parameters: &[Parameter<'a>],
-        _asked: Asked<'_>,
+        asked: Asked<'_>,
     ) -> Vec<Made<'a>> {
-        parameters[..3].iter().map(|parameter| parameter.var().into()).collect()
+        // Items stand first among entities.
+        let [users, items, ..] = self.sizes;
+        let which = [asked.users(0, users), asked.items(0, items), asked.items(0, items)];
+        let each = parameters.iter().zip(which);
+        each.map(|(parameter, which)| Made::of(tape, *parameter, which)).collect()
     }
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.triples, state, with).map(|_| ())

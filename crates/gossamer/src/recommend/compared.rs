@@ -4,14 +4,27 @@
 //! is BPR, or logistic; of hard negatives the one with the highest score alone counts. A score is the sum of the
 //! products of rows that [`Side`]s name.
 
-use gossamer_machine::Machine;
+use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::kernel::vector;
+use gossamer_tensor::kernel::gather;
+use gossamer_tensor::sparse::Sparse;
+use gossamer_tensor::tape::op::neighbours::add_sums;
 
-use super::body::{At, Loss, Made, Pair, Place, Side};
+use super::batch::{Batch, Pair};
+use super::body::{At, Loss, Made, Place, Side};
 
 /// Pairs of a task.
 pub const TASK: usize = 64;
+
+/// What a pair is judged with.
+#[derive(Default)]
+struct Work {
+    /// Where its items' rows stand.
+    items: Vec<u32>,
+    /// Products of one side.
+    more: Vec<f32>,
+    scores: Vec<f32>,
+}
 
 /// Rows that are compared.
 pub struct Compared<'v, 'a> {
@@ -34,103 +47,119 @@ impl Compared<'_, '_> {
         (array, self.made[array].find(row))
     }
 
-    fn values(&self, (array, row): (usize, usize)) -> &[f32] {
-        self.made[array].rows.value().row(row)
-    }
-
-    /// The loss of a pair, and its slope by the score of each of its items; `next` is the first of
-    /// those rows that were made for it.
-    fn slopes(&self, pair: &Pair, next: usize, hardest: bool) -> (f32, Vec<f32>) {
-        let score = |(place, item): (usize, &u32)| -> f32 {
-            let of = |side: &Side| {
-                let user = self.values(self.row(side.user, pair.user, next + place));
-                vector::dot(user, self.values(self.row(side.item, *item, next + place)))
-            };
-            self.sides.iter().map(of).sum()
-        };
-        let mut scores: Vec<f32> = pair.items.iter().enumerate().map(score).collect();
-        if hardest {
-            let of = |one: &usize, other: &usize| scores[*one].total_cmp(&scores[*other]);
-            let best = (1..scores.len()).max_by(of);
-            let others = (1..scores.len()).filter(|place| Some(*place) != best);
-            others.for_each(|place| scores[place] = f32::NEG_INFINITY);
-        }
-        match self.loss {
-            Loss::Softmax => softmax(&scores),
-            Loss::Logistic => logistic(&scores),
+    /// The score of each item of a pair; `next` is the first of those rows that were made for it.
+    fn scores(&self, pair: Pair<'_>, next: usize, isa: InstructionSet, work: &mut Work) {
+        let Work { items, more, scores } = work;
+        scores.clear();
+        scores.resize(pair.items.len(), 0.0);
+        more.resize(pair.items.len(), 0.0);
+        for side in &self.sides {
+            let places = (next..).zip(pair.items);
+            items.clear();
+            items.extend(places.map(|(next, item)| self.row(side.item, *item, next).1 as u32));
+            let (array, user) = self.row(side.user, pair.user, next);
+            let users = self.made[array].rows.value();
+            let of_items = &self.made[side.item.0].rows.value().values;
+            match side.user.1 {
+                // A row for each item.
+                Place::Next => {
+                    for (place, (more, item)) in more.iter_mut().zip(items.iter()).enumerate() {
+                        let (more, item) = (std::slice::from_mut(more), std::slice::from_ref(item));
+                        gather::products(isa, more, users.row(user + place), of_items, item);
+                    }
+                }
+                _ => gather::products(isa, more, users.row(user), of_items, items),
+            }
+            scores.iter_mut().zip(more.iter()).for_each(|(score, more)| *score += more);
         }
     }
 
     /// The sum of the losses of pairs, and the slopes of their mean by every array.
-    pub fn gradients(&self, pairs: &[Pair], hardest: bool, machine: &Machine) -> (f64, Vec<Array>) {
-        let each = pairs.first().map_or(0, |pair| pair.items.len());
-        let judged = machine.workers.map(pairs.len().div_ceil(TASK), |task| {
-            let own = task * TASK..pairs.len().min((task + 1) * TASK);
-            let of = |place: usize| self.slopes(&pairs[place], place * each, hardest);
-            own.map(of).collect::<Vec<_>>()
-        });
-        let judged: Vec<(f32, Vec<f32>)> = judged.into_iter().flatten().collect();
-        let loss = judged.iter().map(|(loss, _)| f64::from(*loss)).sum();
-        let gradients = machine
-            .workers
-            .map(self.made.len(), |array| self.gradient(array, pairs, (&judged, each), machine));
-        (loss, gradients)
-    }
-
-    /// The slope of the mean loss by an array, given those of every pair by its scores.
-    fn gradient(
-        &self,
-        array: usize,
-        pairs: &[Pair],
-        (judged, each): (&[(f32, Vec<f32>)], usize),
-        machine: &Machine,
-    ) -> Array {
-        let (rows, scale) = (self.made[array].rows.value(), 1.0 / pairs.len() as f32);
-        let mut gradient = Array::zeroed(&machine.buffers, rows.rows, rows.width);
-        let sides = self.sides.iter().filter(|side| [side.user.0, side.item.0].contains(&array));
-        let sides: Vec<&Side> = sides.collect();
-        for (at, (pair, (_, slopes))) in pairs.iter().zip(judged).enumerate() {
-            let items = pair.items.iter().zip(slopes).enumerate();
-            for (place, (item, slope)) in items.filter(|(_, (_, slope))| **slope != 0.0) {
-                for side in &sides {
-                    let user = self.row(side.user, pair.user, at * each + place);
-                    let item = self.row(side.item, *item, at * each + place);
-                    for (one, other) in [(user, item), (item, user)] {
-                        if one.0 == array {
-                            let other = self.values(other);
-                            let out = &mut gradient.values[one.1 * other.len()..][..other.len()];
-                            vector::add_scaled(machine.instruction_set, out, scale * slope, other);
-                        }
+    pub fn gradients(&self, pairs: &Batch, hardest: bool, machine: &Machine) -> (f64, Vec<Array>) {
+        let each = pairs.each();
+        let (mut losses, mut slopes) = (vec![0.0; pairs.len()], vec![0.0; pairs.items().len()]);
+        let tasks = losses.chunks_mut(TASK).zip(slopes.chunks_mut(TASK * each)).enumerate();
+        machine.workers.each_with(
+            tasks.collect(),
+            Work::default,
+            |work, (task, (losses, slopes))| {
+                let of_pairs = losses.iter_mut().zip(slopes.chunks_exact_mut(each));
+                for (place, (loss, slopes)) in (task * TASK..).zip(of_pairs) {
+                    let isa = machine.instruction_set;
+                    self.scores(pairs.pair(place), place * each, isa, work);
+                    if hardest {
+                        leave_the_hardest(&mut work.scores);
                     }
+                    *loss = match self.loss {
+                        Loss::Softmax => softmax(&work.scores, slopes),
+                        Loss::Logistic => logistic(&work.scores, slopes),
+                    };
                 }
+            },
+        );
+        let mut gradients: Vec<Array> = Vec::with_capacity(self.made.len());
+        for made in self.made {
+            let rows = made.rows.value();
+            gradients.push(Array::zeroed(&machine.buffers, rows.rows, rows.width));
+        }
+        for side in &self.sides {
+            let shares = self.shares(side, pairs, &slopes);
+            for (place, (one, other)) in
+                [(side.user.0, side.item.0), (side.item.0, side.user.0)].into_iter().enumerate()
+            {
+                let [own, of] = [one, other].map(|array| self.made[array].rows.value());
+                let matrix = Sparse::of_any(own.rows, of.rows, &shares[place]);
+                add_sums(machine, &matrix, of, &mut gradients[one]);
             }
         }
-        gradient
+        (losses.into_iter().map(f64::from).sum(), gradients)
     }
+
+    /// How much of which item's row is each user's slope, and the other way round, pair by pair;
+    /// given the slopes of every pair by its scores.
+    fn shares(&self, side: &Side, pairs: &Batch, slopes: &[f32]) -> [Vec<(u32, u32, f32)>; 2] {
+        let scale = 1.0 / pairs.len() as f32;
+        let [mut of_users, mut of_items] = [(); 2].map(|()| Vec::with_capacity(slopes.len()));
+        let items = pairs.items().iter().zip(slopes).enumerate();
+        for (next, (item, slope)) in items.filter(|(_, (_, slope))| **slope != 0.0) {
+            let user = pairs.users()[next / pairs.each()];
+            let [user, item] = [(side.user, user), (side.item, *item)]
+                .map(|(at, number)| self.row(at, number, next).1 as u32);
+            of_users.push((user, item, scale * slope));
+            of_items.push((item, user, scale * slope));
+        }
+        [of_users, of_items]
+    }
+}
+
+/// Leaves of the negatives' scores the highest.
+fn leave_the_hardest(scores: &mut [f32]) {
+    let of = |one: &usize, other: &usize| scores[*one].total_cmp(&scores[*other]);
+    let best = (1..scores.len()).max_by(of);
+    let others = (1..scores.len()).filter(|place| Some(*place) != best);
+    others.for_each(|place| scores[place] = f32::NEG_INFINITY);
 }
 
 /// −log of the first's part, and its slope by each score.
-fn softmax(scores: &[f32]) -> (f32, Vec<f32>) {
+fn softmax(scores: &[f32], slopes: &mut [f32]) -> f32 {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
-    let mut parts: Vec<f32> = scores.iter().map(|score| (score - most).exp()).collect();
-    let sum: f32 = parts.iter().sum();
-    parts.iter_mut().for_each(|part| *part /= sum);
-    let loss = sum.ln() + most - scores[0];
-    parts[0] -= 1.0;
-    (loss, parts)
+    slopes.iter_mut().zip(scores).for_each(|(part, score)| *part = (score - most).exp());
+    let sum: f32 = slopes.iter().sum();
+    slopes.iter_mut().for_each(|part| *part /= sum);
+    slopes[0] -= 1.0;
+    sum.ln() + most - scores[0]
 }
 
 /// −log σ(first) − Σ log σ(−other), and its slope by each score.
-fn logistic(scores: &[f32]) -> (f32, Vec<f32>) {
+fn logistic(scores: &[f32], slopes: &mut [f32]) -> f32 {
     let mut loss = 0.0;
-    let slope = |(place, score): (usize, &f32)| {
+    for (place, (score, out)) in scores.iter().zip(slopes).enumerate() {
         let signed = if place == 0 { *score } else { -score };
         loss += (-signed.abs()).exp().ln_1p() + (-signed).max(0.0);
         let slope = -1.0 / (1.0 + signed.exp());
-        if place == 0 { slope } else { -slope }
-    };
-    let slopes = scores.iter().enumerate().map(slope).collect();
-    (loss, slopes)
+        *out = if place == 0 { slope } else { -slope };
+    }
+    loss
 }
 
 #[cfg(test)]
@@ -140,19 +169,21 @@ mod tests {
     #[test]
     fn losses_follow_their_slopes() {
         for loss in [softmax, logistic] {
-            let scores = [0.3, -0.8, 1.4];
-            let (_, slopes) = loss(&scores);
+            let (scores, mut slopes) = ([0.3, -0.8, 1.4], [0.0; 3]);
+            loss(&scores, &mut slopes);
             for (place, slope) in slopes.into_iter().enumerate() {
                 let moved = |more: f32| {
                     let mut scores = scores;
                     scores[place] += more;
-                    loss(&scores).0
+                    loss(&scores, &mut [0.0; 3])
                 };
                 let wanted = (moved(1e-2) - moved(-1e-2)) / 2e-2;
                 assert!((wanted - slope).abs() < 1e-3, "{place}: {wanted} {slope}");
             }
         }
-        let (loss, slopes) = softmax(&[1.0, 0.5, f32::NEG_INFINITY]);
+        let (mut scores, mut slopes) = ([1.0, 0.5, -0.5], [0.0; 3]);
+        leave_the_hardest(&mut scores);
+        let loss = softmax(&scores, &mut slopes);
         assert!((loss - (1.0 + (-0.5f32).exp()).ln()).abs() < 1e-6 && slopes[2] == 0.0);
     }
 }

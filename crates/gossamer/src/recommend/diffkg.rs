@@ -11,9 +11,11 @@ use gossamer_tensor::optim::Step;
 use gossamer_tensor::sparse::{Labelled, Sparse};
 use gossamer_tensor::tape::op::neighbours::{BothWays, sums};
 use gossamer_tensor::tape::op::normalise::Direction;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Parameter, Tape, Var};
 
-use super::body::{Asked, At, Between, Body, Made, Pair, Place, Side, State};
+use super::batch::Batch;
+use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::contrast::Contrast;
 use super::denoise::{Denoiser, Given, Weights};
 use super::nodes::Nodes;
@@ -212,7 +214,8 @@ impl DiffKgs {
             let mut found = tape.leave_out(found, dropout);
             rows = tape.normalise("lengths", &mut found, Direction::Output);
         }
-        let items = tape.pick(&rows, (0..self.n_items as u32).collect());
+        let items = Rows::these((0..self.n_items as u32).collect(), rows.value().rows);
+        let items = tape.pick_rows(&rows, &items);
         let [joined, turned] = &self.joined;
         let both = BothWays { forward: joined, backward: turned };
         let back = BothWays { forward: turned, backward: joined };
@@ -281,7 +284,7 @@ impl Body for DiffKgs {
     }
     fn beside(
         &self,
-        pairs: &[Pair],
+        pairs: &Batch,
         made: &[Made<'_>],
         gradients: &mut [Array],
         machine: &Machine,
@@ -291,11 +294,10 @@ impl Body for DiffKgs {
         else {
             return 0.0;
         };
-        let of_pairs = |of: &dyn Fn(&Pair) -> u32| pairs.iter().map(of).collect::<Vec<u32>>();
-        let (picked, n) = (of_pairs(&|pair| pair.user), pairs.len());
+        let n = pairs.len();
         let views = [users, other_users].map(|made| made.rows.value());
-        let cost = self.contrast.add(views, &picked, [of_users, of_other], n, machine);
-        let picked = of_pairs(&|pair| pair.items[0]);
+        let cost = self.contrast.add(views, pairs.users(), [of_users, of_other], n, machine);
+        let picked: Vec<u32> = pairs.iter().map(|pair| pair.items[0]).collect();
         let views = [items, other_items].map(|made| made.rows.value());
         cost + self.contrast.add(views, &picked, [of_items, of_others], n, machine)
     }

@@ -6,9 +6,11 @@ use gossamer_tensor::codec::Codec;
 use gossamer_tensor::codec::float32::Float32;
 use gossamer_tensor::tape::op::attend_for::{Around, NOBODY};
 use gossamer_tensor::tape::op::neighbours::BothWays;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Parameter, Tape, Var};
 
-use super::body::{Asked, At, Between, Body, Made, Pair, Place, Side, State};
+use super::batch::{Batch, Pair};
+use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::conditioned::Conditioned;
 use super::kgat::attend;
 use super::nodes::{Both, Nodes, places};
@@ -213,12 +215,11 @@ impl Kcans {
     }
 
     /// Users and items of pairs as nodes, one of each pair's items after the other.
-    fn ends(&self, pairs: &[Pair]) -> Vec<[u32; 2]> {
-        let of_pair = |pair: &Pair| {
-            let (user, first) = (pair.user, self.n_users as u32);
-            pair.items.clone().into_iter().map(move |item| [user, first + item])
-        };
-        pairs.iter().flat_map(of_pair).collect()
+    fn ends(&self, pairs: &Batch) -> Vec<[u32; 2]> {
+        let first = self.n_users as u32;
+        let of_pair =
+            |pair: Pair<'_>| pair.items.iter().map(|item| [pair.user, first + item]).collect();
+        pairs.iter().flat_map::<Vec<_>, _>(of_pair).collect()
     }
 
     /// What each hop sees: levels of nodes around the ends of pairs, users first, then items; at
@@ -318,9 +319,9 @@ impl Body for Kcans {
         const NAMES: [&str; 3] = ["hop 1", "hop 2", "hop 3 and on"];
         let Asked::Pairs(pairs) = asked else { return Vec::new() };
         let mut rows = self.nodes(tape, parameters, asked.dropout(self.dropout));
-        let mut which = asked.users(0, self.n_users);
-        which.extend(asked.items(self.n_users, self.n_items));
-        let all = Made { rows: tape.pick(&rows, which.clone()), which: Some(which) };
+        let which = asked.nodes(self.n_users, self.n_users + self.n_items);
+        let which = Rows::these(which, rows.value().rows);
+        let all = Made { rows: tape.pick_rows(&rows, &which), which };
         let ends = self.ends(pairs);
         for (hop, around) in self.subgraphs(&ends).into_iter().enumerate() {
             let (name, own) = (NAMES[hop.min(NAMES.len() - 1)], &parameters[FIRST + 2 + 2 * hop..]);
@@ -409,7 +410,7 @@ mod tests {
             let exact = |_: usize| &Float32 as &'static dyn Codec;
             let mut tape = Tape::new(&machine, &exact, Address::new(0, Purpose::Dropout, 0));
             let all: Vec<Parameter<'_>> = parameters.iter().map(|of| tape.parameter(of)).collect();
-            let pairs = [Pair { user: 4, items: (0..10).collect() }];
+            let pairs = Batch::new(vec![4], (0..10).collect(), 10);
             let made = body.forward(&mut tape, &all, Asked::Pairs(&pairs));
             let Learned::Conditioned(learned) = body.learned(&parameters, (12, 10), &machine)
             else {

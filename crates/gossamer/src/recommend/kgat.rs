@@ -3,9 +3,9 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::softmax::shares;
-use gossamer_tensor::tape::op::entries::Rows;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::body::{Asked, At, Between, Body, Made, Place, Side, State, of_nodes};
@@ -174,27 +174,27 @@ impl Body for Kgats {
         const NAMES: [&str; 5] = ["input", "rows 1", "rows 2", "rows 3", "rows 4 and on"];
         let name = |layer: usize| NAMES[layer.min(NAMES.len() - 1)];
         let matrix = BothWays { forward: &self.both.forward, backward: &self.both.backward };
-        let mut which = asked.users(0, self.n_users);
-        which.extend(asked.items(self.n_users, self.n_items));
+        let which = asked.nodes(self.n_users, self.n_users + self.n_items);
+        let these = Rows::these(which, self.both.forward.n_rows());
         let mut rows = parameters[0].var();
-        let mut made = vec![tape.pick(&rows, which.clone())];
+        let mut made = vec![tape.pick_rows(&rows, &these)];
         for (layer, own) in parameters[3..].chunks_exact(OF_LAYER).enumerate() {
             let own = [own[0], own[1], own[2], own[3]];
             // Of the last layer those alone are made that are compared.
             let is_last = layer + 2 == self.widths.len();
             let wanted = match is_last {
-                true => Rows::these(which.clone(), self.both.forward.n_rows()),
+                true => these.clone(),
                 false => Rows::All,
             };
             let out = tape.interact(name(layer), &mut rows, (matrix, wanted), own);
             let mut some = tape.leave_out(out, asked.dropout(self.dropout));
             if !is_last {
                 rows = some;
-                some = tape.pick(&rows, which.clone());
+                some = tape.pick_rows(&rows, &these);
             }
             made.push(tape.normalise("lengths", &mut some, Direction::Output));
         }
-        made.into_iter().map(|rows| Made { rows, which: Some(which.clone()) }).collect()
+        made.into_iter().map(|rows| Made { rows, which: these.clone() }).collect()
     }
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.both.triples, state, with)?;

@@ -7,7 +7,8 @@ use gossamer_tensor::tape::op::attend_by::Drawn;
 use gossamer_tensor::tape::{Parameter, Tape};
 
 use super::attended::Attended;
-use super::body::{Asked, At, Body, Loss, Made, Pair, Place, Side};
+use super::batch::Batch;
+use super::body::{Asked, At, Body, Loss, Made, Place, Side};
 use super::nodes::Nodes;
 use super::pairwise;
 use super::problem::Problem;
@@ -155,9 +156,10 @@ impl Kgcns {
     }
 
     /// The entities of each level, one after the other, from the items of pairs; and who asks.
-    fn levels(&self, pairs: &[Pair]) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
-        let items = pairs.iter().flat_map(|pair| pair.items.iter().copied()).collect();
-        let users = pairs.iter().flat_map(|pair| pair.items.iter().map(|_| pair.user)).collect();
+    fn levels(&self, pairs: &Batch) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+        let items = pairs.items().to_vec();
+        let users = pairs.users().iter().flat_map(|user| std::iter::repeat_n(*user, pairs.each()));
+        let users = users.collect();
         let (mut levels, mut by): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (vec![items], vec![users]);
         for level in 0..self.hops {
             let near = levels[level].iter().flat_map(|entity| self.near_of(*entity));
@@ -244,7 +246,8 @@ impl Body for Kgcns {
                 false => tape.rectify(name, made, 0.0),
             };
         }
-        vec![parameters[USERS].var().into(), rows.into()]
+        let users = asked.users(0, self.sizes[USERS]);
+        vec![Made::of(tape, parameters[USERS], users), rows.into()]
     }
     fn learned(&self, parameters: &[Array], _sizes: (usize, usize), _machine: &Machine) -> Learned {
         let matrix = |of: &Array| Matrix { values: of.values.to_vec(), width: of.width };
@@ -299,13 +302,13 @@ mod tests {
             let exact = |_: usize| &Float32 as &'static dyn gossamer_tensor::codec::Codec;
             let mut tape = Tape::new(&machine, &exact, Address::new(0, Purpose::Dropout, 0));
             let all: Vec<Parameter<'_>> = parameters.iter().map(|of| tape.parameter(of)).collect();
-            let pairs = [Pair { user: 4, items: (0..10).collect() }];
+            let pairs = Batch::new(vec![4], (0..10).collect(), 10);
             let made = body.forward(&mut tape, &all, Asked::Pairs(&pairs));
             let learned = body.learned(&parameters, (12, 10), &machine);
             let mut scores = vec![0.0; 10];
             learned.scores_of((4, &[]), &machine, &mut scores);
             for (item, score) in scores.into_iter().enumerate() {
-                let user = made[0].rows.value().row(4);
+                let user = made[0].rows.value().row(made[0].find(4));
                 let pairs = user.iter().zip(made[1].rows.value().row(item));
                 let wanted: f32 = pairs.map(|(u, v)| u * v).sum();
                 assert!((wanted - score).abs() < 1e-4, "{layers} {item}: {wanted} {score}");

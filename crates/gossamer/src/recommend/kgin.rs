@@ -6,13 +6,15 @@ use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::vector;
 use gossamer_tensor::sparse::{Labelled, Sparse};
 use gossamer_tensor::tape::op::compose::{Around, Composition};
-use gossamer_tensor::tape::op::entries::Rows;
+use gossamer_tensor::tape::op::entries::reached;
 use gossamer_tensor::tape::op::intents::Given;
 use gossamer_tensor::tape::op::neighbours::BothWays;
 use gossamer_tensor::tape::op::normalise::Direction;
+use gossamer_tensor::tape::rows::Rows;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape, Var};
 
-use super::body::{Asked, At, Body, Made, Pair, Place, Side};
+use super::batch::Batch;
+use super::body::{Asked, At, Body, Made, Place, Side};
 use super::nodes::{Nodes, means_of_items};
 use super::pairwise;
 use super::problem::Problem;
@@ -137,16 +139,16 @@ impl Kgins {
         }
     }
 
-    /// Who stands around whom in each hop: of the last those items alone are made that are compared; before,
-    /// all items, which users are made of, and whom the next hop asks for.
-    fn around(&self, tape: &mut Tape<'_>, compared: &[u32], dropout: f32) -> Vec<Around<'_>> {
+    /// Who stands around whom in each hop: of the last those items alone are made that are
+    /// compared; before, all items, which users are made of, and whom the next hop asks for.
+    fn around(&self, tape: &mut Tape<'_>, compared: &Rows, dropout: f32) -> Vec<Around<'_>> {
         let [forward, backward] = &self.facts;
-        let mut wanted = Rows::these(compared.to_vec(), self.sizes[ENTITIES]);
+        let mut wanted = compared.clone();
         let mut hops = Vec::with_capacity(self.hops);
         for (left, dropout) in (0..self.hops).rev().zip(tape.dropouts(dropout, self.hops)) {
             let given = match left {
                 0 => Rows::All,
-                _ => wanted.reached(forward, dropout, self.n_items),
+                _ => reached(&wanted, forward, dropout, self.n_items),
             };
             let matrix = BothWays { forward, backward };
             hops.push(Around { matrix, given: given.clone(), wanted, dropout });
@@ -176,13 +178,15 @@ impl Body for Kgins {
         asked: Asked<'_>,
     ) -> Vec<Made<'a>> {
         let [dropout, of_edges] = self.dropouts.map(|part| asked.dropout(part));
-        let which = [asked.users(0, self.sizes[0]), asked.items(0, self.n_items)];
+        let which = [asked.users(0, self.sizes[USERS]), asked.items(0, self.n_items)];
+        let which =
+            [USERS, ENTITIES].map(|place| Rows::these(which[place].clone(), self.sizes[place]));
         let [backward, forward] = &self.items;
         let items = BothWays { forward, backward };
         let mut intents = tape.mix(parameters[WEIGHTS], &mut parameters[RELATIONS].var());
         let [mut users, mut entities] = [USERS, ENTITIES].map(|place| parameters[place].var());
         let pick =
-            |tape: &mut Tape<'a>, place: usize, of: &Var<'a>| tape.pick(of, which[place].clone());
+            |tape: &mut Tape<'a>, place: usize, of: &Var<'a>| tape.pick_rows(of, &which[place]);
         let mut sums =
             [USERS, ENTITIES].map(|place| Some(pick(tape, place, &parameters[place].var())));
         for (hop, around) in self.around(tape, &which[ENTITIES], of_edges).into_iter().enumerate() {
@@ -209,11 +213,11 @@ impl Body for Kgins {
             }
         }
         let made = sums.into_iter().flatten().zip(which);
-        made.map(|(rows, which)| Made { rows, which: Some(which) }).collect()
+        made.map(|(rows, which)| Made { rows, which }).collect()
     }
     fn add_gradients(
         &self,
-        _pairs: &[Pair],
+        _pairs: &Batch,
         parameters: &[Array],
         gradients: &mut Gradients,
         _machine: &Machine,

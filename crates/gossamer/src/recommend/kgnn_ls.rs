@@ -15,7 +15,8 @@ use gossamer_tensor::kernel::vector;
 use gossamer_tensor::tape::op::worths::Worths;
 use gossamer_tensor::tape::{Gradients, Parameter, Tape};
 
-use super::body::{Asked, At, Body, Loss, Made, Pair, Side};
+use super::batch::{Batch, Pair};
+use super::body::{Asked, At, Body, Loss, Made, Side};
 use super::kgcn::{Kgcn, Kgcns, LABELS, USERS};
 use super::pairwise;
 use super::problem::{Lists, Problem};
@@ -178,7 +179,7 @@ impl Smooth {
     /// The guesses' loss of a pair; their slopes by labels' products are added, times a factor.
     fn of_pair(
         &self,
-        pair: &Pair,
+        pair: Pair<'_>,
         [users, labels]: [&Array; 2],
         factor: f32,
         work: &mut Work,
@@ -200,19 +201,20 @@ impl Smooth {
     /// The loss of guesses, a pair's mean; and the slopes of users and labels.
     fn guesses(
         &self,
-        pairs: &[Pair],
+        pairs: &Batch,
         [users, labels]: [&Array; 2],
         machine: &Machine,
     ) -> (f64, Vec<f32>, Vec<f32>) {
         let (dim, isa) = (users.width, machine.instruction_set);
         let factor = self.weight / pairs.len().max(1) as f32;
-        let tasks: Vec<&[Pair]> = pairs.chunks(TASK).collect();
-        let found = machine.workers.map(tasks.len(), |task| {
-            let mut of_users = vec![0.0; tasks[task].len() * dim];
+        let of_task = |task: usize| task * TASK..pairs.len().min((task + 1) * TASK);
+        let found = machine.workers.map(pairs.len().div_ceil(TASK), |task| {
+            let mut of_users = vec![0.0; of_task(task).len() * dim];
             let (mut of_labels, mut loss) = (vec![0.0; labels.values.len()], 0.0);
             let (worths, slopes) = (Worths::new(labels.rows), vec![0.0; labels.rows]);
             let mut work = Work { worths, slopes };
-            for (pair, of_user) in tasks[task].iter().zip(of_users.chunks_exact_mut(dim)) {
+            for (place, of_user) in of_task(task).zip(of_users.chunks_exact_mut(dim)) {
+                let pair = pairs.pair(place);
                 work.slopes.fill(0.0);
                 loss += self.of_pair(pair, [users, labels], factor, &mut work);
                 let user = users.row(pair.user as usize);
@@ -227,11 +229,12 @@ impl Smooth {
         let (mut of_users, mut of_labels) =
             (vec![0.0; users.values.len()], vec![0.0; labels.values.len()]);
         let mut sum = 0.0;
-        for (pairs, (loss, users, labels)) in tasks.into_iter().zip(found) {
+        for (task, (loss, users, labels)) in found.into_iter().enumerate() {
             sum += loss;
             vector::add_scaled(isa, &mut of_labels, 1.0, &labels);
-            for (pair, own) in pairs.iter().zip(users.chunks_exact(dim)) {
-                let out = &mut of_users[pair.user as usize * dim..][..dim];
+            for (place, own) in of_task(task).zip(users.chunks_exact(dim)) {
+                let user = pairs.users()[place] as usize;
+                let out = &mut of_users[user * dim..][..dim];
                 vector::add_scaled(isa, out, 1.0, own);
             }
         }
@@ -262,7 +265,7 @@ impl Body for Smooth {
     }
     fn add_gradients(
         &self,
-        pairs: &[Pair],
+        pairs: &Batch,
         parameters: &[Array],
         gradients: &mut Gradients,
         machine: &Machine,
@@ -299,11 +302,10 @@ mod tests {
         (body, tables, machine)
     }
 
-    fn pairs(body: &Smooth) -> Vec<Pair> {
+    fn pairs(body: &Smooth) -> Batch {
         let first = |user: u32| body.has.of(user as usize)[0];
-        [0, 3, 3, 8]
-            .map(|user| Pair { user, items: vec![first(user), (first(user) + 1) % 10] })
-            .into()
+        let items = [0, 3, 3, 8].map(|user| [first(user), (first(user) + 1) % 10]);
+        Batch::new(vec![0, 3, 3, 8], items.concat(), 2)
     }
 
     #[test]

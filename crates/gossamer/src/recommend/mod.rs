@@ -18,6 +18,7 @@ pub mod judge;
 pub mod pairs;
 mod nodes;
 mod needs;
+mod batch;
 mod body;
 mod compared;
 mod pairwise;
@@ -215,7 +216,8 @@ pub fn learn(
     let (n_threads, mut ledger) = (machine.workers.n_threads() as u64, Ledger::default());
     recommender.plan(&Shape { n_threads, ..Shape::of(&problem) }, settings, &mut ledger);
     machine.buffers.allow(needs::bytes_of_a_step(&ledger) as usize / 4);
-    let mut outcome = recommender.learn(problem, settings, machine, observer)?;
+    let learn = || recommender.learn(problem, settings, machine, observer);
+    let mut outcome = machine.workers.within(learn)?;
     unseen.iter().for_each(|unseen| unseen.fill(&mut outcome.learned));
     Ok(outcome)
 }

@@ -10,18 +10,21 @@ use gossamer_graph::Split;
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_machine::{Buffers, Ledger, Machine, Observer, Progress};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::vector;
 use gossamer_tensor::optim::{self, Optimiser};
 use gossamer_tensor::tape::allot::Need;
+use gossamer_tensor::tape::gradient::Gradient;
 use gossamer_tensor::tape::{Parameter, Tape};
 
-use super::body::{Asked, At, Between, Body, Pair, Place, State};
+use super::batch::Batch;
+use super::body::{Asked, At, Between, Body, Place, State};
 use super::compared::{Compared, TASK};
 use super::judge::ndcg;
 use super::problem::Problem;
 use super::{Outcome, Settings};
 use crate::error::Error;
 use crate::network::activations::Activations;
-use crate::network::{first_values, update};
+use crate::network::first_values;
 
 /// Epochs between validations.
 pub const VALIDATE_EVERY: usize = 5;
@@ -45,7 +48,7 @@ struct Learner<'a> {
 struct Passed {
     loss: f64,
     /// Of each parameter.
-    gradients: Vec<Option<Array>>,
+    gradients: Vec<Option<Gradient>>,
     needs: Vec<Option<Need>>,
     kept: Ledger,
 }
@@ -142,13 +145,17 @@ impl<'a> Learner<'a> {
         for first in (0..n).step_by(self.settings.batch) {
             let batch = (n.min(first + self.settings.batch as u64) - first) as usize;
             let address = Address::new(self.settings.seed, Purpose::Negative, self.state.steps);
-            let pair = |row: usize| {
-                self.pair(all[order.get(first + row as u64) as usize], address, row as u32)
-            };
-            let tasks = self.machine.workers.map(batch.div_ceil(TASK), |task| {
-                (task * TASK..batch.min((task + 1) * TASK)).map(pair).collect::<Vec<_>>()
+            let each = 1 + self.settings.negatives;
+            let (mut users, mut items) = (vec![0; batch], vec![0; batch * each]);
+            let tasks = users.chunks_mut(TASK).zip(items.chunks_mut(TASK * each)).enumerate();
+            self.machine.workers.each(tasks.collect(), |(task, (users, items))| {
+                let pairs = users.iter_mut().zip(items.chunks_exact_mut(each));
+                for (row, (user, items)) in (task * TASK..).zip(pairs) {
+                    (*user, items[0]) = all[order.get(first + row as u64) as usize];
+                    self.draw(*user, &mut items[1..], (address, row as u32));
+                }
             });
-            let pairs: Vec<Pair> = tasks.into_iter().flatten().collect();
+            let pairs = Batch::new(users, items, each);
             sum += self.step(body, &pairs);
             if !sum.is_finite() {
                 return Err(Error::Diverged { loss: sum, epoch: epoch + 1 });
@@ -163,35 +170,32 @@ impl<'a> Learner<'a> {
         Ok(sum / n.max(1) as f64)
     }
 
-    /// A pair with negatives that the user does not have, if there are any.
-    fn pair(&self, (user, item): (u32, u32), address: Address, row: u32) -> Pair {
+    /// Draws negatives that the user does not have, if there are any.
+    fn draw(&self, user: u32, out: &mut [u32], (address, row): (Address, u32)) {
         /// Draws for a negative before one that the user has is taken.
         const DRAWS: u32 = 16;
         let n_items = self.problem.items.len() as u64;
         let has = self.problem.interactions[0].of(user as usize);
-        let mut items = vec![item];
-        for place in 0..self.settings.negatives as u32 {
+        for (place, out) in (0..).zip(out) {
             let mut drawn = (0..DRAWS)
                 .map(|draw| address.below(n_items, row, place * DRAWS + draw) as u32)
                 .skip_while(|drawn| has.binary_search(drawn).is_ok());
             let fallback = || address.below(n_items, row, place * DRAWS) as u32;
-            items.push(drawn.next().unwrap_or_else(fallback));
+            *out = drawn.next().unwrap_or_else(fallback);
         }
-        Pair { user, items }
     }
 
     /// A step over a batch; returns its loss.
-    fn step(&mut self, body: &dyn Body, pairs: &[Pair]) -> f64 {
+    fn step(&mut self, body: &dyn Body, pairs: &Batch) -> f64 {
         let Some(Passed { loss, gradients, needs, kept }) = self.pass(body, pairs) else {
             return f64::NAN;
         };
         self.state.steps += 1;
         let step = self.settings.step(self.state.steps, self.machine);
-        let state = &mut self.state;
-        let each = state.parameters.iter_mut().zip(&mut state.states).zip(gradients);
-        for ((parameter, state), gradient) in each {
+        let by = (&Lazily(self.adam) as &dyn Optimiser, &step);
+        for (place, gradient) in gradients.iter().enumerate() {
             let Some(gradient) = gradient else { continue };
-            update(parameter, state, &gradient, (&Lazily(self.adam), &step), self.machine);
+            self.state.change(place, gradient, by, self.machine);
         }
         self.activations.choose(&needs);
         self.kept = kept;
@@ -199,7 +203,7 @@ impl<'a> Learner<'a> {
     }
 
     /// Forward and back; none if a value was no finite number.
-    fn pass(&self, body: &dyn Body, pairs: &[Pair]) -> Option<Passed> {
+    fn pass(&self, body: &dyn Body, pairs: &Batch) -> Option<Passed> {
         let steps = self.state.steps;
         let codecs = |place: usize| self.activations.codec(place);
         let address = Address::new(self.settings.seed, Purpose::Dropout, steps);
@@ -221,29 +225,36 @@ impl<'a> Learner<'a> {
         let mut found = tape.backward(rows.zip(of_rows))?;
         let needs = std::mem::take(&mut found.needs);
         body.add_gradients(pairs, parameters, &mut found, self.machine);
-        let mut gradients: Vec<Option<Array>> = ids.iter().map(|id| found.take(*id)).collect();
+        let mut gradients: Vec<Option<Gradient>> =
+            ids.iter().map(|id| found.take_rows(*id)).collect();
         self.decay(&body.tables(), pairs, &mut gradients);
         Some(Passed { loss, gradients, needs, kept })
     }
 
     /// Adds the slope of the penalty: λ‖·‖² of each row of a table that a pair names, by pairs.
-    fn decay(&self, tables: &[At; 2], pairs: &[Pair], gradients: &mut [Option<Array>]) {
+    fn decay(&self, tables: &[At; 2], pairs: &Batch, gradients: &mut [Option<Gradient>]) {
         let decay = 2.0 * self.settings.regularisation / pairs.len() as f32;
         if decay == 0.0 {
             return;
         }
-        let mut add = |(table, place): At, number: u32| {
-            let Place::From(first) = place else { return };
-            let own = self.state.parameters[table].row(first + number as usize);
-            if let Some(gradient) = &mut gradients[table] {
-                let at = (first + number as usize) * own.len();
-                let out = &mut gradient.values[at..at + own.len()];
-                out.iter_mut().zip(own).for_each(|(out, x)| *out += decay * x);
-            }
+        let times = |n: usize, of: &[u32]| {
+            let mut times = vec![0.0; n];
+            of.iter().for_each(|number| times[*number as usize] += 1.0);
+            times
         };
-        for pair in pairs {
-            pair.items.iter().for_each(|item| add(tables[1], *item));
-            add(tables[0], pair.user);
+        let (n_users, n_items) = (self.problem.users.len(), self.problem.items.len());
+        let of_users = times(n_users, pairs.users());
+        let of_items = times(n_items, pairs.items());
+        for ((table, place), times) in tables.iter().zip([of_users, of_items]) {
+            let (Place::From(first), Some(gradient)) = (*place, &mut gradients[*table]) else {
+                continue;
+            };
+            for (number, times) in (first..).zip(times).filter(|(_, times)| *times > 0.0) {
+                let own = self.state.parameters[*table].row(number);
+                if let Some(out) = gradient.row_mut(number) {
+                    vector::add_scaled(self.machine.instruction_set, out, decay * times, own);
+                }
+            }
         }
     }
 }
@@ -278,6 +289,7 @@ impl Optimiser for Lazily {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::Pair;
     use super::super::{diffkg, find, kcan, kgat, kgcn, kgin, lightgcn, lightkg, pairs};
     use super::*;
     use crate::recommend::problem::tests::two_tastes;
@@ -357,8 +369,7 @@ mod tests {
     fn gradients_of_every_body_agree_with_finite_differences() {
         let problem = two_tastes(12, 10);
         let machine = Machine::new(2, None);
-        let pairs = [(0, vec![2, 3]), (1, vec![3, 0]), (4, vec![6, 9])]
-            .map(|(user, items)| Pair { user, items });
+        let pairs = Batch::new(vec![0, 1, 4], vec![2, 3, 3, 0, 6, 9], 2);
         let usual = Settings::of("kgat").unwrap();
         let settings = Settings {
             dim: 4,
@@ -398,7 +409,7 @@ mod tests {
                     let row = learner.state.parameters[table].row(first + number as usize);
                     row.iter().map(|x| f64::from(x * x)).sum()
                 };
-                let of_pair = |pair: &Pair| -> f64 {
+                let of_pair = |pair: Pair<'_>| -> f64 {
                     let items = pair.items.iter().map(|item| square(tables[1], *item));
                     items.sum::<f64>() + square(tables[0], pair.user)
                 };
@@ -407,8 +418,9 @@ mod tests {
                 (sum + f64::from(settings.regularisation) * penalty) / pairs.len() as f64
             };
             let (mut looked, mut wrong) = (0, Vec::new());
-            for (place, gradient) in found.gradients.iter().enumerate() {
+            for (place, gradient) in found.gradients.into_iter().enumerate() {
                 let Some(gradient) = gradient else { continue };
+                let gradient = gradient.into_all(&machine.buffers);
                 for at in (0..gradient.values.len()).step_by(7) {
                     let slope = (cost(place, at, 5e-4) - cost(place, at, -5e-4)) / 1e-3;
                     let own = f64::from(gradient.values[at]);
@@ -430,10 +442,10 @@ mod tests {
         let body = super::super::body::Table { n_users: 30, n: 50, dim: 64 };
         let learner = Learner::new(&problem, &settings, &machine, &body).unwrap();
         let address = Address::new(0, Purpose::Negative, 0);
-        let pair = learner.pair((3, problem.interactions[0].of(3)[0]), address, 0);
-        assert_eq!(pair.items.len(), 1 + settings.negatives);
-        for item in &pair.items[1..] {
-            assert!(!problem.interactions[0].of(3).contains(item));
+        let mut drawn = vec![0; settings.negatives];
+        learner.draw(3, &mut drawn, (address, 0));
+        for item in drawn {
+            assert!(item < 20 && !problem.interactions[0].of(3).contains(&item));
         }
     }
 }

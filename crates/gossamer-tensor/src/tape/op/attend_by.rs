@@ -7,13 +7,14 @@
 //! *Paper:* Wang et al., "Knowledge graph convolutional networks for recommender systems" (2019), whose
 //! code has the 1/K.
 
-use gossamer_machine::InstructionSet;
-
 use super::super::kept::ROWS;
+use super::super::rows::Rows;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
+use super::neighbours::sums;
 use super::worths::Worths;
 use crate::array::Array;
-use crate::kernel::{gather, vector};
+use crate::kernel::gather;
+use crate::sparse::Sparse;
 
 /// Who stands around whom, row by row of what comes out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,47 +111,66 @@ impl AttendBy<'_> {
     }
 }
 
+impl AttendBy<'_> {
+    /// The rows that have a gradient: of the input, and of those who say. What is kept has all, and
+    /// so has what most have.
+    fn rows(&self) -> [Rows; 2] {
+        let drawn = &self.drawn;
+        let few = |names: &mut dyn Iterator<Item = u32>, n: usize| {
+            let rows = Rows::named(names, n);
+            if 2 * rows.n(n) > n { Rows::All } else { rows }
+        };
+        let input = match self.floats {
+            Floats::Kept(_) => Rows::All,
+            Floats::Lent(_) => few(&mut drawn.own.iter().chain(&drawn.near).copied(), self.n_rows),
+        };
+        [input, few(&mut drawn.by.iter().copied(), self.by.array.rows)]
+    }
+
+    /// What each row that came out says of the input's, of those who say, and of labels: who adds
+    /// how much of whom, in order.
+    fn shares(&self, slopes: &[f32], [input, by]: &[Rows; 2]) -> [Vec<(u32, u32, f32)>; 3] {
+        let (drawn, k, n) = (&self.drawn, self.drawn.n_near, self.drawn.own.len());
+        let mut of_input = Vec::with_capacity(n * (k + 1));
+        let [mut of_by, mut of_labels] = [(); 2].map(|()| Vec::with_capacity(n * k));
+        for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
+            let own = at * k..(at + 1) * k;
+            let ((alpha, c), who) = (slopes.split_at(k), drawn.by[at]);
+            of_input.push((input.place(drawn.own[at]), at as u32, 1.0));
+            for (near, alpha) in drawn.near[own.clone()].iter().zip(alpha) {
+                of_input.push((input.place(*near), at as u32, alpha / k as f32));
+            }
+            for (label, c) in drawn.labels[own].iter().zip(c) {
+                of_by.push((by.place(who), *label, *c));
+                of_labels.push((*label, who, *c));
+            }
+        }
+        [of_input, of_by, of_labels]
+    }
+}
+
 impl Op for AttendBy<'_> {
     fn backward(&self, back: &mut Back<'_>, gradient: Array) {
-        let (machine, width, k) = (back.machine, self.width, self.drawn.n_near);
-        let isa: InstructionSet = machine.instruction_set;
+        let (machine, width) = (back.machine, self.width);
         let v = self.floats.whole(self.n_rows, width, back);
         let slopes = self.slopes(back, &v, &gradient);
         drop(v);
-        // Rows of one place come from many: of each array they are added in order.
+        let [input, by] = self.rows();
         let sizes = [self.n_rows, self.by.array.rows, self.labels.array.rows];
-        let found = machine.workers.map(sizes.len(), |of| {
-            let mut out = Array::zeroed(&machine.buffers, sizes[of], width);
-            for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
-                let own = at * k..(at + 1) * k;
-                let (near, labels) = (&self.drawn.near[own.clone()], &self.drawn.labels[own]);
-                let (alpha, c) = slopes.split_at(k);
-                let by = self.drawn.by[at];
-                let mut add = |row: u32, factor: f32, of: &[f32]| {
-                    let row = &mut out.values[row as usize * width..][..width];
-                    vector::add_scaled(isa, row, factor, of);
-                };
-                let g = gradient.row(at);
-                match of {
-                    0 => {
-                        add(self.drawn.own[at], 1.0, g);
-                        let each = near.iter().zip(alpha);
-                        each.for_each(|(near, alpha)| add(*near, alpha / k as f32, g));
-                    }
-                    1 => labels.iter().zip(c).for_each(|(label, c)| {
-                        add(by, *c, self.labels.array.row(*label as usize));
-                    }),
-                    _ => labels.iter().zip(c).for_each(|(label, c)| {
-                        add(*label, *c, self.by.array.row(by as usize));
-                    }),
-                }
-            }
-            out
+        let made = [input.n(sizes[0]), by.n(sizes[1]), sizes[2]];
+        let both = [input, by];
+        let shares = self.shares(&slopes, &both);
+        drop(slopes);
+        let of = [&gradient, self.labels.array, self.by.array];
+        let [of_input, of_by, of_labels] = [0, 1, 2].map(|place| {
+            let matrix = Sparse::of_any(made[place], of[place].rows, &shares[place]);
+            sums(machine, &matrix, of[place])
         });
-        back.weigh(self.floats, &found[0]);
-        for (var, of) in [self.input, self.by.id, self.labels.id].into_iter().zip(found) {
-            back.add(var, of);
-        }
+        back.weigh(self.floats, &of_input);
+        let [input, by] = both;
+        back.add_rows(self.input, (input, sizes[0]), of_input);
+        back.add_rows(self.by.id, (by, sizes[1]), of_by);
+        back.add(self.labels.id, of_labels);
     }
 }
 

@@ -12,7 +12,6 @@ use super::super::kept::ROWS;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
 use super::leak::{leaky, slope};
 use crate::array::Array;
-use crate::kernel::softmax::shares;
 use crate::kernel::vector;
 
 /// Stands for no neighbour.
@@ -51,18 +50,22 @@ pub fn weights<'r>(
 ) {
     let of = |place: usize, row: &[f32]| vector::dot(worth[place], row);
     let common = of(0, one) + of(1, other) + of(2, own);
-    let mut logits = Vec::with_capacity(out.len());
+    let mut most = f32::MIN;
     for (out, near) in out.iter_mut().zip(near) {
         *out = [0.0; 2];
         if let Some(row) = near {
             let logit = common + of(3, row);
-            logits.push(leaky(logit));
-            out[1] = slope(logit);
+            *out = [leaky(logit), slope(logit)];
+            most = most.max(out[0]);
         }
     }
-    shares(&mut logits);
-    let there = out.iter_mut().filter(|out| out[1] > 0.0);
-    there.zip(logits).for_each(|(out, alpha)| out[0] = alpha);
+    // A list of logits would be made for every row, by all threads at once.
+    let mut sum = 0.0;
+    for [alpha, _] in out.iter_mut().filter(|[_, slope]| *slope > 0.0) {
+        *alpha = (*alpha - most).exp();
+        sum += *alpha;
+    }
+    out.iter_mut().filter(|[_, slope]| *slope > 0.0).for_each(|[alpha, _]| *alpha /= sum);
 }
 
 impl Around {

@@ -15,8 +15,9 @@ use std::ops::Range;
 use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
+use super::super::rows::Rows;
 use super::super::{Back, Floats, Op, Tape, Var};
-use super::entries::{Entries, Part, Rows};
+use super::entries::{Entries, Part};
 use super::neighbours::BothWays;
 use crate::array::Array;
 use crate::dropout::Dropout;
@@ -77,8 +78,8 @@ struct Compose<'a> {
     composition: Composition,
 }
 
-/// Who stands around whom: a matrix, which of its columns the input has as rows, which of its rows are made,
-/// and what is left out.
+/// Who stands around whom: a matrix, which of its columns the input has as rows, which of its rows
+/// are made, and what is left out.
 #[derive(Debug, Clone)]
 pub struct Around<'a> {
     /// The matrix.

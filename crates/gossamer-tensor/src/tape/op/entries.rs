@@ -5,91 +5,11 @@
 //! for it early.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::super::kept::ROWS;
+use super::super::rows::{NONE, Rows};
 use crate::dropout::Dropout;
 use crate::sparse::{Labelled, Sparse};
-
-/// Which rows an array has, of all that there are.
-#[derive(Debug, Clone, Default)]
-pub enum Rows {
-    /// All.
-    #[default]
-    All,
-    /// Some.
-    These(Arc<These>),
-}
-
-/// Some rows.
-#[derive(Debug)]
-pub struct These {
-    /// Their numbers, ascending.
-    numbers: Vec<u32>,
-    /// By number where a row stands among them; [`NONE`] for the others.
-    places: Vec<u32>,
-}
-
-/// No place.
-const NONE: u32 = u32::MAX;
-
-impl Rows {
-    /// These of n rows, ascending.
-    pub fn these(numbers: Vec<u32>, n: usize) -> Self {
-        let mut places = vec![NONE; n];
-        (0..).zip(&numbers).for_each(|(place, row)| places[*row as usize] = place);
-        Self::These(Arc::new(These { numbers, places }))
-    }
-
-    /// The first so many, and whom entries join these with: what is asked of one hop is all that the hop
-    /// before has to make.
-    pub fn reached(&self, facts: &Labelled, dropout: Dropout, first: usize) -> Self {
-        let Labelled { matrix, labels, .. } = facts;
-        let (n, columns, dropout) = (self.n(matrix.n_rows()), &Self::All, Some(dropout));
-        let part = Part { matrix, labels, is_turned: false, rows: self, columns, dropout };
-        let mut is_reached = vec![false; matrix.n_columns];
-        is_reached[..first].fill(true);
-        let mut entries = Entries::default();
-        for block in (0..n).step_by(ROWS) {
-            entries.read(part, block..n.min(block + ROWS));
-            entries.columns().iter().for_each(|column| is_reached[*column as usize] = true);
-        }
-        let numbers = (0..).zip(&is_reached).filter(|(_, is_reached)| **is_reached);
-        Self::these(numbers.map(|(number, _)| number).collect(), matrix.n_columns)
-    }
-
-    /// How many, where there are so many in all.
-    pub fn n(&self, all: usize) -> usize {
-        match self {
-            Self::All => all,
-            Self::These(these) => these.numbers.len(),
-        }
-    }
-
-    /// The number of a row by its place.
-    pub fn row(&self, place: usize) -> usize {
-        match self {
-            Self::All => place,
-            Self::These(these) => these.numbers[place] as usize,
-        }
-    }
-
-    /// Their numbers, if they are not all.
-    pub fn numbers(&self) -> Option<&[u32]> {
-        match self {
-            Self::All => None,
-            Self::These(these) => Some(&these.numbers),
-        }
-    }
-
-    /// The place of a row by its number; [`NONE`] if it is not among them.
-    fn place(&self, row: u32) -> u32 {
-        match self {
-            Self::All => row,
-            Self::These(these) => these.places[row as usize],
-        }
-    }
-}
 
 /// A matrix and what of it takes part.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +43,8 @@ pub struct Entries {
 const AHEAD: usize = 16;
 
 impl Entries {
-    /// Reads those of some of the rows that are made, by their places; columns become places among those
-    /// that there are.
+    /// Reads those of some of the rows that are made, by their places; columns become places among
+    /// those that there are.
     pub fn read(&mut self, part: Part<'_>, rows: Range<usize>) {
         let number = |at: usize| part.rows.row(at);
         let most = rows.clone().map(|at| part.matrix.range(number(at)).len()).sum();
@@ -202,6 +122,20 @@ impl Entries {
     }
 }
 
+/// The first so many of a matrix's columns, and those that entries of some of its rows stand in:
+/// what is asked of one hop is all that the hop before has to make.
+pub fn reached(rows: &Rows, facts: &Labelled, dropout: Dropout, first: usize) -> Rows {
+    let Labelled { matrix, labels, .. } = facts;
+    let (n, columns, dropout) = (rows.n(matrix.n_rows()), &Rows::All, Some(dropout));
+    let part = Part { matrix, labels, is_turned: false, rows, columns, dropout };
+    let mut entries = Entries::default();
+    let of_blocks = (0..n).step_by(ROWS).flat_map(|block| {
+        entries.read(part, block..n.min(block + ROWS));
+        entries.columns().to_vec()
+    });
+    Rows::named((0..first as u32).chain(of_blocks), matrix.n_columns)
+}
+
 #[cfg(test)]
 mod tests {
     use gossamer_machine::{Address, InstructionSet, Purpose};
@@ -260,14 +194,13 @@ mod tests {
             assert_eq!(one, turned);
             assert!(!one.is_empty());
         }
-        assert_eq!((these.n(40), these.row(2), these.place(11), these.place(12)), (5, 11, 2, NONE));
     }
 
     #[test]
     fn what_is_reached_is_whom_entries_that_take_part_join() {
         let [_, forward] = some(40, 30, 3, 4);
         let these = Rows::these(vec![2, 3, 39], 40);
-        let found = these.reached(&forward, dropout(0.4).unwrap(), 2);
+        let found = reached(&these, &forward, dropout(0.4).unwrap(), 2);
         let (rows, columns, labels) = (&these, &Rows::All, &forward.labels[..]);
         let matrix = &forward.matrix;
         let part = Part { matrix, labels, is_turned: false, rows, columns, dropout: dropout(0.4) };
@@ -278,7 +211,7 @@ mod tests {
         wanted.sort_unstable();
         wanted.dedup();
         assert_eq!(found.numbers(), Some(&wanted[..]));
-        let all = these.reached(&forward, dropout(0.0).unwrap(), 2).n(30);
+        let all = reached(&these, &forward, dropout(0.0).unwrap(), 2).n(30);
         assert!(wanted.len() < all && of_entries > 2, "{} {all} {of_entries}", wanted.len());
     }
 }

@@ -10,6 +10,7 @@
 //! recommendation" (2021), KGIN.
 
 use super::super::kept::ROWS;
+use super::super::rows::Rows;
 use super::super::{Back, Floats, Op, Tape, Var};
 use super::compose::{PARTS, rows_of_part, sum_of_parts};
 use super::neighbours::{BothWays, summed};
@@ -134,8 +135,8 @@ impl Op for Intents<'_> {
         back.add(self.inputs[1], of_own);
         let of_rows = summed(machine, self.matrix.backward, &gradient, (self.dropout, true));
         back.weigh(self.floats[0], &of_rows);
-        let first: Vec<u32> = (0..of_rows.rows as u32).collect();
-        back.add_rows(self.inputs[0], (&first, n_given), &of_rows);
+        let first = Rows::these((0..of_rows.rows as u32).collect(), n_given);
+        back.add_rows(self.inputs[0], (first, n_given), of_rows);
     }
 }
 

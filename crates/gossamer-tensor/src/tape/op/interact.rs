@@ -10,8 +10,9 @@
 use gossamer_machine::InstructionSet;
 
 use super::super::kept::ROWS;
+use super::super::rows::Rows;
 use super::super::{Back, Floats, Op, Parameter, Tape, Var};
-use super::entries::{Part, Rows};
+use super::entries::Part;
 use super::fixed::Right;
 use super::leak::{LEAK, leaky};
 use super::neighbours::{BothWays, add_sums, set_sums};
@@ -186,18 +187,18 @@ impl Interact<'_> {
     /// Adds the gradient of H, given p + q∘S and p + q∘H of the rows that were made.
     fn add_of_rows(&self, back: &mut Back<'_>, [mut of_rows, of_sums]: [Array; 2]) {
         let (machine, matrix, [n, k]) = (back.machine, self.matrix.backward, self.sizes);
-        let Some(numbers) = self.wanted.numbers() else {
+        if self.wanted.numbers().is_none() {
             back.weigh(self.floats, &of_rows);
             add_sums(machine, matrix, &of_sums, &mut of_rows);
             return back.add(self.input, of_rows);
-        };
+        }
         let (labels, rows, columns) = (&[][..], &Rows::All, &self.wanted);
         let around = Part { matrix, labels, is_turned: true, rows, columns, dropout: None };
         let mut of_all = Array::room(&machine.buffers, n, k);
         set_sums(machine, around, &of_sums, &mut of_all);
         back.weigh(self.floats, &of_all);
         back.add(self.input, of_all);
-        back.add_rows(self.input, (numbers, n), &of_rows);
+        back.add_rows(self.input, (self.wanted.clone(), n), of_rows);
     }
 }
 

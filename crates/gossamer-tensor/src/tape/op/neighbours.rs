@@ -6,8 +6,9 @@
 use gossamer_machine::{InstructionSet, Machine};
 
 use super::super::kept::ROWS;
+use super::super::rows::Rows;
 use super::super::{Back, Op, Tape, Var};
-use super::entries::{Entries, Part, Rows};
+use super::entries::{Entries, Part};
 use crate::array::Array;
 use crate::dropout::Dropout;
 use crate::kernel::gather;
