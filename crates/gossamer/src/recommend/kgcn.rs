@@ -56,7 +56,7 @@ impl Recommender for Kgcn {
             layers: 1,
             nearest: 8,
             epochs: 200,
-            regularisation: 1e-4,
+            regularisation: 1e-2,
             learning_rate: 0.002,
             facts: 1.0,
             ..settings
