@@ -73,7 +73,7 @@ impl Recommender for Kgat {
         let picked = n.min(settings.batch as u64 * (settings.negatives as u64 + 2));
         needs::kept(settings, (picked, sum), (0, n_layers), ledger);
         // A layer's way back, and the rows that are compared with their slopes.
-        let step = 3 * n * dim + 2 * picked * (dim + sum);
+        let step = n * of_way_back(settings, &widths) + 2 * picked * (dim + sum);
         let rows = sizes.n_users + sizes.n_items;
         needs::arrays(settings, step, (n, rows, dim + sum), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
@@ -93,6 +93,23 @@ impl Recommender for Kgat {
         let mut body = Kgats::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
+}
+
+/// Floats for each node that the way back of a layer has at once: slopes of what it made, of sums
+/// and of what came in, and what came in as its codes say. Of the last layer few rows are made.
+fn of_way_back(settings: &Settings, widths: &[usize]) -> u64 {
+    let last = widths.len().saturating_sub(2);
+    let of_layer = |layer: usize| {
+        let (k, m) = (widths[layer], widths[layer + 1]);
+        let decoded = if layer == 0 || settings.activations == "exact" { 0 } else { k };
+        match layer == last {
+            true => decoded + k,
+            false => decoded + m + k + if k == m { 0 } else { k },
+        }
+    };
+    let most = (0..=last).map(of_layer).max().unwrap_or_default();
+    // Never more than three were found, by counting.
+    most.min(3 * settings.dim) as u64
 }
 
 /// Floats of a row before and after each layer: the first keeps its width, those after halve it.
