@@ -63,7 +63,7 @@ impl Recommender for Kgin {
     }
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
-            layers: 3,
+            layers: 1,
             epochs: 200,
             regularisation: 1e-4,
             learning_rate: 0.002,
