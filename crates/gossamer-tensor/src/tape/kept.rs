@@ -162,14 +162,6 @@ impl Store {
         }
     }
 
-    /// All rows, where they are kept as they were.
-    pub fn whole(&self, place: usize) -> Option<&Array> {
-        match &self.kept[place].how {
-            How::Whole(array) => Some(array),
-            How::Codes(..) | How::Bits(_) | How::Within(_) => None,
-        }
-    }
-
     /// A block of rows, and how many they are; codes are decoded into the room.
     pub fn block<'r>(
         &'r self,

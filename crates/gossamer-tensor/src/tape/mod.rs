@@ -179,15 +179,8 @@ impl<'a> Floats<'a> {
 
 impl<'a> Floats<'a> {
     /// All rows.
-    fn whole<'b>(self, rows: usize, width: usize, back: &Back<'b>) -> Whole<'b>
-    where
-        'a: 'b,
-    {
-        let lent = match self {
-            Self::Lent(array) => Some(array),
-            Self::Kept(place) => back.store.whole(place),
-        };
-        if let Some(array) = lent {
+    fn whole(self, rows: usize, width: usize, back: &Back<'_>) -> Whole<'a> {
+        if let Self::Lent(array) = self {
             return Whole::Lent(array);
         }
         let mut out = Array::room(&back.machine.buffers, rows, width);
