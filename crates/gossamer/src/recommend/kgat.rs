@@ -96,8 +96,8 @@ impl Recommender for Kgat {
 }
 
 /// Floats for each node that the way back of a layer has at once: slopes of what it made, of sums
-/// and of what came in, and, where it is no parameter, a copy of what came in. Of the last layer few
-/// rows are made.
+/// and of what came in, and, where it is no parameter, a copy of what came in. Of the last layer
+/// few rows are made.
 fn of_way_back(settings: &Settings, widths: &[usize]) -> u64 {
     let last = widths.len().saturating_sub(2);
     let of_layer = |layer: usize| {
