@@ -122,18 +122,35 @@ impl Context {
         }
     }
 
-    /// Takes the progress away, and says what the command cost.
+    /// Takes the progress away, and says what the command cost, and if that was more than it might.
     pub fn close(&self, say: bool) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let elapsed = self.started.elapsed();
+        let (elapsed, peak) = (self.started.elapsed(), peak_bytes());
         if say && elapsed >= WORTH_SAYING {
-            let peak = peak_bytes().map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
+            let peak = peak.map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
             let seconds = elapsed.as_secs_f64();
             self.say(&format!("{seconds:.1} s{}", peak.unwrap_or_default()));
         }
+        let broken = peak
+            .zip(self.machine.budget_bytes)
+            .and_then(|(peak, budget)| above_budget(peak, budget));
+        if let Some(broken) = broken {
+            self.say(&broken);
+        }
     }
+}
+
+/// What to say of a peak above the budget: a promise that was broken is not kept quiet.
+fn above_budget(peak: u64, budget: u64) -> Option<String> {
+    let [had, named] = [peak, budget].map(bytes_in_words);
+    (peak > budget).then(|| {
+        format!(
+            "warning: peak memory {had} is above the budget of {named}\n\
+             hint: the plan counted too little, which is a fault of gossamer; please report it"
+        )
+    })
 }
 
 fn style(known: bool) -> ProgressStyle {
@@ -237,5 +254,12 @@ mod tests {
     fn a_lower_instruction_set_can_be_asked_for_and_no_other() {
         assert_eq!(instruction_set("portable").unwrap(), InstructionSet::Portable);
         assert!(instruction_set("abacus").is_err());
+    }
+
+    #[test]
+    fn a_broken_budget_is_said() {
+        assert_eq!(above_budget(1 << 20, 1 << 20), None);
+        let said = above_budget(3 << 20, 2 << 20).unwrap();
+        assert!(said.starts_with("warning: peak memory 3.0 MiB is above the budget of 2.0 MiB\n"));
     }
 }
