@@ -107,14 +107,16 @@ impl Attended {
         let mut hops: Vec<Hop> = Vec::with_capacity(n_hops);
         let mut entities: Vec<u32> = (0..n_items as u32).collect();
         for hop in (0..n_hops).rev() {
-            let (mut columns, mut labels) = (Vec::new(), Vec::new());
+            let n = entities.len();
+            let mut columns = Vec::with_capacity(n * (1 + k));
+            let mut labels = Vec::with_capacity(n * k);
             for entity in &entities {
                 let (near, own) = self.near.row(*entity as usize).split_at(k);
                 columns.push(*entity);
                 columns.extend(near.iter().map(|near| *near as u32));
                 labels.extend(own.iter().map(|label| *label as u32));
             }
-            let (n, mut before) = (entities.len(), Vec::new());
+            let mut before = Vec::new();
             if hop > 0 {
                 let mut places = vec![u32::MAX; self.near.values.len() / self.near.width];
                 for column in &mut columns {

@@ -85,7 +85,8 @@ impl Recommender for Kcan {
         // Sums of each hop; from the second on also what they are sums of.
         let of_hops = if hops > 1 { 2 * dim } else { dim };
         needs::kept(settings, (rows, of_hops), (dim, 0), ledger);
-        let step = 4 * n * dim + rows.saturating_mul(5 * dim);
+        // Found by counting: two of all nodes, and four of what hops make.
+        let step = 2 * n * dim + rows.saturating_mul(4 * dim);
         needs::arrays(settings, step, (n, n, dim), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
         needs::held(sizes, 4 * step + 44 * triples, ledger);

@@ -74,18 +74,26 @@ impl Recommender for Kgcn {
         let pairs = settings.batch as u64 * (1 + settings.negatives as u64);
         let of_level = |level: u32| pairs * k.saturating_pow(level);
         let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
+        let before = ledger.total();
         needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
         ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
-        // Slopes of the tables and three arrays of a level's rows; or what was learned since the
-        // best epoch, and what scores take: E·W, who stands around whom, and rows of each thread.
-        let step = (sizes.n_users + n + labels + 3 * rows) * dim;
+        // Slopes of weights, and one of the lists of who adds how much of whom, listed and sorted.
+        ledger.add("shares of levels", format!("{rows} × {k}"), "u32", rows * (28 * k + 20));
+        // Slopes of the tables and two arrays of a level's rows.
+        let step = (sizes.n_users + n + labels + 2 * rows) * dim * 17 / 16;
+        ledger.add(needs::OF_A_STEP, format!("{step}"), "f32", 4 * step);
+        // When that is given back: what was learned since the best epoch, and what scores take: E·W,
+        // who stands around whom, and rows of each thread.
         let middle = u64::from(hops - 1).min(2) * n;
         let levels = (sizes.n_items + u64::from(hops - 1) * n) * (2 * k + 1);
         let of_scores = (n + sizes.n_threads * middle) * dim + levels;
-        let floats = step.max(floats + of_scores) * 17 / 16;
-        ledger.add(needs::OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
+        let bytes = 4 * (floats + of_scores) * 17 / 16;
+        let scores = bytes.saturating_sub(ledger.total() - before);
+        if scores > 0 {
+            ledger.add("scores while learning", "beyond a step's".into(), "f32", scores);
+        }
         // Facts are gone before the first step.
-        let facts = (72 * sizes.n_facts).saturating_sub(4 * floats);
+        let facts = (72 * sizes.n_facts).saturating_sub(4 * step);
         if facts > 0 {
             ledger.add("facts", "beyond a step's arrays".into(), "u32", facts);
         }

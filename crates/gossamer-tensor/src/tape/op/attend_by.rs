@@ -127,26 +127,38 @@ impl AttendBy<'_> {
         [input, few(&mut drawn.by.iter().copied(), self.by.array.rows)]
     }
 
-    /// What each row that came out says of the input's, of those who say, and of labels: who adds
-    /// how much of whom, in order.
-    fn shares(&self, slopes: &[f32], [input, by]: &[Rows; 2]) -> [Vec<(u32, u32, f32)>; 3] {
+    /// What each row that came out says, in order, of the input's rows, of those who say, or of
+    /// labels: who adds how much of whom. One of these lists at a time is in memory.
+    fn shares(&self, of: Of, slopes: &[f32], [input, by]: &[Rows; 2]) -> Vec<(u32, u32, f32)> {
         let (drawn, k, n) = (&self.drawn, self.drawn.n_near, self.drawn.own.len());
-        let mut of_input = Vec::with_capacity(n * (k + 1));
-        let [mut of_by, mut of_labels] = [(); 2].map(|()| Vec::with_capacity(n * k));
+        let mut found = Vec::with_capacity(n * if of == Of::Input { k + 1 } else { k });
         for (at, slopes) in slopes.chunks_exact(2 * k).enumerate() {
             let own = at * k..(at + 1) * k;
             let ((alpha, c), who) = (slopes.split_at(k), drawn.by[at]);
-            of_input.push((input.place(drawn.own[at]), at as u32, 1.0));
-            for (near, alpha) in drawn.near[own.clone()].iter().zip(alpha) {
-                of_input.push((input.place(*near), at as u32, alpha / k as f32));
-            }
-            for (label, c) in drawn.labels[own].iter().zip(c) {
-                of_by.push((by.place(who), *label, *c));
-                of_labels.push((*label, who, *c));
+            let labels = drawn.labels[own.clone()].iter().zip(c);
+            match of {
+                Of::Input => {
+                    found.push((input.place(drawn.own[at]), at as u32, 1.0));
+                    let near = drawn.near[own].iter().zip(alpha);
+                    let share = |(near, alpha): (&u32, &f32)| {
+                        (input.place(*near), at as u32, alpha / k as f32)
+                    };
+                    found.extend(near.map(share));
+                }
+                Of::By => found.extend(labels.map(|(label, c)| (by.place(who), *label, *c))),
+                Of::Labels => found.extend(labels.map(|(label, c)| (*label, who, *c))),
             }
         }
-        [of_input, of_by, of_labels]
+        found
     }
+}
+
+/// Whose gradient is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Input,
+    By,
+    Labels,
 }
 
 impl Op for AttendBy<'_> {
@@ -157,15 +169,17 @@ impl Op for AttendBy<'_> {
         drop(v);
         let [input, by] = self.rows();
         let sizes = [self.n_rows, self.by.array.rows, self.labels.array.rows];
-        let made = [input.n(sizes[0]), by.n(sizes[1]), sizes[2]];
+        let n = [input.n(sizes[0]), by.n(sizes[1]), sizes[2]];
         let both = [input, by];
-        let shares = self.shares(&slopes, &both);
+        let made = |of: Of, n: usize, whose: &Array| {
+            let matrix = Sparse::of_any(n, whose.rows, &self.shares(of, &slopes, &both));
+            sums(machine, &matrix, whose)
+        };
+        let of_input = made(Of::Input, n[0], &gradient);
+        drop(gradient);
+        let of_by = made(Of::By, n[1], self.labels.array);
+        let of_labels = made(Of::Labels, n[2], self.by.array);
         drop(slopes);
-        let of = [&gradient, self.labels.array, self.by.array];
-        let [of_input, of_by, of_labels] = [0, 1, 2].map(|place| {
-            let matrix = Sparse::of_any(made[place], of[place].rows, &shares[place]);
-            sums(machine, &matrix, of[place])
-        });
         back.weigh(self.floats, &of_input);
         let [input, by] = both;
         back.add_rows(self.input, (input, sizes[0]), of_input);
