@@ -256,3 +256,39 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gossamer_machine::Purpose;
+
+    use super::*;
+    use crate::codec::levels::INT8;
+
+    #[test]
+    fn noise_of_the_first_rows_is_that_of_all_where_the_rest_count_nothing() {
+        let machine = Machine::new(2, None);
+        let address = Address::new(7, Purpose::Synthetic, 0);
+        let (rows, width, first) = (2 * ROWS + 50, GROUP, ROWS + 20);
+        let values: Vec<f32> = (0..(rows * width) as u32).map(|i| address.normal(i, 0)).collect();
+        let mut store = Store::default();
+        let kept = Array::of(&machine.buffers, &values, width);
+        let exact = store.floats("rows", &kept, &Float32, &machine, address);
+        let coded = store.floats("rows", &kept, &INT8, &machine, address);
+        let some = Array::of(&machine.buffers, &values[..first * width], width);
+        let mut all = Array::zeroed(&machine.buffers, rows, width);
+        all.values[..first * width].copy_from_slice(&values[..first * width]);
+        // A row is a group: its range squared by a sixth of its squares.
+        let of_row = |row: &[f32]| {
+            let range = row.iter().fold(f32::NEG_INFINITY, |most, x| most.max(*x))
+                - row.iter().fold(f32::INFINITY, |least, x| least.min(*x));
+            let squares: f64 = row.iter().map(|x| f64::from(x * x)).sum();
+            f64::from(range).powi(2) / 6.0 * squares * width as f64
+        };
+        let wanted: f64 = values[..first * width].chunks(width).map(of_row).sum();
+        for (place, off) in [(exact, 1e-6), (coded, 0.05)] {
+            let [few, whole] = [&some, &all].map(|with| store.noise(place, with, &machine));
+            assert!((few - whole).abs() <= 1e-9 * whole, "{few} {whole}");
+            assert!((few / wanted - 1.0).abs() < off, "{few} {wanted}");
+        }
+    }
+}

@@ -129,7 +129,7 @@ impl Kgins {
         let nodes = Nodes::of(problem);
         let (n_users, n_items) = (nodes.n_users, nodes.n_items);
         let n_entities = nodes.n() - n_users;
-        let items = means_of_items(problem, n_items);
+        let items = means_of_items(problem);
         let facts = nodes.into_around_entities();
         Self {
             sizes: [n_users, n_entities, facts[0].n_labels, settings.dim],

@@ -195,8 +195,8 @@ pub fn places<'t>(
     triples.iter().map(move |[head, _, tail]| [stand(*head), stand(*tail)])
 }
 
-/// Users by the items that they have, of so many columns: 1/(how many a user has).
-pub fn means_of_items(problem: &Problem, n_columns: usize) -> Sparse {
+/// Users by the items that they have: 1/(how many a user has).
+pub fn means_of_items(problem: &Problem) -> Sparse {
     let lists = &problem.interactions[0];
     let of_user = |user: usize| {
         let items = lists.of(user);
@@ -204,7 +204,7 @@ pub fn means_of_items(problem: &Problem, n_columns: usize) -> Sparse {
         items.iter().map(move |item| (user as u32, *item, weight))
     };
     let entries = (0..lists.n_rows()).flat_map(of_user);
-    Sparse::of_sorted(lists.n_rows(), n_columns, entries)
+    Sparse::of_sorted(lists.n_rows(), problem.items.len(), entries)
 }
 
 /// Users, then items, and whom they interact with, both ways: 1/√(degree · degree).
@@ -272,7 +272,7 @@ mod tests {
             all
         };
         assert_eq!(all(&turned), all(&entities.transposed()));
-        let means = means_of_items(&problem, 32);
+        let means = means_of_items(&problem);
         assert_eq!(means.row(4).0, problem.interactions[0].of(4));
     }
 }
