@@ -105,7 +105,7 @@ pub(super) fn measures(
     });
 }
 
-/// out (m × n) += A (m × k) · B (k × n), with A's kind of factors.
+/// out (m × n) += A (m × k) · B (k × n), with A's kind of factors. B is packed strip by strip.
 pub fn add_product<T: Number>(
     isa: InstructionSet,
     [m, k, n]: [usize; 3],
@@ -113,9 +113,16 @@ pub fn add_product<T: Number>(
     b: Matrix<'_>,
     out: MatrixMut<'_>,
 ) {
+    if m == 0 {
+        return;
+    }
     let mut right = Right::<T>::default();
-    right.pack(isa, k, n, b, None);
-    multiply(isa, m, a, &right, Put::Add, out);
+    for first in (0..n).step_by(STRIP) {
+        let strip = Matrix { values: &b.values[first.min(b.values.len())..], ..b };
+        right.pack(isa, k, STRIP.min(n - first), strip, None);
+        let out = MatrixMut { values: &mut out.values[first..], stride: out.stride };
+        multiply(isa, m, a, &right, Put::Add, out);
+    }
 }
 
 /// out (m × n) = A (m × k) · Bᵀ, B being (n × k), with factors of a kind.

@@ -82,8 +82,8 @@ impl Recommender for Kgcn {
         // Slopes of the tables and two arrays of a level's rows.
         let step = (sizes.n_users + n + labels + 2 * rows) * dim * 17 / 16;
         ledger.add(needs::OF_A_STEP, format!("{step}"), "f32", 4 * step);
-        // When that is given back: what was learned since the best epoch, and what scores take: E·W,
-        // who stands around whom, and rows of each thread.
+        // When that is given back: what was learned since the best epoch, and what scores take:
+        // E·W, who stands around whom, and rows of each thread.
         let middle = u64::from(hops - 1).min(2) * n;
         let levels = (sizes.n_items + u64::from(hops - 1) * n) * (2 * k + 1);
         let of_scores = (n + sizes.n_threads * middle) * dim + levels;

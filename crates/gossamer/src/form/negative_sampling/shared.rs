@@ -25,6 +25,7 @@ pub fn step<'a>(
     let Asking { batch, queries, .. } = asking;
     let work = Work::new(learner, method, machine, asking);
     let (columns, similarity) = (work.columns, work.similarity);
+    machine.buffers.allow(work.floats());
     let Found { loss, query_gradient, answers, negatives } = work.shared();
     let isa = machine.instruction_set;
     let gradient = |meeting: &mut Meeting<'a>, part: &Part<'_>, out: &mut [f32]| {
@@ -54,6 +55,21 @@ struct Shared<'a> {
 }
 
 impl Work<'_> {
+    /// Floats of all arrays of a step. No moment has all of them, but a plan counts each, so they
+    /// may wait for the next step.
+    fn floats(&self) -> usize {
+        let (model, n) = (&self.learner.model, self.batch.len());
+        let condition = model.function.condition_width(model.dim);
+        let (block, n_negatives) = (self.method.block.min(n), self.method.n_negatives);
+        let of_query = 2 * self.columns.queries.width + model.entities.width() + condition;
+        let of_negatives = n_negatives * self.columns.rows.width;
+        let blocks = n.div_ceil(block.max(1));
+        let of_thread = of_negatives + 2 * block * n_negatives;
+        let floats = n * of_query + blocks * of_negatives;
+        // Each has a little more room than was asked for.
+        (floats + blocks.min(self.machine.workers.n_threads()) * of_thread) * 17 / 16
+    }
+
     fn shared(&self) -> Found {
         let (n, n_negatives) = (self.batch.len(), self.method.n_negatives);
         let (of_query, width) = (self.columns.queries.width, self.columns.rows.width);
