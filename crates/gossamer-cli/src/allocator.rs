@@ -17,8 +17,8 @@ mod glibc {
     /// The environment's variable.
     const TUNABLES: &str = "GLIBC_TUNABLES";
     const FROM: &str = "glibc.malloc.mmap_threshold=";
-    /// Bytes from which an array has pages of its own, as where a process begins: with a larger size
-    /// what a few hundred steps leave in the heap grew to some megabytes.
+    /// Bytes from which an array has pages of its own, as where a process begins: with a larger
+    /// size what a few hundred steps leave in the heap grew to some megabytes.
     const OWN_PAGES: u64 = 128 << 10;
     const HEAP_END: &str = "glibc.malloc.trim_threshold=8388608";
     /// One heap for all threads: what one has freed serves the others.
