@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         .and_then(|command| {
             let context = terminal::Context::new(arguments, gives_back)?;
             let result = command.run(arguments, &context);
-            context.close(result.is_ok() && command.reports_cost());
+            context.close(result.is_ok(), command.reports_cost());
             result
         });
     match result {

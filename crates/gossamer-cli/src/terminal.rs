@@ -122,13 +122,17 @@ impl Context {
         }
     }
 
-    /// Takes the progress away, and says what the command cost, and if that was more than it might.
-    pub fn close(&self, say: bool) {
+    /// Takes the progress away; where the command ended well, says what it cost if wanted, and
+    /// whether that was more than it might.
+    pub fn close(&self, ended_well: bool, says_cost: bool) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        if !ended_well {
+            return;
+        }
         let (elapsed, peak) = (self.started.elapsed(), peak_bytes());
-        if say && elapsed >= WORTH_SAYING {
+        if says_cost && elapsed >= WORTH_SAYING {
             let peak = peak.map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
             let seconds = elapsed.as_secs_f64();
             self.say(&format!("{seconds:.1} s{}", peak.unwrap_or_default()));

@@ -46,11 +46,12 @@ pub fn said(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Runs a line that must succeed and returns its standard output.
+/// Runs a line that must succeed, within its budget, and returns its standard output.
 pub fn succeed(folder: &Path, line: &str) -> String {
     let output = run(folder, line);
     let (out, err) = said(&output);
     assert!(output.status.success(), "{line}\n{out}\n{err}");
+    assert!(!err.contains("above the budget"), "{line}\n{err}");
     out
 }
 
@@ -59,6 +60,7 @@ pub fn fail(folder: &Path, line: &str, code: i32, parts: &[&str]) {
     let output = run(folder, line);
     let (out, err) = said(&output);
     assert_eq!(output.status.code(), Some(code), "{line}\n{out}\n{err}");
+    assert!(!err.contains("above the budget"), "{line}\n{err}");
     for part in parts {
         assert!(err.contains(part), "{line}\nexpected: {part}\n{err}");
     }
