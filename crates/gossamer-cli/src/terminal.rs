@@ -122,32 +122,34 @@ impl Context {
         }
     }
 
-    /// Takes the progress away; where the command ended well, says what it cost if wanted, and
-    /// whether that was more than it might.
+    /// Takes the progress away and says what there is to say at the end.
     pub fn close(&self, ended_well: bool, says_cost: bool) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        for line in self.last_lines(ended_well, says_cost) {
+            self.say(&line);
+        }
+    }
+
+    /// Of a command that ended well: what it cost, if wanted, and whether that was more than it
+    /// might.
+    fn last_lines(&self, ended_well: bool, says_cost: bool) -> Vec<String> {
         if !ended_well {
-            return;
+            return Vec::new();
         }
         let (elapsed, peak) = (self.started.elapsed(), peak_bytes());
-        if says_cost && elapsed >= WORTH_SAYING {
+        let cost = (says_cost && elapsed >= WORTH_SAYING).then(|| {
             let peak = peak.map(|bytes| format!(", peak memory {}", bytes_in_words(bytes)));
-            let seconds = elapsed.as_secs_f64();
-            self.say(&format!("{seconds:.1} s{}", peak.unwrap_or_default()));
-        }
-        let broken = peak
-            .zip(self.machine.budget_bytes)
-            .and_then(|(peak, budget)| above_budget(peak, budget));
-        if let Some(broken) = broken {
-            self.say(&broken);
-        }
+            format!("{:.1} s{}", elapsed.as_secs_f64(), peak.unwrap_or_default())
+        });
+        let broken = peak.zip(self.machine.budget_bytes).and_then(|(had, may)| above(had, may));
+        cost.into_iter().chain(broken).collect()
     }
 }
 
 /// What to say of a peak above the budget: a promise that was broken is not kept quiet.
-fn above_budget(peak: u64, budget: u64) -> Option<String> {
+fn above(peak: u64, budget: u64) -> Option<String> {
     let [had, named] = [peak, budget].map(bytes_in_words);
     (peak > budget).then(|| {
         format!(
@@ -261,9 +263,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_broken_budget_is_said() {
-        assert_eq!(above_budget(1 << 20, 1 << 20), None);
-        let said = above_budget(3 << 20, 2 << 20).unwrap();
-        assert!(said.starts_with("warning: peak memory 3.0 MiB is above the budget of 2.0 MiB\n"));
+        let command = clap::Command::new("test").arg(clap::arg!(--budget <SIZE>));
+        let within = |budget: &str| {
+            let words = ["test", "--budget", budget];
+            let arguments = command.clone().try_get_matches_from(words).unwrap();
+            Context::new(&arguments, true).unwrap()
+        };
+        let said = within("1KiB").last_lines(true, false);
+        assert!(said[0].starts_with("warning: peak memory "), "{said:?}");
+        assert!(said[0].contains(" is above the budget of 1.0 KiB\nhint: "), "{said:?}");
+        assert!(within("1TiB").last_lines(true, false).is_empty());
+        // A command that was refused or stopped has said why already.
+        assert!(within("1KiB").last_lines(false, true).is_empty());
     }
 }
