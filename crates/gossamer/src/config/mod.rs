@@ -76,7 +76,7 @@ settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
     rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: int8 and int4 take a quarter and an eighth";
-    partitions: usize, "partitions", "parts that entity rows are cut into, of which a few are learned from at a time; where memory is short the others are on disk";
+    partitions: usize, "partitions", "how many partitions entity rows are dealt to, anew in each epoch; a few are learned from at a time, and where memory is short the others are on disk";
     in_memory: usize, "partitions", "how many partitions are learned from at a time";
     blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
     layer: String, "name", "layer of the network that makes the rows; none: rows are their own";

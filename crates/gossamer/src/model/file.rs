@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::table::Table;
-use crate::table::shelf::{Partitions, Shelf, Source};
+use crate::table::shelf::{Parts, Shelf, Source};
 
 /// A header longer than this is none.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -100,7 +100,7 @@ pub fn read(
         let fill = |bytes: &mut [u8]| stream.fill(bytes);
         let table = if on_disk == Some(name.as_str()) {
             let file = Arc::new(File::open(&path).map_err(FileError::io("open", &path))?);
-            let shelf = Shelf::new(Arc::new(Partitions::one(n_rows)));
+            let shelf = Shelf::new(Arc::new(Parts::one(n_rows)));
             shelf.place(0, Source { file, path: path.clone(), start: first + start });
             let table = Table::empty(code, width).shelved(n_rows, shelf);
             // Every byte is verified once, as with tables that stay in memory.

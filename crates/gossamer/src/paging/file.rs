@@ -1,4 +1,4 @@
-//! The file of a partition: its rows panel by panel, then their optimiser's state.
+//! The file of a part: its rows panel by panel, then their optimiser's state.
 //!
 //! *Invariant:* a file is replaced, never changed; what is read back is what was written, or refused.
 
@@ -13,21 +13,17 @@ use gossamer_machine::folder::{SummedFile, Summing, Sums};
 use crate::table::Table;
 use crate::table::shelf::{Loose, Source};
 
-/// A partition on its way: rows, then state.
+/// A part on its way: rows, then state.
 pub type Moved = [Loose; 2];
 
-/// The file of a partition.
-pub fn name(partition: usize) -> String {
-    format!("part-{partition}")
+/// The file of a part.
+pub fn name(part: usize) -> String {
+    format!("part-{part}")
 }
 
-/// Writes a partition in place of its older file, which stays as long as someone shares it.
-pub fn write(
-    folder: &Path,
-    partition: usize,
-    moved: &Moved,
-) -> Result<(Arc<File>, Sums), FileError> {
-    let path = folder.join(name(partition));
+/// Writes a part in place of its older file, which stays as long as someone shares it.
+pub fn write(folder: &Path, part: usize, moved: &Moved) -> Result<(Arc<File>, Sums), FileError> {
+    let path = folder.join(name(part));
     let partial = partial_path(&path);
     let write = || {
         let mut file = SummedFile::create(&partial)?;
@@ -44,7 +40,7 @@ pub fn write(
     Ok((Arc::new(file), sums))
 }
 
-/// Reads a partition into memory that another one had; bytes that are not those that were written
+/// Reads a part into memory that another one had; bytes that are not those that were written
 /// are refused.
 pub fn read(
     (source, sums): (&Source, &Sums),
@@ -63,7 +59,7 @@ pub fn read(
         })?;
     }
     if found.finish() != *sums {
-        let what = "this partition is not what was written";
+        let what = "this part is not what was written";
         return Err(FileError::corrupt(&source.path, 0, what));
     }
     Ok(room)
@@ -74,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partition_comes_back_as_it_went_or_is_refused() {
+    fn a_part_comes_back_as_it_went_or_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let filled = |id: u32, row: &mut [f32]| row.fill(id as f32);
         let mut tables = [Table::filled(900, 3, filled), Table::filled(900, 1, filled)];

@@ -1,17 +1,18 @@
 //! Paged tables: learning from a few partitions of the entities at a time, the others on disk.
 //!
-//! Entity rows and their optimiser's state are cut into partitions of whole panels. An [`Order`]
-//! says which partitions are in memory one after the other; what is learned there are the triples
-//! of its bucket. At each turn one partition leaves and one comes. Where there is memory for one
-//! more than an order asks for, both go on beside the learning: the one that left is written, and
-//! the next is read into its place.
+//! Entity rows and their optimiser's state are cut into parts of whole panels. For each epoch a
+//! [`deal`] makes partitions of the parts, and an [`order`] says which partitions are in memory one
+//! after the other; what is learned there are the triples of its bucket. At each turn the parts of
+//! one partition leave and those of another come. Where there is memory for one partition more than
+//! an order asks for, both go on beside the learning: what left is written, and what comes next is
+//! read into its place.
 //!
 //! | file | what |
 //! |---|---|
-//! | `.pages/part-K` | rows of partition K, panel by panel, then their state; a new file each time |
+//! | `.pages/part-K` | rows of part K, panel by panel, then their state; a new file each time |
 //! | `checkpoint-N/part-K` | the same file as it was then, shared where the system can |
 //!
-//! *Invariant:* how many partitions are in memory changes no byte of a result; a file is replaced,
+//! *Invariant:* how many parts are in memory changes no byte of a result; a file is replaced,
 //! never changed, so a checkpoint keeps what it shares and a process that ends at any moment goes
 //! on from the last checkpoint.
 //! *Paper:* Lerer et al.: PyTorch-BigGraph (SysML 2019); Mohoney et al.: Marius (OSDI 2021).
@@ -27,72 +28,73 @@ use gossamer_machine::{FileError, Observer, Progress};
 
 use crate::config::Config;
 use crate::table::Table;
-use crate::table::shelf::{Partitions, Shelf, Source};
+use crate::table::shelf::{Parts, Shelf, Source};
 
+pub mod deal;
 pub mod negatives;
 pub mod order;
 mod file;
 
+use deal::n_parts;
 use file::{Moved, read, write};
-use order::Order;
 
 pub use file::name;
 
-/// The folder of a run in which partitions stand.
+/// The folder of a run in which parts stand.
 const FOLDER: &str = ".pages";
 
 /// Rows and their optimiser's state.
 pub type Both<'a> = [&'a mut Table; 2];
 
+/// A part that was read ahead of its turn, or memory for one: it is not given back, since the
+/// system's allocator would not find it again from another thread.
+type Ahead = (Option<usize>, Moved);
+
 /// What a turn left to be done beside the learning.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Turn {
-    /// The partition that was written, where it stands now, and its sums.
-    written: Option<(usize, Arc<File>, Sums)>,
-    /// The partition that was read, if one was, or memory for one: it is not given back, since the
-    /// system's allocator would not find it again from another thread.
-    ahead: Option<(Option<usize>, Moved)>,
+    /// The parts that were written, where they stand now, and their sums.
+    written: Vec<(usize, Arc<File>, Sums)>,
+    /// What was read.
+    ahead: Vec<Ahead>,
 }
 
-/// The partitions of a run and where they are.
+/// The parts of a run and where they are.
 #[derive(Debug)]
 pub struct Pages {
     /// Which panel is where.
-    pub partitions: Arc<Partitions>,
-    /// Who is in memory when.
-    pub order: Order,
-    /// How many partitions there is memory for.
+    pub parts: Arc<Parts>,
+    /// How many parts there is memory for.
     room_for: usize,
     folder: PathBuf,
     here: Vec<bool>,
-    /// The set that is learned from.
+    /// Those that are learned from.
     set: Vec<usize>,
     /// Those whose file is older than what is in memory.
     changed: Vec<bool>,
     sums: Vec<Sums>,
     turn: Option<Aside<Result<Turn, FileError>>>,
-    /// The partition that was read ahead, or memory for one.
-    ahead: Option<(Option<usize>, Moved)>,
+    ahead: Vec<Ahead>,
 }
 
 impl Pages {
-    /// Tables of no panel in memory, and where their partitions stand.
+    /// Tables of no panel in memory, and where their parts stand.
     fn new(
         run: &Path,
         [rows, state]: Both<'_>,
-        ((partitions, order), n_rows): ((Partitions, Order), usize),
+        (parts, n_rows): (Parts, usize),
     ) -> Result<Self, FileError> {
-        let (partitions, n) = (Arc::new(partitions), order.n_partitions());
+        let n = parts.len();
+        let parts = Arc::new(parts);
         for table in [rows, state] {
-            let shelf = Shelf::new(Arc::clone(&partitions));
+            let shelf = Shelf::new(Arc::clone(&parts));
             *table = table.clone().shelved(n_rows, shelf);
         }
         let folder = run.join(FOLDER);
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
         Ok(Self {
-            partitions,
-            order,
+            parts,
             room_for: 0,
             folder,
             here: vec![false; n],
@@ -100,181 +102,176 @@ impl Pages {
             changed: vec![false; n],
             sums: vec![Sums::default(); n],
             turn: None,
-            ahead: None,
+            ahead: Vec::new(),
         })
     }
 
-    /// How a run's entity rows are cut, and the order in which the partitions meet.
-    pub fn cut(config: &Config, n_entities: usize) -> (Partitions, Order) {
-        let partitions = Partitions::mixed(n_entities, config.partitions, config.seed);
-        (partitions, Order::new(config.partitions, config.in_memory))
+    /// How a run's entity rows are cut.
+    pub fn cut(config: &Config, n_entities: usize) -> Parts {
+        Parts::mixed(n_entities, n_parts(config.partitions, n_entities), config.seed)
     }
 
-    /// Writes first values, partition by partition; `tables` are empty ones of the right kind.
+    /// Writes first values, part by part; `tables` are empty ones of the right kind.
     ///
     /// # Errors
     /// [`FileError`].
     pub fn begin(
         run: &Path,
         [rows, state]: Both<'_>,
-        cut: ((Partitions, Order), usize),
+        cut: (Parts, usize),
         fill: &(dyn Fn(u32, &mut [f32]) + Sync),
         (workers, observer): (&Workers, &dyn Observer),
     ) -> Result<Self, FileError> {
         let n_rows = cut.1;
         let mut pages = Self::new(run, [&mut *rows, &mut *state], cut)?;
-        let partitions = Arc::clone(&pages.partitions);
+        let parts = Arc::clone(&pages.parts);
         let (stage, unit, detail) = ("first values", "rows", "");
         let (mut done, total) = (0, n_rows as u64);
         // All are made in the same memory, which the first that is read takes over.
         let mut moved = [rows.no_panels(), state.no_panels()];
-        for partition in 0..partitions.len() {
+        for part in 0..parts.len() {
             observer.progress(&Progress { stage, done, total, unit, detail });
-            done += partitions.n_rows(partition);
-            let panels = partitions.panels(partition);
+            done += parts.n_rows(part);
+            let panels = parts.panels(part);
             rows.refill(&mut moved[0], panels, workers, fill);
             state.refill(&mut moved[1], panels, workers, &|_, _| {});
-            let written = write(&pages.folder, partition, &moved)?;
-            pages.stands([&mut *rows, &mut *state], partition, written);
+            let written = write(&pages.folder, part, &moved)?;
+            pages.stands([&mut *rows, &mut *state], part, written);
         }
-        pages.ahead = Some((None, moved));
+        pages.ahead.push((None, moved));
         Ok(pages)
     }
 
-    /// Takes over the partitions of a checkpoint, whose bytes were checked.
+    /// Takes over the parts of a checkpoint, whose bytes were checked.
     ///
     /// # Errors
     /// [`FileError`].
     pub fn resume(
         run: &Path,
         [rows, state]: Both<'_>,
-        cut: ((Partitions, Order), usize),
+        cut: (Parts, usize),
         (checkpoint, sums): (&Path, Vec<Sums>),
     ) -> Result<Self, FileError> {
         let mut pages = Self::new(run, [&mut *rows, &mut *state], cut)?;
-        for (partition, sums) in sums.into_iter().enumerate() {
-            let path = pages.folder.join(name(partition));
-            share(&checkpoint.join(name(partition)), &path)?;
+        for (part, sums) in sums.into_iter().enumerate() {
+            let path = pages.folder.join(name(part));
+            share(&checkpoint.join(name(part)), &path)?;
             let file = File::open(&path).map_err(FileError::io("open", &path))?;
-            pages.stands([&mut *rows, &mut *state], partition, (Arc::new(file), sums));
+            pages.stands([&mut *rows, &mut *state], part, (Arc::new(file), sums));
         }
         Ok(pages)
     }
 
-    /// Says how many partitions there is memory for: all, one more than the order asks for, or as
-    /// many.
-    pub fn hold(&mut self, room_for: usize) {
-        self.room_for = room_for;
+    /// Says how many of so many partitions there is memory for: all, one more than the order asks
+    /// for, or as many.
+    pub fn hold(&mut self, held: usize, partitions: usize) {
+        let n = self.parts.len();
+        self.room_for = (held * n.div_ceil(partitions)).min(n);
     }
 
-    /// Brings the partitions of a set into memory and sends others away. `next` is the set that
-    /// will follow.
+    /// Brings the parts of a set into memory and sends others away. `next` are those of the set
+    /// that will follow.
     ///
     /// # Errors
     /// [`FileError`]; then the tables are of no use, and the run goes on from its last checkpoint.
     pub fn turn_to(
         &mut self,
         tables: Both<'_>,
-        set: usize,
-        next: Option<usize>,
+        set: &[usize],
+        next: &[usize],
     ) -> Result<(), FileError> {
         let [rows, state] = tables;
         self.wait([&mut *rows, &mut *state])?;
-        let n = self.partitions.len();
-        let set = self.order.set(set).to_vec();
-        let wanted: Vec<usize> = if self.room_for >= n { (0..n).collect() } else { set.clone() };
-        let leaving = (0..n).filter(|k| self.here[*k] && !wanted.contains(k));
-        let mut leaving: Vec<usize> = leaving.collect();
-        let mut ahead = self.ahead.take();
-        for partition in wanted.iter().filter(|k| !self.here[**k]).copied().collect::<Vec<_>>() {
-            let moved = match ahead.take() {
-                Some((read, moved)) if read == Some(partition) => moved,
-                other => {
-                    let room = match (other, leaving.pop()) {
-                        (other, Some(leaves)) => {
-                            ahead = other;
-                            self.send_away([&mut *rows, &mut *state], leaves)?
-                        }
-                        (Some((_, room)), None) => room,
-                        (None, None) => [rows.no_panels(), state.no_panels()],
-                    };
-                    self.read([&*rows, &*state], partition, room)?
+        let n = self.parts.len();
+        let holds_all = self.room_for >= n;
+        let wanted = if holds_all { (0..n).collect() } else { set.to_vec() };
+        for (part, moved) in std::mem::take(&mut self.ahead) {
+            match part.filter(|part| wanted.contains(part)) {
+                Some(part) => self.put_in([&mut *rows, &mut *state], part, moved),
+                None => self.ahead.push((None, moved)),
+            }
+        }
+        let mut leaving: Vec<usize> =
+            (0..n).filter(|part| self.here[*part] && !wanted.contains(part)).collect();
+        for part in wanted.into_iter().filter(|part| !self.here[*part]).collect::<Vec<_>>() {
+            let room = match (leaving.pop(), self.ahead.pop()) {
+                (Some(leaves), unused) => {
+                    self.ahead.extend(unused);
+                    self.send_away([&mut *rows, &mut *state], leaves)?
                 }
+                (None, Some((_, room))) => room,
+                (None, None) => [rows.no_panels(), state.no_panels()],
             };
-            let panels = self.partitions.panels(partition);
-            let [of_rows, of_state] = moved;
-            rows.put(panels, of_rows);
-            state.put(panels, of_state);
-            self.here[partition] = true;
+            let moved = self.read([&*rows, &*state], part, room)?;
+            self.put_in([&mut *rows, &mut *state], part, moved);
         }
-        while leaving.len() > 1 {
-            let leaves = leaving.pop().unwrap_or_default();
-            self.send_away([&mut *rows, &mut *state], leaves)?;
-        }
-        set.iter().for_each(|k| self.changed[*k] = true);
-        let next = next.filter(|_| self.room_for > set.len() && self.room_for < n);
-        let coming = next.and_then(|next| {
-            let mut new = self.order.set(next).iter().filter(|k| !self.here[**k]);
-            new.next().copied()
-        });
-        self.set = set;
-        self.begin_turn([rows, state], leaving.pop(), (coming, ahead))
+        set.iter().for_each(|part| self.changed[*part] = true);
+        let reads_ahead = self.room_for > set.len() && !holds_all;
+        let coming = next.iter().copied().filter(|part| reads_ahead && !self.here[*part]);
+        let coming = coming.take(self.room_for.saturating_sub(set.len())).collect();
+        self.set = set.to_vec();
+        self.begin_turn([rows, state], leaving, coming);
+        Ok(())
     }
 
-    /// Begins to write what leaves and to read what comes.
-    fn begin_turn(
-        &mut self,
-        [rows, state]: Both<'_>,
-        leaves: Option<usize>,
-        (coming, ahead): (Option<usize>, Option<(Option<usize>, Moved)>),
-    ) -> Result<(), FileError> {
-        let left = leaves.map(|leaves| self.take_out([&mut *rows, &mut *state], leaves));
-        let write_it = leaves.filter(|k| std::mem::take(&mut self.changed[*k]));
-        let mut room = left.or(ahead.map(|(_, room)| room));
-        if coming.is_some() && room.is_none() {
-            room = Some([rows.no_panels(), state.no_panels()]);
+    /// Begins to write what leaves and to read what comes, in the memory of what left.
+    fn begin_turn(&mut self, [rows, state]: Both<'_>, leaving: Vec<usize>, coming: Vec<usize>) {
+        // Each has the part to be written, and that to be read.
+        let mut rooms: Vec<([Option<usize>; 2], Moved)> = Vec::new();
+        for part in leaving {
+            let moved = self.take_out([&mut *rows, &mut *state], part);
+            let changed = std::mem::take(&mut self.changed[part]).then_some(part);
+            rooms.push(([changed, None], moved));
         }
-        let Some(moved) = room else { return Ok(()) };
+        rooms.extend(self.ahead.drain(..).map(|(_, room)| ([None, None], room)));
+        while rooms.len() < coming.len() {
+            rooms.push(([None, None], [rows.no_panels(), state.no_panels()]));
+        }
+        rooms.iter_mut().zip(&coming).for_each(|(([_, read], _), part)| *read = Some(*part));
+        if rooms.iter().all(|([written, read], _)| written.or(*read).is_none()) {
+            self.ahead.extend(rooms.into_iter().map(|(_, room)| (None, room)));
+            return;
+        }
         // What is read stands where it did before this turn: a file is not changed, but replaced.
-        let source = coming.map(|k| (k, rows.shelf().and_then(|shelf| shelf.source(k))));
-        let sizes = coming.map(|k| {
-            let panels = self.partitions.panels(k);
-            let sums = self.sums[k].clone();
-            (rows.of_no_panels(), state.of_no_panels(), panels.to_vec(), sums)
+        let sources = coming.iter().map(|part| {
+            let source = rows.shelf().and_then(|shelf| shelf.source(*part));
+            source.map(|source| (source, self.sums[*part].clone()))
         });
-        let folder = self.folder.clone();
+        let sources: Vec<_> = sources.collect();
+        let (parts, folder) = (Arc::clone(&self.parts), self.folder.clone());
+        let sizes = [rows.of_no_panels(), state.of_no_panels()];
         let work = move || {
-            let mut turn = Turn { written: None, ahead: None };
-            if let Some(partition) = write_it {
-                let (file, sums) = write(&folder, partition, &moved)?;
-                turn.written = Some((partition, file, sums));
-            }
-            if let (Some((partition, Some(source))), Some((rows, state, panels, sums))) =
-                (source, sizes)
-            {
-                let moved = read((&source, &sums), [&rows, &state], &panels, moved)?;
-                turn.ahead = Some((Some(partition), moved));
-            } else {
-                turn.ahead = Some((None, moved));
+            let mut turn = Turn::default();
+            let mut sources = sources.into_iter();
+            for ([written, read_next], mut moved) in rooms {
+                if let Some(part) = written {
+                    let (file, sums) = write(&folder, part, &moved)?;
+                    turn.written.push((part, file, sums));
+                }
+                let source = read_next.and_then(|part| Some((part, sources.next()??)));
+                if let Some((part, (source, sums))) = &source {
+                    let sizes = [&sizes[0], &sizes[1]];
+                    moved = read((source, sums), sizes, parts.panels(*part), moved)?;
+                }
+                turn.ahead.push((source.map(|(part, _)| part), moved));
             }
             Ok(turn)
         };
         self.turn = Some(aside(work));
-        Ok(())
     }
 
     /// Waits for what goes on beside the learning.
-    fn wait(&mut self, tables: Both<'_>) -> Result<(), FileError> {
+    fn wait(&mut self, [rows, state]: Both<'_>) -> Result<(), FileError> {
         let Some(turn) = self.turn.take() else { return Ok(()) };
         let Turn { written, ahead } = turn.wait()?;
-        if let Some((partition, file, sums)) = written {
-            self.stands(tables, partition, (file, sums));
+        for (part, file, sums) in written {
+            self.stands([&mut *rows, &mut *state], part, (file, sums));
         }
         self.ahead = ahead;
         Ok(())
     }
 
-    /// Writes every partition that was changed since it was written, and gives the files to a
+    /// Writes every part that was changed since it was written, and gives the files to a
     /// checkpoint; returns their sums by name.
     ///
     /// # Errors
@@ -285,21 +282,17 @@ impl Pages {
         draft: &Draft,
     ) -> Result<BTreeMap<String, Sums>, FileError> {
         self.wait([&mut *rows, &mut *state])?;
-        for partition in 0..self.partitions.len() {
-            if self.here[partition] && self.changed[partition] {
-                let moved = self.take_out([&mut *rows, &mut *state], partition);
-                let written = write(&self.folder, partition, &moved);
-                let panels = self.partitions.panels(partition);
-                let [of_rows, of_state] = moved;
-                rows.put(panels, of_rows);
-                state.put(panels, of_state);
-                self.here[partition] = true;
-                self.stands([&mut *rows, &mut *state], partition, written?);
+        for part in 0..self.parts.len() {
+            if self.here[part] && self.changed[part] {
+                let moved = self.take_out([&mut *rows, &mut *state], part);
+                let written = write(&self.folder, part, &moved);
+                self.put_in([&mut *rows, &mut *state], part, moved);
+                self.stands([&mut *rows, &mut *state], part, written?);
                 // It may go on changing.
-                self.changed[partition] = self.set.contains(&partition);
+                self.changed[part] = self.set.contains(&part);
             }
         }
-        let names = (0..self.partitions.len()).map(name);
+        let names = (0..self.parts.len()).map(name);
         let mut sums = BTreeMap::new();
         for (name, of) in names.zip(&self.sums) {
             share(&self.folder.join(&name), &draft.path(&name))?;
@@ -348,47 +341,52 @@ impl Pages {
         Ok(n as f64 / n_panels.max(1) as f64)
     }
 
-    /// Takes a partition out of memory and writes it if it was changed.
-    fn send_away(&mut self, tables: Both<'_>, partition: usize) -> Result<Moved, FileError> {
+    /// Takes a part out of memory and writes it if it was changed.
+    fn send_away(&mut self, tables: Both<'_>, part: usize) -> Result<Moved, FileError> {
         let [rows, state] = tables;
-        let moved = self.take_out([&mut *rows, &mut *state], partition);
-        if std::mem::take(&mut self.changed[partition]) {
-            let written = write(&self.folder, partition, &moved)?;
-            self.stands([rows, state], partition, written);
+        let moved = self.take_out([&mut *rows, &mut *state], part);
+        if std::mem::take(&mut self.changed[part]) {
+            let written = write(&self.folder, part, &moved)?;
+            self.stands([rows, state], part, written);
         }
         Ok(moved)
     }
 
-    fn take_out(&mut self, [rows, state]: Both<'_>, partition: usize) -> Moved {
-        let panels = self.partitions.panels(partition);
-        self.here[partition] = false;
+    fn take_out(&mut self, [rows, state]: Both<'_>, part: usize) -> Moved {
+        let panels = self.parts.panels(part);
+        self.here[part] = false;
         [rows.take(panels), state.take(panels)]
     }
 
-    fn read(
-        &self,
-        [rows, state]: [&Table; 2],
-        partition: usize,
-        room: Moved,
-    ) -> Result<Moved, FileError> {
-        let panels = self.partitions.panels(partition);
-        match rows.shelf().and_then(|shelf| shelf.source(partition)) {
-            Some(source) => read((&source, &self.sums[partition]), [rows, state], panels, room),
+    fn put_in(&mut self, [rows, state]: Both<'_>, part: usize, [of_rows, of_state]: Moved) {
+        let panels = self.parts.panels(part);
+        rows.put(panels, of_rows);
+        state.put(panels, of_state);
+        self.here[part] = true;
+    }
+
+    fn read(&self, tables: [&Table; 2], part: usize, room: Moved) -> Result<Moved, FileError> {
+        let [rows, state] = tables;
+        match rows.shelf().and_then(|shelf| shelf.source(part)) {
+            Some(source) => {
+                let panels = self.parts.panels(part);
+                read((&source, &self.sums[part]), [rows, state], panels, room)
+            }
             None => Ok(room),
         }
     }
 
-    /// Notes where a partition stands from now on.
-    fn stands(&mut self, [rows, state]: Both<'_>, partition: usize, written: (Arc<File>, Sums)) {
-        let ((file, sums), path) = (written, self.folder.join(name(partition)));
-        let start = rows.bytes_of(self.partitions.panels(partition));
+    /// Notes where a part stands from now on.
+    fn stands(&mut self, [rows, state]: Both<'_>, part: usize, written: (Arc<File>, Sums)) {
+        let ((file, sums), path) = (written, self.folder.join(name(part)));
+        let start = rows.bytes_of(self.parts.panels(part));
         let source = |start| Source { file: Arc::clone(&file), path: path.clone(), start };
         for (table, start) in [(rows, 0), (state, start)] {
             if let Some(shelf) = table.shelf() {
-                shelf.place(partition, source(start));
+                shelf.place(part, source(start));
             }
         }
-        self.sums[partition] = sums;
-        self.changed[partition] = false;
+        self.sums[part] = sums;
+        self.changed[part] = false;
     }
 }

@@ -27,10 +27,10 @@ impl Order {
                 std::mem::swap(&mut here[c - 1], other);
                 sets.push(here.clone());
             }
-            // All but the last have met everyone.
-            for place in 0..c - 1 {
-                let Some(next) = away.pop() else { break };
-                here[place] = next;
+            // All but the last have met everyone. The one that left first comes first: what left
+            // last may still be on its way to its file.
+            for place in (0..c - 1).take(away.len()) {
+                here[place] = away.remove(0);
                 sets.push(here.clone());
             }
         }
@@ -42,11 +42,6 @@ impl Order {
             }
         }
         Self { sets, of_pair, n }
-    }
-
-    /// How many partitions.
-    pub fn n_partitions(&self) -> usize {
-        self.n
     }
 
     /// How many sets: each has its bucket of triples.
@@ -67,11 +62,6 @@ impl Order {
     /// The sets that have both of two partitions.
     pub fn with(&self, one: usize, other: usize) -> &[u32] {
         &self.of_pair[one * self.n + other]
-    }
-
-    /// The set at a place of an epoch: forth, and back in the next, so that what was last is first.
-    pub fn at(&self, epoch: u64, place: usize) -> usize {
-        if epoch.is_multiple_of(2) { place } else { self.sets.len() - 1 - place }
     }
 }
 
@@ -105,7 +95,5 @@ mod tests {
                 assert!(exchanges >= least && exchanges <= least + n, "{n} {c}: {exchanges}");
             }
         }
-        let order = Order::new(16, 8);
-        assert_eq!(order.at(1, 0), order.len() - 1);
     }
 }

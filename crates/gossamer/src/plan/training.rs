@@ -17,6 +17,7 @@ use crate::form::alternatives::Alternatives;
 use crate::form::pools::Pools;
 use crate::form::{self, StepShape, TrainingForm, encoder, relation_prediction};
 use crate::model::conditions;
+use crate::paging::deal::n_parts;
 use crate::paging::order::Order;
 use crate::sample;
 use crate::sample::Source;
@@ -33,7 +34,9 @@ pub fn piece_triples(n_triples: u64, n_buckets: u64) -> u64 {
 /// The most entity rows that so many partitions have.
 pub(crate) fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
     let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
-    let panels = n_panels.div_ceil(config.partitions as u64) * held as u64;
+    let n_parts = n_parts(config.partitions, shape.n_entities as usize) as u64;
+    let of_partition = n_panels.div_ceil(n_parts) * n_parts.div_ceil(config.partitions as u64);
+    let panels = of_partition * held as u64;
     (panels * PANEL_ROWS as u64).min(shape.n_entities)
 }
 

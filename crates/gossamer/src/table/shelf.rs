@@ -14,17 +14,17 @@ use gossamer_machine::random::{Address, Permutation, Purpose};
 
 use super::{PANEL_ROWS, Panels, Table};
 
-/// Which partition each panel belongs to, and its place there.
+/// Which part each panel belongs to, and its place there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Partitions {
-    /// Of each panel: its partition and its place.
+pub struct Parts {
+    /// Of each panel: its part and its place.
     of: Vec<[u32; 2]>,
-    /// The panels of each partition, ascending.
+    /// The panels of each part, ascending.
     panels: Vec<Vec<u32>>,
     n_rows: usize,
 }
 
-impl Partitions {
+impl Parts {
     /// All panels of so many rows in one.
     pub fn one(n_rows: usize) -> Self {
         let n = n_rows.div_ceil(PANEL_ROWS) as u32;
@@ -35,15 +35,15 @@ impl Partitions {
         }
     }
 
-    /// Panels spread at random over `n` partitions of the same size, but for one panel.
+    /// Panels spread at random over `n` parts of the same size, but for one panel.
     pub fn mixed(n_rows: usize, n: usize, seed: u64) -> Self {
         let n_panels = n_rows.div_ceil(PANEL_ROWS);
         let order = Permutation::new(n_panels as u64, Address::new(seed, Purpose::Partition, 0));
         let (mut of, mut panels) = (Vec::with_capacity(n_panels), vec![Vec::new(); n]);
         for panel in 0..n_panels {
-            let partition = order.get(panel as u64) as usize * n / n_panels;
-            of.push([partition as u32, panels[partition].len() as u32]);
-            panels[partition].push(panel as u32);
+            let part = order.get(panel as u64) as usize * n / n_panels;
+            of.push([part as u32, panels[part].len() as u32]);
+            panels[part].push(panel as u32);
         }
         Self { of, panels, n_rows }
     }
@@ -58,26 +58,26 @@ impl Partitions {
         self.panels.is_empty()
     }
 
-    /// The partition of a row.
+    /// The part of a row.
     pub fn of_row(&self, id: u32) -> usize {
         self.of[id as usize / PANEL_ROWS][0] as usize
     }
 
-    /// How many rows a partition has.
-    pub fn n_rows(&self, partition: usize) -> u64 {
-        let panels = &self.panels[partition];
+    /// How many rows a part has.
+    pub fn n_rows(&self, part: usize) -> u64 {
+        let panels = &self.panels[part];
         let last = panels.last().is_some_and(|panel| *panel as usize + 1 == self.of.len());
         let missing = if last { self.of.len() * PANEL_ROWS - self.n_rows } else { 0 };
         (panels.len() * PANEL_ROWS - missing) as u64
     }
 
-    /// The panels of a partition, ascending.
-    pub fn panels(&self, partition: usize) -> &[u32] {
-        &self.panels[partition]
+    /// The panels of a part, ascending.
+    pub fn panels(&self, part: usize) -> &[u32] {
+        &self.panels[part]
     }
 }
 
-/// A file and where in it the panels of a partition begin.
+/// A file and where in it the panels of a part begin.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The file.
@@ -91,34 +91,34 @@ pub struct Source {
 /// Where the panels of a table stand that are not in memory.
 #[derive(Debug)]
 pub struct Shelf {
-    partitions: Arc<Partitions>,
-    /// Where each partition stands; none before it was written.
+    parts: Arc<Parts>,
+    /// Where each part stands; none before it was written.
     sources: Vec<Mutex<Option<Source>>>,
     failed: Mutex<Option<FileError>>,
 }
 
 impl Shelf {
     /// With nothing on it yet.
-    pub fn new(partitions: Arc<Partitions>) -> Self {
-        let sources = (0..partitions.len()).map(|_| Mutex::default()).collect();
-        Self { partitions, sources, failed: Mutex::default() }
+    pub fn new(parts: Arc<Parts>) -> Self {
+        let sources = (0..parts.len()).map(|_| Mutex::default()).collect();
+        Self { parts, sources, failed: Mutex::default() }
     }
 
-    /// Says where a partition stands from now on.
-    pub fn place(&self, partition: usize, source: Source) {
-        if let Ok(mut place) = self.sources[partition].lock() {
+    /// Says where a part stands from now on.
+    pub fn place(&self, part: usize, source: Source) {
+        if let Ok(mut place) = self.sources[part].lock() {
             *place = Some(source);
         }
     }
 
-    /// Where a partition stands; none before it was written.
-    pub fn source(&self, partition: usize) -> Option<Source> {
-        self.sources[partition].lock().ok().and_then(|source| source.clone())
+    /// Where a part stands; none before it was written.
+    pub fn source(&self, part: usize) -> Option<Source> {
+        self.sources[part].lock().ok().and_then(|source| source.clone())
     }
 
     fn read(&self, panel: usize, (row_bytes, first): (usize, usize), out: &mut [u8]) {
-        let [partition, place] = self.of(panel);
-        let Some(Source { file, path, start }) = self.source(partition) else { return out.fill(0) };
+        let [part, place] = self.of(panel);
+        let Some(Source { file, path, start }) = self.source(part) else { return out.fill(0) };
         let at = start + (place * PANEL_ROWS * row_bytes + first) as u64;
         if let Err(error) = read_at(&file, &path, at, out) {
             out.fill(0);
@@ -129,7 +129,7 @@ impl Shelf {
     }
 
     fn of(&self, panel: usize) -> [usize; 2] {
-        self.partitions.of[panel].map(|number| number as usize)
+        self.parts.of[panel].map(|number| number as usize)
     }
 }
 

@@ -175,13 +175,13 @@ pub fn load(
     let mut entity_state = model.entities.state(optimiser);
     let mut pages = None;
     if config.partitions > 1 {
-        let none = || FileError::corrupt(path, 0, "a partition is missing");
-        let names = (0..config.partitions).map(paging::name);
+        let none = || FileError::corrupt(path, 0, "a part of the rows is missing");
+        let cut = Pages::cut(&config, n_entities);
+        let names = (0..cut.len()).map(paging::name);
         let sums: Option<Vec<_>> = names.map(|name| folder.sums(&name)).collect();
         let tables = [&mut model.entities, &mut entity_state];
         let from = (path, sums.ok_or_else(none)?);
-        pages =
-            Some(Pages::resume(run, tables, (Pages::cut(&config, n_entities), n_entities), from)?);
+        pages = Some(Pages::resume(run, tables, (cut, n_entities), from)?);
     } else {
         (model.entities, entity_state) = (take("entity")?, take("entity.state")?);
     }

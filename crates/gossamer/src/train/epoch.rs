@@ -23,6 +23,7 @@ use crate::form::step::Learner;
 #[derive(Default)]
 struct Clock {
     saved: Duration,
+    sorting: Duration,
     partitions: Duration,
     batches: Duration,
     checkpoints: Duration,
@@ -37,16 +38,19 @@ impl Session<'_> {
         best: &mut Option<PathBuf>,
         seconds: &dyn Fn() -> f64,
     ) -> Result<(), Error> {
-        let stretches = self.stretches(standing.epoch);
+        let begun = self.observer.now();
+        let course = self.course(standing.epoch)?;
+        let stretches = self.stretches(standing.epoch, course.as_ref());
         let total = stretches.iter().map(|stretch| stretch.n_items).sum();
-        let mut clock = Clock { saved: self.observer.now(), ..Clock::default() };
+        let saved = self.observer.now();
+        let mut clock = Clock { saved, sorting: saved.saturating_sub(begun), ..Clock::default() };
         for stretch in stretches {
             let n_steps = stretch.n_items.div_ceil(self.config.batch as u64);
             if standing.step >= stretch.steps_before + n_steps {
                 continue;
             }
             let begun = self.observer.now();
-            let held = self.enter(learner, &stretch)?;
+            let held = self.enter(learner, course.as_ref(), &stretch)?;
             clock.partitions += self.observer.now().saturating_sub(begun);
             let work = (self.within(held.as_ref()), &stretch, total);
             self.steps(learner, standing, best, work, (&mut clock, seconds))?;
@@ -58,6 +62,7 @@ impl Session<'_> {
     /// Tells what an epoch's steps waited for, where that is worth a line.
     fn say_waits(&self, clock: &Clock, epoch: u64) {
         let waits = [
+            ("buckets", clock.sorting),
             ("partitions", clock.partitions),
             ("batches", clock.batches),
             ("checkpoints", clock.checkpoints),

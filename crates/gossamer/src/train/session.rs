@@ -57,8 +57,8 @@ pub struct Session<'a> {
     side_weights: Option<Vec<[f32; 2]>>,
     pools: Option<Pools>,
     alternatives: Option<Alternatives>,
-    /// The training triples by bucket, where entity rows are cut into partitions.
-    pub(super) paged: Option<Paged>,
+    /// What epochs take their triples from, where entity rows are cut into partitions.
+    pub(super) paged: Option<Paged<'a>>,
     /// How many partitions there is memory for.
     partitions_held: usize,
     /// The validation triples that are judged, and all of them, which the filter knows.
@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error`].
     pub fn new(
-        graph: &Snapshot,
+        graph: &'a Snapshot,
         config: &'a Config,
         plan: &Plan,
         request: &'a TrainRequest,
@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         let sizes = [graph.entities().len(), graph.relations().len()];
         let paged = match config.partitions {
             1 => None,
-            _ => Some(Paged::new(graph, config, &request.out, observer)?),
+            _ => Some(Paged::new(graph, config, &request.out)?),
         };
         let train = match paged {
             None => graph.triples(Split::Train)?,
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
         let before = standing.seconds;
         let seconds = || before + self.observer.now().saturating_sub(started).as_secs_f64();
         if let Some(pages) = &mut learner.pages {
-            pages.hold(self.partitions_held);
+            pages.hold(self.partitions_held, self.config.partitions);
         }
         while standing.epoch < self.config.epochs as u64 && !standing.done {
             self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;

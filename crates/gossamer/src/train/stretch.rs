@@ -1,15 +1,16 @@
 //! Stretches of an epoch: what is learned from the triples and rows that are in memory together.
 //!
-//! With all rows in memory an epoch is one stretch over all triples. With partitions it goes
-//! through the buckets of [`Order`], each cut into pieces that fit.
+//! With all rows in memory an epoch is one stretch over all triples. With partitions they are dealt
+//! and the triples sorted into buckets for each epoch anew ([`Course`]); the epoch goes through the
+//! buckets in their [`Order`], each cut into pieces that fit.
 //!
 //! *Invariant:* the stretches of an epoch are a function of the graph, the configuration and the
 //! epoch's number, so a place in it is a number of steps.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gossamer_graph::buckets::{Buckets, Cut};
+use gossamer_graph::buckets::{Buckets, Cut, Piece};
 use gossamer_graph::stored::StoredTriples;
 use gossamer_graph::{Snapshot, Split, Triples};
 use gossamer_machine::random::{Address, Purpose};
@@ -21,50 +22,73 @@ use crate::error::Error;
 use crate::form::batch::Examples;
 use crate::form::step::Learner;
 use crate::paging::Pages;
+use crate::paging::deal::Deal;
 use crate::paging::negatives::Residents;
 use crate::paging::order::Order;
 use crate::plan::piece_triples;
-use crate::table::shelf::Partitions;
+use crate::table::shelf::Parts;
 
-/// The folder of a run in which its triples stand by bucket.
+/// The folder of a run in which an epoch's triples stand by bucket.
 const FOLDER: &str = ".buckets";
 
-/// Triples by bucket, for a run with partitions.
-pub struct Paged {
-    partitions: Arc<Partitions>,
+/// The graph of a run with partitions, of which an epoch takes its triples.
+pub struct Paged<'a> {
+    graph: &'a Snapshot,
+    parts: Arc<Parts>,
     order: Order,
-    buckets: Buckets,
+    folder: PathBuf,
     /// The training triples as the graph has them, for filters.
     pub stored: Option<StoredTriples>,
 }
 
-impl Paged {
-    /// Sorts the training triples into buckets, in the run's folder.
+/// The partitions of an epoch, and its triples by bucket.
+pub struct Course {
+    deal: Arc<Deal>,
+    buckets: Buckets,
+}
+
+impl<'a> Paged<'a> {
+    /// Of a graph, for a run in a folder.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn new(
-        graph: &Snapshot,
+    pub fn new(graph: &'a Snapshot, config: &Config, run: &Path) -> Result<Self, FileError> {
+        Ok(Self {
+            graph,
+            parts: Arc::new(Pages::cut(config, graph.entities().len())),
+            order: Order::new(config.partitions, config.in_memory),
+            folder: run.join(FOLDER),
+            stored: graph.stored(Split::Train)?,
+        })
+    }
+
+    /// Deals an epoch's partitions and sorts its triples into buckets.
+    fn course(
+        &self,
         config: &Config,
-        run: &Path,
+        epoch: u64,
         observer: &dyn Observer,
-    ) -> Result<Self, FileError> {
-        let (partitions, order) = Pages::cut(config, graph.entities().len());
-        let address = Address::new(config.seed, Purpose::Partition, 2);
+    ) -> Result<Course, FileError> {
+        /// Random numbers of an epoch.
+        const NUMBERS: u64 = 2;
+        let deal = Deal::new((self.parts.len(), config.partitions), config.seed, epoch);
+        let address =
+            |number| Address::new(config.seed, Purpose::Partition, 1 + NUMBERS * epoch + number);
+        let (of_set, of_piece) = (address(0), address(1));
+        let partition = |id| deal.partition(self.parts.of_row(id));
         let bucket = |number: u64, head, tail| {
-            let sets = order.with(partitions.of_row(head), partitions.of_row(tail));
+            let sets = self.order.with(partition(head), partition(tail));
             let (low, high) = (number as u32, (number >> 32) as u32);
-            sets[address.below(sets.len() as u64, low, high) as usize] as usize
+            sets[of_set.below(sets.len() as u64, low, high) as usize] as usize
         };
         let cut = Cut {
-            n_buckets: order.len(),
+            n_buckets: self.order.len(),
             bucket: &bucket,
-            most: piece_triples(graph.n_triples(Split::Train)?, order.len() as u64),
-            address: Address::new(config.seed, Purpose::Partition, 1),
+            most: piece_triples(self.graph.n_triples(Split::Train)?, self.order.len() as u64),
+            address: of_piece,
         };
-        let buckets = Buckets::write(graph, Split::Train, &run.join(FOLDER), &cut, observer)?;
-        let stored = graph.stored(Split::Train)?;
-        Ok(Self { partitions: Arc::new(partitions), order, buckets, stored })
+        let buckets = Buckets::write(self.graph, Split::Train, &self.folder, &cut, observer)?;
+        Ok(Course { deal: Arc::new(deal), buckets })
     }
 }
 
@@ -90,36 +114,41 @@ pub struct Held {
 }
 
 impl Session<'_> {
+    /// What an epoch goes through, where rows are cut into partitions.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub(super) fn course(&self, epoch: u64) -> Result<Option<Course>, FileError> {
+        let course = |paged: &Paged<'_>| paged.course(self.config, epoch, self.observer);
+        self.paged.as_ref().map(course).transpose()
+    }
+
     /// The stretches of an epoch.
-    pub(super) fn stretches(&self, epoch: u64) -> Vec<Stretch> {
+    pub(super) fn stretches(&self, epoch: u64, course: Option<&Course>) -> Vec<Stretch> {
         let batch = self.config.batch as u64;
-        let Some(Paged { order, buckets, .. }) = &self.paged else {
+        let Some(Course { buckets, .. }) = course else {
             let n_items = self.form.n_items(self.examples());
             let (steps_before, items_before, place) = (0, 0, None);
             return vec![Stretch { number: epoch, steps_before, items_before, n_items, place }];
         };
         let pieces = buckets.pieces();
-        let mut places = Vec::new();
-        for set in (0..order.len()).map(|place| order.at(epoch, place)) {
-            let of_set = (0..pieces.len()).filter(|piece| pieces[*piece].bucket == set);
-            places.extend(of_set.map(|piece| (set, piece)));
-        }
         let (mut steps_before, mut items_before) = (0, 0);
-        let stretch = |(place, (set, piece)): (usize, &(usize, usize))| {
-            let next = places[place..].iter().map(|(set, _)| *set).find(|next| next != set);
-            let n_items = 2 * pieces[*piece].n;
+        let stretch = |(number, piece): (usize, &Piece)| {
+            let mut sets = pieces[number..].iter().map(|piece| piece.bucket);
+            let next = sets.find(|next| *next != piece.bucket);
+            let n_items = 2 * piece.n;
             let stretch = Stretch {
-                number: epoch * places.len() as u64 + place as u64,
+                number: (epoch << 32) + number as u64,
                 steps_before,
                 items_before,
                 n_items,
-                place: Some((*set, next, *piece)),
+                place: Some((piece.bucket, next, number)),
             };
             (steps_before, items_before) =
                 (steps_before + n_items.div_ceil(batch), items_before + n_items);
             stretch
         };
-        places.iter().enumerate().map(stretch).collect()
+        pieces.iter().enumerate().map(stretch).collect()
     }
 
     /// Brings what a stretch learns from into memory.
@@ -129,17 +158,23 @@ impl Session<'_> {
     pub(super) fn enter(
         &self,
         learner: &mut Learner,
+        course: Option<&Course>,
         stretch: &Stretch,
     ) -> Result<Option<Held>, Error> {
-        let (Some(paged), Some((set, next, piece))) = (&self.paged, stretch.place) else {
+        let (Some(Paged { parts, order, .. }), Some(Course { deal, buckets })) =
+            (&self.paged, course)
+        else {
             return Ok(None);
         };
         let Learner { model, entity_state, pages: Some(pages), .. } = learner else {
             return Ok(None);
         };
-        pages.turn_to([&mut model.entities, entity_state], set, next)?;
-        let residents = Residents::new(&paged.partitions, &paged.order, set);
-        Ok(Some(Held { triples: paged.buckets.read(piece)?, residents }))
+        let Some((set, next, piece)) = stretch.place else { return Ok(None) };
+        let parts_of = |set: usize| deal.parts_of(order.set(set));
+        let next = next.map(parts_of).unwrap_or_default();
+        pages.turn_to([&mut model.entities, entity_state], &parts_of(set), &next)?;
+        let residents = Residents::new(parts, deal, order, set);
+        Ok(Some(Held { triples: buckets.read(piece)?, residents }))
     }
 
     /// What a stretch's steps see.

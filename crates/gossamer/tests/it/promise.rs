@@ -125,15 +125,17 @@ fn paged(model: &str) -> Config {
 #[test]
 fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
     let root = tempfile::tempdir().unwrap();
-    let graph = graph_of(2500, root.path());
-    for (model, optimiser, in_memory, shared) in [
-        ("complex", "adagrad", 2, true),
-        ("rotate in int8", "rowwise-adagrad", 3, false),
-        ("distmult", "sgd", 3, true),
+    // Twelve panels: five partitions have two parts or three.
+    let graph = graph_of(6000, root.path());
+    for (model, optimiser, (partitions, in_memory), shared) in [
+        ("complex", "adagrad", (5, 2), true),
+        ("rotate in int8", "rowwise-adagrad", (6, 3), false),
+        ("distmult", "sgd", (6, 3), true),
     ] {
         let mut config = paged(model);
         config.optimiser = optimiser.into();
-        (config.in_memory, config.shared_negatives) = (in_memory, shared);
+        (config.partitions, config.in_memory) = (partitions, in_memory);
+        config.shared_negatives = shared;
         let machines = ever_less(&config, &graph);
         assert_eq!(machines.len(), 3);
         let ends: Vec<_> = machines
@@ -154,7 +156,7 @@ fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
 #[test]
 fn a_paged_run_goes_on_from_any_step_in_any_memory() {
     let root = tempfile::tempdir().unwrap();
-    let graph = graph_of(2500, root.path());
+    let graph = graph_of(6000, root.path());
     let config = paged("complex in int4");
     let machines = ever_less(&config, &graph);
     let whole = request(root.path(), "whole", config.clone());
