@@ -333,6 +333,14 @@ fn regularise_queries(
     sum
 }
 
+/// Most queries whose shares of one condition's gradient are summed by one thread.
+const QUERIES: usize = 64;
+
+/// The most parts that the gradients of so many conditions come in, for a batch of queries.
+pub fn condition_parts(n: u64, n_queries: u64) -> u64 {
+    n_queries.min(n + n_queries / QUERIES as u64)
+}
+
 /// The gradients of known rows and of relation rows, summed by id.
 ///
 /// Queries are taken by condition, so that a relation's gradient, dim² floats with some score
@@ -344,8 +352,6 @@ fn fold_backward(
     gradient: &[f32],
     dropout: Option<Dropout>,
 ) -> (SparseRows, SparseRows) {
-    /// Most queries whose shares of one condition's gradient are summed by one thread.
-    const QUERIES: usize = 64;
     /// Sums of a task: enough to be worth a hand-over.
     const SUMS: usize = 8;
     let known_width = model.entities.width();

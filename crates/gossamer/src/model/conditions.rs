@@ -131,8 +131,10 @@ fn add_row_gradient(model: &Model, isa: InstructionSet, gradient: &[f32], out: &
     }
 }
 
-/// Floats of a step with `n` distinct relations: conditions, their gradients in parts and whole,
-/// the core's gradient, and that of a panel once more.
-pub fn floats_for(n: u64, floats: u64, width: u64) -> u64 {
-    (4 * n + floats + floats.min(PANEL_ROWS as u64)) * width
+/// Floats of a step with `n` distinct relations, whose gradients come in so many parts: these
+/// beside conditions or whole gradients, the core's gradient, and that of a panel once more.
+pub fn floats_for(n: u64, n_parts: u64, floats: u64, width: u64) -> u64 {
+    // Arrays have a little more room than was asked for.
+    let rows = (n + n_parts) * 17 / 16;
+    (rows + floats + floats.min(PANEL_ROWS as u64)) * width
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::form::alternatives::Alternatives;
 use crate::form::pools::Pools;
+use crate::form::step::condition_parts;
 use crate::form::{self, StepShape, TrainingForm, encoder, relation_prediction};
 use crate::model::conditions;
 use crate::paging::deal::n_parts;
@@ -127,7 +128,8 @@ fn train_plan_holding(
         let bytes = Table::bytes_for(floats, optimiser.state_width(width as usize) as u64);
         ledger.add("core's state", config.optimiser.clone(), "f32", bytes);
         let n = rows.min(config.batch as u64);
-        let bytes = 4 * conditions::floats_for(n, floats, width);
+        let n_parts = condition_parts(n, config.batch as u64);
+        let bytes = 4 * conditions::floats_for(n, n_parts, floats, width);
         ledger.add("conditions", format!("{} × {width}", count_in_words(n)), "f32", bytes);
     }
     let [n_train, n_valid, _] = shape.n_triples;

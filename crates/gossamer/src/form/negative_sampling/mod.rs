@@ -28,6 +28,8 @@ use crate::table::Part;
 mod shared;
 mod own;
 
+use shared::Arrays;
+
 /// Negative sampling.
 #[derive(Debug)]
 pub struct NegativeSampling;
@@ -104,27 +106,31 @@ impl TrainingForm for NegativeSampling {
     }
 
     fn plan(&self, config: &Config, shape: &StepShape, _: u64, ledger: &mut Ledger) {
-        let (batch, width) = (config.batch as u64, shape.widths.query as u64);
-        let words = format!("{} × {}", config.batch, shape.widths.query);
-        let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
-        let relations =
-            sample::find(&config.negative_sampler).map_or(0, |s| s.n_relations() as u64);
-        ledger.add("queries", words, "f32", batch * (1 + relations) * (4 * rows + 24));
-        let negatives = config.negatives as u64;
-        let words = format!("{} × {}", config.batch, config.negatives);
-        let block = config.block.min(config.batch) as u64;
-        let gathered = 4 * width * (negatives + block);
-        let scores = 8 * (negatives + 1) * block;
+        let n_relations = sample::find(&config.negative_sampler).map_or(0, |s| s.n_relations());
+        let n = config.batch * (1 + n_relations);
+        let widths = shape.widths;
+        let (negatives, block) = (config.negatives, config.block.min(n));
+        let n_threads = shape.n_threads as usize;
+        let sizes = [n, block, if config.shared_negatives { negatives } else { 0 }, n_threads];
+        let arrays = Arrays::new(sizes, widths);
+        // Beside the arrays lists of ids, sorted; twelve words a query, eight a negative.
+        let queries = 4 * (arrays.queries + 12 * n) as u64;
+        ledger.add("queries", format!("{n} × {}", widths.query), "f32", queries);
+        let words = format!("{} × {negatives}", config.batch);
         if config.shared_negatives {
-            let rows = batch + batch.div_ceil(block) * negatives;
-            ledger.add("candidate gradients", words, "f32", 12 * width * rows);
+            let rows = n.div_ceil(block) * negatives;
+            let bytes = 4 * (arrays.negatives + 8 * rows) as u64;
+            ledger.add("candidate gradients", words, "f32", bytes);
         } else {
             // A pair while it is made, sorted, and kept.
-            ledger.add("pairs", words, "f32", 3 * 16 * batch * (negatives + 1 + relations));
+            let pairs = config.batch * (negatives + 1 + n_relations);
+            ledger.add("pairs", words, "f32", 48 * pairs as u64);
         }
-        let scratch = gathered + scores;
-        let words = format!("{} × {} × {}", shape.n_threads, config.negatives, shape.widths.query);
-        ledger.add("negatives", words, "f32", shape.n_threads * 2 * scratch);
+        // Rows and queries once more, as factors of products want them.
+        let factors = n_threads * (negatives + block) * widths.query;
+        let blocks = if config.shared_negatives { arrays.blocks } else { factors };
+        let words = format!("{n_threads} × {negatives} × {}", widths.query);
+        ledger.add("negatives", words, "f32", 4 * (factors + blocks) as u64);
     }
 
     fn most_kept_bytes(&self, _: &Config, _: &StepShape) -> u64 {

@@ -13,6 +13,7 @@ use super::{Asking, Meeting, Work};
 use crate::config::Precision;
 use crate::form::met::{Met, MetByRow};
 use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
+use crate::score::Widths;
 use crate::table::{Part, SparseRows, rows};
 
 /// A step in which blocks of queries share their negatives.
@@ -25,7 +26,8 @@ pub fn step<'a>(
     let Asking { batch, queries, .. } = asking;
     let work = Work::new(learner, method, machine, asking);
     let (columns, similarity) = (work.columns, work.similarity);
-    machine.buffers.allow(work.floats());
+    // No moment has all of them, but a plan counts each, so they may wait for the next step.
+    machine.buffers.allow(work.arrays().all());
     let Found { loss, query_gradient, answers, negatives } = work.shared();
     let isa = machine.instruction_set;
     let gradient = |meeting: &mut Meeting<'a>, part: &Part<'_>, out: &mut [f32]| {
@@ -54,20 +56,44 @@ struct Shared<'a> {
     rows: &'a mut [f32],
 }
 
-impl Work<'_> {
-    /// Floats of all arrays of a step. No moment has all of them, but a plan counts each, so they
-    /// may wait for the next step.
-    fn floats(&self) -> usize {
-        let (model, n) = (&self.learner.model, self.batch.len());
-        let condition = model.function.condition_width(model.dim);
-        let (block, n_negatives) = (self.method.block.min(n), self.method.n_negatives);
-        let of_query = 2 * self.columns.queries.width + model.entities.width() + condition;
-        let of_negatives = n_negatives * self.columns.rows.width;
+/// Floats of the arrays of a step in which blocks of queries share their negatives.
+pub struct Arrays {
+    /// Of queries: they, their gradients, and what these are of known rows and relations' rows;
+    /// conditions that are other rows are counted apart.
+    pub queries: usize,
+    /// Of the gradients of negatives.
+    pub negatives: usize,
+    /// Of the blocks at work: rows of negatives, scores and coefficients.
+    pub blocks: usize,
+}
+
+impl Arrays {
+    /// Of so many queries, those of a block and its negatives, with so many threads.
+    pub fn new([n, block, negatives, n_threads]: [usize; 4], widths: Widths) -> Self {
+        let Widths { entity, relation, query } = widths;
+        let (block, rows) = (block.min(n), negatives * entity);
         let blocks = n.div_ceil(block.max(1));
-        let of_thread = of_negatives + 2 * block * n_negatives;
-        let floats = n * of_query + blocks * of_negatives;
         // Each has a little more room than was asked for.
-        (floats + blocks.min(self.machine.workers.n_threads()) * of_thread) * 17 / 16
+        let roomy = |n: usize| n + n / 16;
+        Self {
+            queries: roomy(n * (2 * query + entity + relation)),
+            negatives: roomy(blocks * rows),
+            blocks: roomy(blocks.min(n_threads) * (rows + 2 * block * negatives)),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> usize {
+        self.queries + self.negatives + self.blocks
+    }
+}
+
+impl Work<'_> {
+    fn arrays(&self) -> Arrays {
+        let (model, method) = (&self.learner.model, self.method);
+        let widths = model.function.widths(model.dim);
+        let n_threads = self.machine.workers.n_threads();
+        Arrays::new([self.batch.len(), method.block, method.n_negatives, n_threads], widths)
     }
 
     fn shared(&self) -> Found {
