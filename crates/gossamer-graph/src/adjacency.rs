@@ -38,11 +38,6 @@ pub struct Query<'a> {
 }
 
 impl Answers {
-    /// Bytes of the answers of one side, at most: each triple a query of its own.
-    pub fn bytes_for(n_entities: u64, n_triples: u64, weighted: bool) -> u64 {
-        4 * (n_entities + 1) + n_triples * if weighted { 20 } else { 16 } + 4
-    }
-
     /// The answers of `side` in all of `parts`.
     pub fn build(side: Side, n_entities: usize, parts: &[&Triples]) -> Self {
         let weighted = parts.iter().any(|part| part.weights.is_some());
@@ -128,9 +123,17 @@ pub struct Adjacency {
 }
 
 impl Adjacency {
-    /// Bytes of both sides, at most; building one side needs as much again, once.
-    pub fn bytes_for(n_entities: u64, n_triples: u64, weighted: bool) -> u64 {
-        2 * Answers::bytes_for(n_entities, n_triples, weighted)
+    /// Bytes of both sides with so many queries, or at most, each triple a query of its own;
+    /// building one side needs 16 bytes a triple more, once.
+    pub fn bytes_for(
+        n_entities: u64,
+        n_triples: u64,
+        n_queries: Option<u64>,
+        weighted: bool,
+    ) -> u64 {
+        let of_answer = if weighted { 8 } else { 4 };
+        let n_queries = n_queries.unwrap_or(2 * n_triples).min(2 * n_triples);
+        8 * (n_entities + 1) + 2 * n_triples * of_answer + 12 * n_queries + 8
     }
 
     /// The known answers in all of `parts`.

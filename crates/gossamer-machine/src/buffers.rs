@@ -48,7 +48,7 @@ impl Shelf {
                 values
             }
             // A little more than asked for: the next step may ask for a little more.
-            None => Vec::with_capacity(n + (n / 16).min(MORE)),
+            None => Vec::with_capacity(Buffers::roomy(n)),
         };
         self.in_hands += values.capacity();
         self.most_in_hands = self.most_in_hands.max(self.in_hands);
@@ -84,6 +84,11 @@ pub struct Buffer {
 }
 
 impl Buffers {
+    /// Floats that a new array of `n` has room for.
+    pub fn roomy(n: usize) -> usize {
+        n + (n / 16).min(MORE)
+    }
+
     /// An array of `n` floats that hold anything, for those who write them all.
     pub fn room(&self, n: usize) -> Buffer {
         // Where the lock is poisoned a panic is on its way.
@@ -113,6 +118,15 @@ impl Buffers {
         if let Ok(mut shelf) = self.shelf.lock() {
             shelf.waiting.clear();
             shelf.waiting_floats = 0;
+        }
+    }
+
+    /// Gives back what waits and forgets how much was ever in hands: before work of other sizes,
+    /// which a plan of its own has counted.
+    pub fn begin(&self) {
+        self.release();
+        if let Ok(mut shelf) = self.shelf.lock() {
+            (shelf.most_in_hands, shelf.allowed) = (shelf.in_hands, 0);
         }
     }
 

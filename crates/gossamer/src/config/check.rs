@@ -87,7 +87,7 @@ impl Config {
     /// Partitions need a form that takes triples as they come, and negatives from anywhere.
     fn check_partitions(&self) -> Result<(), Error> {
         /// More are a typing error: each is some files, all of them open.
-        const MOST: usize = 128;
+        const MOST: usize = 100;
         let wrong = |key: &str, what: String, hint: &str| {
             Err(Error::Setting { key: key.into(), what, hint: hint.into() })
         };

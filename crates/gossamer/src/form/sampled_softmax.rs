@@ -74,9 +74,12 @@ impl TrainingForm for SampledSoftmax {
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, panels(config, shape), kept_bytes, ledger);
-        let n = most(config, shape);
-        let words = format!("2 × {n} × {}", shape.widths.entity);
-        ledger.add("drawn entities", words, "f32", 8 * n * shape.widths.entity as u64);
+        let (n, n_panels) = (most(config, shape), panels(config, shape));
+        let rows = 4 * n * shape.widths.entity as u64;
+        // Their gradient comes after the sums of queries' gradients, in their memory.
+        let gradient = rows.saturating_sub(over_all::sums_bytes(config, shape, n_panels));
+        let words = format!("{n} × {}", shape.widths.entity);
+        ledger.add("drawn entities", words, "f32", rows + rows / 16 + gradient);
     }
     fn passing_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
         // Rows of drawn entities are changed by sums of their gradients, without scores.

@@ -16,9 +16,21 @@ use crate::table::PANEL_ROWS;
 /// Parts of a partition, where there are as many panels.
 const PARTS: usize = 4;
 
-/// How many parts so many rows are cut into.
+/// How many parts so many rows are cut into. With few panels each is a part, so that all partitions
+/// have about as many rows.
 pub fn n_parts(n_partitions: usize, n_rows: usize) -> usize {
-    (n_partitions * PARTS).min(n_rows.div_ceil(PANEL_ROWS)).max(n_partitions)
+    match n_rows.div_ceil(PANEL_ROWS) {
+        n_panels if n_panels <= 2 * PARTS * n_partitions => n_panels.max(n_partitions),
+        _ => PARTS * n_partitions,
+    }
+}
+
+/// The most panels that so many partitions have, of all that there are.
+pub fn most_panels(held: usize, n_partitions: usize, n_rows: usize) -> usize {
+    let (n_panels, n) = (n_rows.div_ceil(PANEL_ROWS), n_parts(n_partitions, n_rows));
+    let parts = (held * n.div_ceil(n_partitions)).min(n);
+    // Some parts have one panel more than the others.
+    parts * (n_panels / n) + parts.min(n_panels % n)
 }
 
 /// Which part belongs to which partition, in an epoch.
@@ -72,11 +84,15 @@ impl Deal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::shelf::Parts;
 
     #[test]
     fn each_part_is_in_one_partition_and_each_epoch_has_others() {
         assert_eq!([n_parts(8, 1 << 20), n_parts(8, 14_541), n_parts(8, 100)], [32, 29, 8]);
-        for n in [32, 29] {
+        assert_eq!([n_parts(8, 64 * 512), n_parts(8, 65 * 512)], [64, 32]);
+        for (n, n_rows) in [(32, 65 * 512), (29, 14_541)] {
+            assert_eq!(n_parts(8, n_rows), n);
+            let parts = Parts::mixed(n_rows, n, 5);
             let deals: Vec<Deal> = (0..100).map(|epoch| Deal::new((n, 8), 5, epoch)).collect();
             let mut together = vec![0; n];
             for deal in &deals {
@@ -87,6 +103,13 @@ mod tests {
                     assert!(deal.parts(partition).iter().all(|k| deal.partition(*k) == partition));
                 }
                 deal.parts(deal.partition(0)).iter().for_each(|other| together[*other] += 1);
+                let of = |k: usize| deal.parts(k).iter().map(|part| parts.panels(*part).len());
+                let mut panels: Vec<usize> = (0..8).map(|k| of(k).sum()).collect();
+                panels.sort_unstable();
+                for held in 1..=8 {
+                    let had: usize = panels[8 - held..].iter().sum();
+                    assert!(had <= most_panels(held, 8, n_rows), "{held} {panels:?}");
+                }
             }
             // Part 0 meets every other in some epoch, about 3 of 31 in each.
             assert_eq!(together[0], 100);

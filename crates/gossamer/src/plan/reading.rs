@@ -50,8 +50,7 @@ pub fn evaluate_plan(
 pub fn bits_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
     let shape = GraphShape::of(graph)?;
     let rest = |ledger: &mut Ledger| {
-        let (n, weighted) = (shape.n_triples[0], shape.weighted);
-        add_answers(ledger, "training queries", shape.n_entities, n, weighted);
+        add_answers(&shape, ledger);
         // What was judged before stands beside.
         let held_out = shape.n_triples[1].max(shape.n_triples[2]);
         ledger.add("ranks before", count_in_words(held_out), "u32", 64 * held_out);

@@ -18,7 +18,7 @@ use crate::form::pools::Pools;
 use crate::form::step::condition_parts;
 use crate::form::{self, StepShape, TrainingForm, encoder, relation_prediction};
 use crate::model::conditions;
-use crate::paging::deal::n_parts;
+use crate::paging::deal::most_panels;
 use crate::paging::order::Order;
 use crate::sample;
 use crate::sample::Source;
@@ -34,10 +34,7 @@ pub fn piece_triples(n_triples: u64, n_buckets: u64) -> u64 {
 
 /// The most entity rows that so many partitions have.
 pub(crate) fn rows_held(held: usize, config: &Config, shape: &GraphShape) -> u64 {
-    let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
-    let n_parts = n_parts(config.partitions, shape.n_entities as usize) as u64;
-    let of_partition = n_panels.div_ceil(n_parts) * n_parts.div_ceil(config.partitions as u64);
-    let panels = of_partition * held as u64;
+    let panels = most_panels(held, config.partitions, shape.n_entities as usize) as u64;
     (panels * PANEL_ROWS as u64).min(shape.n_entities)
 }
 
@@ -60,14 +57,21 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
 }
 
 /// Adds the queries of a form that groups answers by query; returns the bytes of sorting them.
-fn add_queries(form: &dyn TrainingForm, shape: &GraphShape, ledger: &mut Ledger) -> u64 {
+fn add_queries(
+    form: &dyn TrainingForm,
+    (config, shape): (&Config, &GraphShape),
+    ledger: &mut Ledger,
+) -> u64 {
     let n = shape.n_triples[0];
     if !form.over_all() {
         return 0;
     }
-    add_answers(ledger, "training queries", shape.n_entities, n, shape.weighted);
-    let portions = count_in_words(2 * n);
-    ledger.add("portions of answers", portions, "u32", 24 * n);
+    add_answers(shape, ledger);
+    // A query has one portion more than its answers fill.
+    let whole = if config.answers == 0 { 0 } else { 2 * n / config.answers as u64 };
+    let n_portions = shape.most_queries().map_or(2 * n, |queries| (queries + whole).min(2 * n));
+    let words = count_in_words(n_portions);
+    ledger.add("portions of answers", words, "u32", 12 * n_portions);
     16 * n
 }
 
@@ -135,7 +139,7 @@ fn train_plan_holding(
     let [n_train, n_valid, _] = shape.n_triples;
     add_triples(config, shape, &mut ledger);
     add_sources(config, shape, &mut ledger)?;
-    let sorting = add_queries(form, shape, &mut ledger);
+    let sorting = add_queries(form, (config, shape), &mut ledger);
     let sizes = [shape.n_entities, shape.n_relations, n_train];
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;

@@ -108,6 +108,7 @@ pub fn train(
             hint: "leave out --init or --partitions".into(),
         });
     }
+    machine.buffers.begin();
     let neighbourhoods = find_neighbourhoods(graph, request, machine)?;
     begin_folder(graph, &request.out, request.replace)?;
     if let Some(found) = neighbourhoods {

@@ -2,7 +2,7 @@
 //!
 //! What negatives get are blocks; what an answer gets is made of its query when its row changes.
 
-use gossamer_machine::{Buffer, Machine};
+use gossamer_machine::{Buffer, Buffers, Machine};
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Number};
 use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::product;
@@ -73,12 +73,12 @@ impl Arrays {
         let Widths { entity, relation, query } = widths;
         let (block, rows) = (block.min(n), negatives * entity);
         let blocks = n.div_ceil(block.max(1));
-        // Each has a little more room than was asked for.
-        let roomy = |n: usize| n + n / 16;
+        let of_queries = [query, query, entity, relation].map(|width| Buffers::roomy(n * width));
+        let of_block = [rows, block * negatives, block * negatives].map(Buffers::roomy);
         Self {
-            queries: roomy(n * (2 * query + entity + relation)),
-            negatives: roomy(blocks * rows),
-            blocks: roomy(blocks.min(n_threads) * (rows + 2 * block * negatives)),
+            queries: of_queries.iter().sum(),
+            negatives: Buffers::roomy(blocks * rows),
+            blocks: blocks.min(n_threads) * of_block.iter().sum::<usize>(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Bytes of a step over all entities, or over drawn ones.
 
-use gossamer_machine::Ledger;
+use gossamer_machine::{Buffers, Ledger};
+use gossamer_tensor::kernel::Similarity;
 
 use super::field::GROUPS;
 use crate::config::{Config, Precision};
 use crate::form::StepShape;
+use crate::score::{self, Widths};
 use crate::table::PANEL_ROWS;
 
 /// Adds a step's buffers to a plan; so many panels are held against a batch.
@@ -18,10 +20,8 @@ pub fn plan(
     let batch = config.batch as u64;
     let width = shape.widths.query as u64;
     let words = format!("{} × {}", config.batch, shape.widths.query);
-    // Queries, packed and plain, their gradient, the known rows' and the relations' gradients, and
-    // sums of these.
-    let rows = 3 * width + 2 * (shape.widths.entity + shape.widths.relation) as u64;
-    ledger.add("queries", words.clone(), "f32", 4 * batch * rows + 24 * shape.answers);
+    // Queries, packed and plain, and their gradient; beside them lists of ids, sorted.
+    ledger.add("queries", words.clone(), "f32", 4 * batch * (3 * width + 16) + 24 * shape.answers);
     let groups = n_panels.min(GROUPS as u64);
     let bytes = sums_bytes(config, shape, n_panels);
     ledger.add("query sums", format!("{groups} × {words}"), "f32", bytes);
@@ -30,17 +30,25 @@ pub fn plan(
     ledger.add("panel of scores", words, "f32", scratch_bytes(config, shape));
 }
 
-/// Bytes of the sums of queries' gradients, which pass before relations are predicted.
+/// Bytes of the sums of queries' gradients, which pass before relations are predicted; gradients of
+/// known entities and of relations come after them, in their memory.
 pub fn sums_bytes(config: &Config, shape: &StepShape, n_panels: u64) -> u64 {
-    n_panels.min(GROUPS as u64) * config.batch as u64 * (shape.widths.query as u64 + 8) * 4
+    let Widths { entity, relation, query } = shape.widths;
+    let (batch, groups) = (config.batch as u64, n_panels.min(GROUPS as u64));
+    let roomy = |floats: u64| Buffers::roomy((batch * floats) as usize) as u64;
+    let sums = groups * roomy(query as u64) + 8 * groups * batch;
+    4 * sums.max(roomy(entity as u64) + roomy(relation as u64))
 }
 
 /// Bytes of the threads' scratch.
 pub fn scratch_bytes(config: &Config, shape: &StepShape) -> u64 {
     let (batch, panel) = (config.batch as u64, 4 * PANEL_ROWS as u64);
-    // Scores, what the loss makes of them, and that once more along rows; packed rows and queries.
-    let rows = panel * (3 * batch + 3 * shape.widths.entity as u64);
-    shape.n_threads * (rows + 8 * batch * shape.widths.query as u64)
+    let is_product = score::find(&config.model).is_ok_and(|f| f.similarity() == Similarity::Dot);
+    // Scores, what the loss makes of them, and for distances scores as they were and derivatives.
+    let blocks = if is_product { 2 } else { 4 };
+    // Rows, packed and changed; queries, packed.
+    let rows = panel * (blocks * batch + 3 * shape.widths.entity as u64);
+    shape.n_threads * (rows + 4 * batch * shape.widths.query as u64)
 }
 
 /// Panels of all entities.

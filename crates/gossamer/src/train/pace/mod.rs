@@ -52,6 +52,7 @@ pub fn pace(
     config.check()?;
     let shape = GraphShape::of(graph)?.with_queries(graph, config)?;
     let plan = train_plan(config, &shape, machine)?;
+    machine.buffers.begin();
     if config.partitions > 1 {
         return paged::pace(graph, &shape, (config, &plan), scratch, machine, observer);
     }
