@@ -1,9 +1,9 @@
 //! The deal of an epoch: which parts of the rows are a partition.
 //!
-//! Entity rows stand in parts, a file each, and a partition is about [`PARTS`] of them, dealt at
-//! random anew for every epoch. Were partitions always of the same entities, an entity with few
-//! facts would stand against the same few partitions in every epoch, and two candidates that are
-//! never in memory together with a known entity would never be compared.
+//! Entity rows stand in parts, a file each, and a partition is about four of them, dealt at random
+//! anew for every epoch. Were partitions always of the same entities, an entity with few facts
+//! would stand against the same few partitions in every epoch, and two candidates that are never in
+//! memory together with a known entity would never be compared.
 //!
 //! *Measured:* FB15k-237, 2 of 8 partitions in memory: `bench/paged`.
 //! *Paper:* Waleffe et al.: MariusGNN (EuroSys 2023), the policy COMET: physical partitions are
