@@ -194,13 +194,13 @@ impl Pages {
         let mut leaving: Vec<usize> =
             (0..n).filter(|part| self.here[*part] && !wanted.contains(part)).collect();
         for part in wanted.into_iter().filter(|part| !self.here[*part]).collect::<Vec<_>>() {
-            let room = match (leaving.pop(), self.ahead.pop()) {
-                (Some(leaves), unused) => {
-                    self.ahead.extend(unused);
-                    self.send_away([&mut *rows, &mut *state], leaves)?
-                }
-                (None, Some((_, room))) => room,
-                (None, None) => [rows.no_panels(), state.no_panels()],
+            // Into memory that waits, so that what leaves can be written beside the learning.
+            let room = match self.ahead.pop() {
+                Some((_, room)) => room,
+                None => match leaving.pop() {
+                    Some(leaves) => self.send_away([&mut *rows, &mut *state], leaves)?,
+                    None => [rows.no_panels(), state.no_panels()],
+                },
             };
             let moved = self.read([&*rows, &*state], part, room)?;
             self.put_in([&mut *rows, &mut *state], part, moved);

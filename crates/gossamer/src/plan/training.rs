@@ -26,10 +26,11 @@ use crate::table::{PANEL_ROWS, Table};
 
 /// Most bytes for scores kept between the passes of a step, unless the budget is smaller.
 const KEPT_BYTES: u64 = 32 << 20;
-/// Triples of a piece of a bucket, about: twice what a bucket has on average, so that few are cut,
-/// within bounds.
+
+/// Triples of a piece of a bucket, about: a quarter more than a bucket has on average, within
+/// bounds. Larger pieces would be planned and seldom filled.
 pub fn piece_triples(n_triples: u64, n_buckets: u64) -> u64 {
-    (2 * n_triples / n_buckets.max(1)).clamp(1 << 16, 1 << 21)
+    (5 * n_triples / (4 * n_buckets.max(1))).clamp(1 << 16, 1 << 21)
 }
 
 /// The most entity rows that so many partitions have.
