@@ -182,7 +182,9 @@ impl Ask<'_> {
 
     fn show(&self, asked: Asked, answers: &[Answer]) -> Result<(), Failure> {
         if self.context.json {
-            self.context.print(&self.json(asked, answers)?.to_string());
+            let mut value = self.json(asked, answers)?;
+            value["plan"] = output::ledger_json(&self.answerer.planned);
+            self.context.print(&value.to_string());
             return Ok(());
         }
         self.context.say(&asked_in_words(&self.answerer.run, asked)?);

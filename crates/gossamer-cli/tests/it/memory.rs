@@ -68,8 +68,13 @@ fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
     let train = "--epochs 1 --form negative-sampling --validation-limit 10 --batch 4000";
     succeed(folder, &format!("gossamer train graph -o run --dim 40 {train}"));
     let ask = "gossamer predict run --head e7 --relation r1 -k 3 --json";
-    let answers = succeed(folder, ask);
+    let answered = |budget: u64| {
+        let said = succeed(folder, &format!("{ask} --threads 1 --budget {budget}"));
+        assert!(number(&said, "/plan/total_bytes").unwrap() <= budget, "{said}");
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()["answers"].clone()
+    };
     let mut budget = u64::MAX;
+    let answers = answered(budget);
     let mut ends: Vec<serde_json::Value> = Vec::new();
     loop {
         let line =
@@ -79,8 +84,7 @@ fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
         if !found.status.success() {
             break;
         }
-        let asked = succeed(folder, &format!("{ask} --threads 1 --budget {budget}"));
-        assert_eq!(asked, answers);
+        assert_eq!(answered(budget), answers);
         let mut found: serde_json::Value = serde_json::from_str(&out).unwrap();
         let planned = number(&out, "/plan/total_bytes").unwrap();
         let peak = number(&out, "/peak_bytes").unwrap();

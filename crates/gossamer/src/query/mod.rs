@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gossamer_graph::stored::SplitTriples;
 use gossamer_graph::{Names, Side, Split, Triples};
-use gossamer_machine::Machine;
+use gossamer_machine::{Ledger, Machine};
 use gossamer_tensor::kernel::Similarity;
 use gossamer_tensor::kernel::vector::dot;
 
@@ -36,6 +36,8 @@ pub struct Answer {
 pub struct Answerer {
     /// The run.
     pub run: Run,
+    /// What is in memory at the peak, line by line.
+    pub planned: Ledger,
     model: Model,
     train: SplitTriples,
     held_out: [Triples; 2],
@@ -66,7 +68,7 @@ impl Answerer {
         train.for_each(&mut look);
         held_out.iter().flat_map(Triples::iter).for_each(look);
         train.failure()?;
-        Ok(Self { run, model, train, held_out, reflexive, curve })
+        Ok(Self { run, planned: plan.ledger, model, train, held_out, reflexive, curve })
     }
 
     /// The id of an entity by name or label.
