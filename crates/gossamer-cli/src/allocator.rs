@@ -14,12 +14,12 @@ mod glibc {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
+    use gossamer_machine::ledger::OWN_PAGES;
+
     /// The environment's variable.
     const TUNABLES: &str = "GLIBC_TUNABLES";
+    /// With a larger size what a few hundred steps leave in the heap grew to some megabytes.
     const FROM: &str = "glibc.malloc.mmap_threshold=";
-    /// Bytes from which an array has pages of its own, as where a process begins: with a larger
-    /// size what a few hundred steps leave in the heap grew to some megabytes.
-    const OWN_PAGES: u64 = 128 << 10;
     const HEAP_END: &str = "glibc.malloc.trim_threshold=8388608";
     /// One heap for all threads: what one has freed serves the others.
     const ONE_HEAP: &str = "glibc.malloc.arena_max=1";

@@ -2,6 +2,20 @@
 //!
 //! *Invariant:* a total is the sum of its lines; nothing is rounded before it is shown.
 
+/// Bytes from which an array has pages of its own, as where a process begins with glibc.
+pub const OWN_PAGES: u64 = 128 << 10;
+
+/// What an array of so many bytes takes: whole pages where it has its own, and a header.
+pub fn taken(bytes: u64) -> u64 {
+    const PAGE: u64 = 4 << 10;
+    /// The allocator's, and the counts of those who share it.
+    const HEADER: u64 = 32;
+    match bytes + HEADER {
+        whole if bytes >= OWN_PAGES => whole.next_multiple_of(PAGE),
+        whole => whole,
+    }
+}
+
 /// One thing that occupies memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {

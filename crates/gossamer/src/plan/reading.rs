@@ -13,9 +13,6 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::table::PANEL_ROWS;
 
-/// Bytes that arrays of some megabytes leave behind as they grow.
-const LEFT_BEHIND: u64 = 4 << 20;
-
 /// The plan of an evaluation of so many triples at most; none: of all in the larger held-out
 /// split. What does not fit is read from disk.
 ///
@@ -31,12 +28,12 @@ pub fn evaluate_plan(
     let n_threads = machine.workers.n_threads() as u64;
     let rest = |ledger: &mut Ledger| {
         // Pairs of a sample and the entities of its tails, beside counts by entity; what the rules
-        // make of these later, a side at a time, is less. Beside it what small arrays leave behind.
+        // make of these later, a side at a time, is less.
         let sampled = Sampling::of(shape.n_triples[0]).chosen(shape.n_triples[0]);
         let judged = n_judged.unwrap_or(shape.n_triples[1].max(shape.n_triples[2]));
         // Beside the model's ranks those of rules.
         let counted = 20 * sampled + 4 * shape.n_entities;
-        let bytes = counted + (3 * sampled).min(LEFT_BEHIND) + 80 * judged;
+        let bytes = counted + 80 * judged;
         ledger.add("baselines", count_in_words(sampled), "u32", bytes);
         add_ranking(config, ledger, (n_threads, judged))
     };

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use gossamer_machine::ledger::taken;
 use gossamer_machine::{FileError, InstructionSet};
 use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::optim::Optimiser;
@@ -71,9 +72,12 @@ pub struct Panel<'a> {
     pub rows: &'a [f32],
 }
 
-/// Bytes of rows: of floats, or in a row code.
+/// Bytes that rows take in memory, panel by panel: of floats, or in a row code.
 pub fn bytes_for(code: Option<&dyn RowCode>, n_rows: u64, width: u64) -> u64 {
-    n_rows * code.map_or(4 * width, |code| code.row_bytes(width as usize) as u64)
+    let row = code.map_or(4 * width, |code| code.row_bytes(width as usize) as u64);
+    let (n_panels, rest) = (n_rows / PANEL_ROWS as u64, n_rows % PANEL_ROWS as u64);
+    let last = if rest > 0 { taken(rest * row) } else { 0 };
+    n_panels * taken(PANEL_ROWS as u64 * row) + last
 }
 
 /// The panel of a row, and its place there.
@@ -82,7 +86,7 @@ fn place(id: u32) -> (usize, usize) {
 }
 
 impl Table {
-    /// Bytes of a table of `f32`.
+    /// Bytes that a table of `f32` takes in memory.
     pub fn bytes_for(n_rows: u64, width: u64) -> u64 {
         bytes_for(None, n_rows, width)
     }
@@ -105,9 +109,9 @@ impl Table {
         }
     }
 
-    /// Bytes of its rows.
+    /// Bytes of its rows as they stand.
     pub fn bytes(&self) -> u64 {
-        bytes_for(self.code(), self.n_rows as u64, self.width as u64)
+        (self.n_rows * self.row_bytes()) as u64
     }
 
     /// One row; `room` is where it is decoded, or read from a file.
@@ -352,6 +356,16 @@ mod tests {
             assert_eq!(seen, 9000 * 3);
             assert_eq!(stored(&table).len() as u64, table.bytes());
         }
+    }
+
+    #[test]
+    fn panels_with_pages_of_their_own_are_counted_whole() {
+        // Of 512 · 100 floats, exactly fifty pages, each takes one more for its header.
+        assert_eq!(Table::bytes_for(2 * 512, 100), 2 * 51 * 4096);
+        assert_eq!(Table::bytes_for(2 * 512 + 1, 100), 2 * 51 * 4096 + 400 + 32);
+        // Short ones stand in the heap.
+        assert_eq!(Table::bytes_for(3 * 512, 1), 3 * (2048 + 32));
+        assert_eq!(Table::filled(1025, 100, |_, _| {}).bytes(), 1025 * 400);
     }
 
     #[test]
