@@ -46,6 +46,7 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("distmult in int8 of drawn", true, 0.0),
         ("complex by 3", true, 0.0),
         ("distmult in int8 by 6", true, 0.0),
+        ("complex from int4 by 6", true, 0.0),
         ("distmult", true, 0.0),
         ("transe", true, 0.0),
         ("rotate", false, 0.0),
@@ -63,6 +64,8 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         let draws = model.ends_with(" of drawn");
         let (rest, partitions) = model.split_once(" by ").unwrap_or((model, "1"));
         let rest = rest.trim_end_matches(" of drawn");
+        let decoded = rest.contains(" from ");
+        let rest = &rest.replace(" from ", " in ");
         let (rest, rows) = rest.split_once(" in ").unwrap_or((rest, "f32"));
         let (function, layer) = rest.split_once(" on ").unwrap_or((rest, "none"));
         let mut config = Config::for_model(function).unwrap();
@@ -81,7 +84,7 @@ fn allocations_stay_within_the_lines_of_the_plan() {
             config.epochs = 1;
         }
         config.relation_prediction = prediction;
-        config.partitions = partitions.parse().unwrap();
+        (config.partitions, config.decoded) = (partitions.parse().unwrap(), decoded);
         let shape = shape.with_queries(&graph, &config).unwrap();
         let mut plan = train_plan(&config, &shape, &machine).unwrap();
         let mut machine = machine;

@@ -69,10 +69,19 @@ fn so_does_one_whose_rows_move_by_themselves_between_passes_of_a_network() {
 
 #[test]
 fn so_does_one_whose_partitions_are_on_disk() {
+    killed_on_disk("--rows f32");
+}
+
+#[test]
+fn so_does_one_whose_rows_are_floats_for_their_turn() {
+    killed_on_disk("--rows int4 --decoded true");
+}
+
+fn killed_on_disk(more: &str) {
     let words = "train graph -o run --dim 8 --epochs 6 --validate-every 2 --batch 2000 \
                  --form negative-sampling --loss softmax-cross-entropy --negatives 16 \
                  --partitions 4 --save-every 0 --force";
-    let mut words: Vec<&str> = words.split_whitespace().collect();
+    let mut words: Vec<&str> = words.split_whitespace().chain(more.split(' ')).collect();
     let (_root, folder) = numbers(1600);
     succeed(&folder, "gossamer import source -o graph");
     let little = gossamer(&folder, &[&words[..], &["--budget", "1MiB"]].concat()).output().unwrap();

@@ -39,6 +39,13 @@ pub(super) fn bf16_above(x: f32) -> u16 {
     (x.to_bits().wrapping_add(0xFFFF) >> 16) as u16
 }
 
+/// The bf16 nearest to `x`, which is finite.
+#[inline(always)]
+pub(super) fn bf16_nearest(x: f32) -> u16 {
+    let bits = x.to_bits();
+    ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
+
 #[inline(always)]
 pub(super) fn of_bf16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)

@@ -29,6 +29,9 @@ pub trait RowCode: Sync {
     /// Encodes `values` over a row's old bytes; those of a new row are zero. Rounding follows the
     /// key.
     fn encode(&self, isa: InstructionSet, key: u32, values: &[f32], row: &mut [u8]);
+    /// Encodes `values` as the nearest codes, whatever the row's bytes are. What was decoded from
+    /// such a row gets the same bytes again.
+    fn round(&self, isa: InstructionSet, values: &[f32], row: &mut [u8]);
     /// Decodes a row.
     fn decode(&self, isa: InstructionSet, row: &[u8], out: &mut [f32]);
     /// The largest error of a fresh row whose largest float has this size.
@@ -69,6 +72,33 @@ mod tests {
                     let bound = code.largest_error(largest);
                     for (x, y) in values.iter().zip(decoded(*code, isa, &portable, width)) {
                         assert!((x - y).abs() <= bound, "{} {width}: {x} {y}", code.name());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_rounded_is_the_nearest_and_is_rounded_to_itself() {
+        for code in ALL {
+            for width in [1, 2, 31, 32, 33, 100, 257] {
+                let values = filled(width, 5);
+                let row_of = |isa, values: &[f32]| {
+                    let mut row = vec![0xA5; code.row_bytes(width)];
+                    code.round(isa, values, &mut row);
+                    row
+                };
+                let row = row_of(InstructionSet::Portable, &values);
+                for isa in InstructionSet::all() {
+                    assert_eq!(row_of(isa, &values), row, "{} {isa:?}", code.name());
+                    let back = decoded(*code, isa, &row, width);
+                    assert_eq!(row_of(isa, &back), row, "{} {width}", code.name());
+                    for (values, back) in values.chunks(32).zip(back.chunks(32)) {
+                        let largest = values.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                        // Half of a step, of a scale that leaves no room.
+                        let bound = code.largest_error(largest) / 1.125 * 0.5001;
+                        let near = |(x, y): (&f32, &f32)| (x - y).abs() <= bound;
+                        assert!(values.iter().zip(back).all(near), "{} {width}", code.name());
                     }
                 }
             }
@@ -128,6 +158,9 @@ mod tests {
         let isa = InstructionSet::detect();
         for code in ALL {
             assert_eq!(decoded(*code, isa, &fresh(*code, isa, 1, &[0.0; 40]), 40), [0.0; 40]);
+            let mut rounded = vec![1; code.row_bytes(40)];
+            code.round(isa, &[0.0; 40], &mut rounded);
+            assert_eq!(decoded(*code, isa, &rounded, 40), [0.0; 40]);
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut values = filled(40, 2);
                 values[35] = bad;
@@ -135,6 +168,9 @@ mod tests {
                 assert!(decoded(*code, isa, &row, 40)[32..].iter().all(|x| x.is_nan()));
                 code.encode(isa, 2, &filled(40, 2), &mut row);
                 assert!(decoded(*code, isa, &row, 40).iter().all(|x| x.is_finite()));
+                code.round(isa, &values, &mut row);
+                let back = decoded(*code, isa, &row, 40);
+                assert!(back[..32].iter().all(|x| x.is_finite()) && back[35].is_nan());
             }
         }
     }

@@ -18,6 +18,7 @@ pub struct WholeNumbers {
     most: f32,
     row_bytes: fn(usize) -> usize,
     encode: fn(InstructionSet, u32, &[f32], &mut [u8]),
+    round: fn(InstructionSet, &[f32], &mut [u8]),
     decode: fn(InstructionSet, &[u8], &mut [f32]),
 }
 
@@ -29,17 +30,19 @@ pub static INT8: WholeNumbers = WholeNumbers {
     most: 127.0,
     row_bytes: coded::row_bytes_8,
     encode: coded::encode_row_8,
+    round: coded::round_row_8,
     decode: coded::decode_row_8,
 };
 
 /// Four bits.
 pub static INT4: WholeNumbers = WholeNumbers {
     name: "int4",
-    summary: "4 bits and half a bit a float; rows that are changed often suffer",
+    summary: "4 bits and half a bit a float; rows that are changed where they stand suffer",
     formula: "scale·c, c = −7 … 7; 32 floats share a scale, bf16",
     most: 7.0,
     row_bytes: coded::row_bytes_4,
     encode: coded::encode_row_4,
+    round: coded::round_row_4,
     decode: coded::decode_row_4,
 };
 
@@ -61,6 +64,9 @@ impl RowCode for WholeNumbers {
     }
     fn encode(&self, isa: InstructionSet, key: u32, values: &[f32], row: &mut [u8]) {
         (self.encode)(isa, key, values, row);
+    }
+    fn round(&self, isa: InstructionSet, values: &[f32], row: &mut [u8]) {
+        (self.round)(isa, values, row);
     }
     fn decode(&self, isa: InstructionSet, row: &[u8], out: &mut [f32]) {
         (self.decode)(isa, row, out);

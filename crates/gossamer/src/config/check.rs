@@ -2,7 +2,7 @@
 
 use gossamer_tensor::{optim, schedule};
 
-use super::{Config, NO_LAYER};
+use super::{Config, NO_LAYER, ROWS};
 use crate::error::Error;
 use crate::network::activations::Activations;
 use crate::{layer, loss, regulariser, sample};
@@ -94,6 +94,10 @@ impl Config {
         let (n, here) = (self.partitions, self.in_memory);
         if n == 0 || n > MOST {
             return wrong("partitions", format!("{n} is not from 1 to {MOST}"), "1: all in one");
+        }
+        if self.decoded && (n == 1 || self.rows == ROWS) {
+            let what = "there are no partitions whose rows have a row code".into();
+            return wrong("decoded", what, "add --rows int4 --partitions 8, or leave it out");
         }
         if n == 1 {
             return Ok(());

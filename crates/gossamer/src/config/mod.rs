@@ -78,6 +78,7 @@ settings! {
     rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: int8 and int4 take a quarter and an eighth";
     partitions: usize, "partitions", "how many partitions entity rows are dealt to, anew in each epoch; a few are learned from at a time, and where memory is short the others are on disk";
     in_memory: usize, "partitions", "how many partitions are learned from at a time";
+    decoded: bool, "true or false", "with partitions and a row code: rows are floats while they are learned from, and are rounded once when their turn is over";
     blocks: String, "terms", "what autosf adds up: signed products of one of four blocks each of head, relation and tail";
     layer: String, "name", "layer of the network that makes the rows; none: rows are their own";
     layers: usize, "layers", "how many layers a network has";
@@ -179,6 +180,7 @@ impl Config {
             rows: ROWS.into(),
             partitions: 1,
             in_memory: 2,
+            decoded: false,
             blocks: score::autosf::DEFAULT.into(),
             layer: NO_LAYER.into(),
             layers: 1,
@@ -324,8 +326,9 @@ impl Config {
             settings.iter().try_for_each(|(key, value)| config.set(key, value))?;
             Ok::<Self, Error>(config)
         };
-        if !said("optimiser") && with_settings(config.clone())?.rows != ROWS {
-            config = config.suited_to_codes();
+        let chosen = with_settings(config.clone())?;
+        if chosen.rows != ROWS {
+            config = config.suited_to_codes(&chosen);
         }
         if let Some((n_entities, n_triples)) = graph {
             config = config.suited_to(n_entities, n_triples);
@@ -413,10 +416,13 @@ mod tests {
     #[test]
     fn encoded_rows_bring_one_accumulator_a_row_and_what_suits_it() {
         let graph = Some((14_541, 272_115));
-        let of = |settings: &[(&str, &str)]| {
+        let whole = |settings: &[(&str, &str)]| {
             let owned = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
-            let config = Config::from_settings(&owned.collect::<Vec<_>>(), graph).unwrap();
-            (config.optimiser.clone(), config.form.clone(), config.learning_rate, config.initial)
+            Config::from_settings(&owned.collect::<Vec<_>>(), graph).unwrap()
+        };
+        let of = |settings: &[(&str, &str)]| {
+            let config = whole(settings);
+            (config.optimiser, config.form, config.learning_rate, config.initial)
         };
         let by_rows = of(&[("rows", "int8")]);
         assert_eq!(by_rows, ("rowwise-adagrad".into(), DRAWING.into(), 0.4, 0.1));
@@ -428,6 +434,12 @@ mod tests {
         assert_eq!(of(&[("rows", "int8"), ("form", "1-vs-all")]).2, 0.2);
         // Distances have another habit.
         assert_eq!(of(&[("rows", "int8"), ("model", "rotate")]).0, "adam");
+        // Four bits are too few to be changed where they stand, if that can be helped.
+        let decoded = |said: &[(&str, &str)]| whole(said).decoded;
+        let int4 = [("rows", "int4"), ("partitions", "8")];
+        assert!(decoded(&int4) && !decoded(&int4[..1]));
+        assert!(!decoded(&[int4[0], int4[1], ("decoded", "false")]));
+        assert!(!decoded(&[("rows", "int8"), int4[1]]));
     }
 
     #[test]

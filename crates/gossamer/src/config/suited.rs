@@ -71,8 +71,10 @@ impl Config {
         n_entities >= MANY && usual.form == "1-vs-all" && short && habitual
     }
 
-    /// What suits encoded rows: an optimiser whose state does not outweigh them.
-    pub(super) fn suited_to_codes(mut self) -> Self {
+    /// What suits encoded rows: an optimiser whose state does not outweigh them; and where there
+    /// are partitions, four bits are too few to be changed where they stand.
+    pub(super) fn suited_to_codes(mut self, chosen: &Self) -> Self {
+        self.decoded = chosen.rows == "int4" && chosen.partitions > 1;
         if self.optimiser == BY_ROWS[1] {
             self.optimiser = BY_ROWS[0].into();
         }

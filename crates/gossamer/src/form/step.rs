@@ -6,6 +6,7 @@
 //!
 //! *Invariant:* sums run in the order of queries; the result does not depend on threads.
 
+use gossamer_machine::parallel::Workers;
 use gossamer_machine::{Address, Buffer, FileError, InstructionSet, Machine, Purpose};
 use gossamer_tensor::optim::on_sphere::OnSphere;
 use gossamer_tensor::optim::{self, Optimiser, Step};
@@ -168,10 +169,10 @@ impl Learner {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn reach_all(&mut self) -> Result<(), FileError> {
+    pub fn reach_all(&mut self, workers: &Workers) -> Result<(), FileError> {
         let Self { model, entity_state, pages, .. } = self;
         let tables = [&mut model.entities, entity_state];
-        pages.as_mut().map_or(Ok(()), |pages| pages.settle(tables))
+        pages.as_mut().map_or(Ok(()), |pages| pages.settle(tables, workers))
     }
 
     /// Makes the model's rows what its network makes of them without dropout.

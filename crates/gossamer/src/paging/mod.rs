@@ -5,12 +5,13 @@
 //! after the other; what is learned there are the triples of its bucket. At each turn the parts of
 //! one partition leave and those of another come. Where there is memory for one partition more than
 //! an order asks for, both go on beside the learning: what left is written, and what comes next is
-//! read into its place.
+//! read into its place. Rows in a row code can be floats while they are learned from: then the parts
+//! of a set are open, and are closed when their turn is over.
 //!
 //! | file | what |
 //! |---|---|
 //! | `.pages/part-K` | rows of part K, panel by panel, then their state; a new file each time |
-//! | `checkpoint-N/part-K` | the same file as it was then, shared where the system can |
+//! | `checkpoint-N/part-K` | the same file as it was then, shared where the system can; the rows of an open part are floats |
 //!
 //! *Invariant:* how many parts are in memory changes no byte of a result; a file is replaced,
 //! never changed, so a checkpoint keeps what it shares and a process that ends at any moment goes
@@ -28,7 +29,7 @@ use gossamer_machine::{FileError, Observer, Progress};
 
 use crate::config::Config;
 use crate::table::Table;
-use crate::table::shelf::{Parts, Shelf, Source};
+use crate::table::shelf::{Loose, Parts, Shelf, Source};
 
 pub mod deal;
 pub mod negatives;
@@ -66,6 +67,8 @@ pub struct Pages {
     pub parts: Arc<Parts>,
     /// How many parts there is memory for.
     room_for: usize,
+    /// Whether those that are learned from are open.
+    opens: bool,
     folder: PathBuf,
     here: Vec<bool>,
     /// Those that are learned from.
@@ -96,6 +99,7 @@ impl Pages {
         Ok(Self {
             parts,
             room_for: 0,
+            opens: false,
             folder,
             here: vec![false; n],
             set: Vec::new(),
@@ -157,16 +161,27 @@ impl Pages {
             let path = pages.folder.join(name(part));
             share(&checkpoint.join(name(part)), &path)?;
             let file = File::open(&path).map_err(FileError::io("open", &path))?;
+            let n_bytes = file.metadata().map_err(FileError::io("look at", &path))?.len();
             pages.stands([&mut *rows, &mut *state], part, (Arc::new(file), sums));
+            let panels = pages.parts.panels(part);
+            if n_bytes > rows.bytes_of(panels) + state.bytes_of(panels) {
+                // It was open: its rows are floats, and it was learned from.
+                let room = [Loose::floats(), state.no_panels()];
+                let moved = pages.read([&*rows, &*state], part, room)?;
+                pages.put_in([&mut *rows, &mut *state], part, moved);
+                pages.set.push(part);
+                pages.changed[part] = true;
+            }
         }
         Ok(pages)
     }
 
-    /// Says how many of so many partitions there is memory for: all, one more than the order asks
-    /// for, or as many.
-    pub fn hold(&mut self, held: usize, partitions: usize) {
+    /// Says how many partitions there is memory for: all, one more than the order asks for, or as
+    /// many.
+    pub fn hold(&mut self, held: usize, config: &Config) {
         let n = self.parts.len();
-        self.room_for = (held * n.div_ceil(partitions)).min(n);
+        self.room_for = (held * n.div_ceil(config.partitions)).min(n);
+        self.opens = config.decoded;
     }
 
     /// Brings the parts of a set into memory and sends others away. `next` are those of the set
@@ -177,11 +192,12 @@ impl Pages {
     pub fn turn_to(
         &mut self,
         tables: Both<'_>,
-        set: &[usize],
-        next: &[usize],
+        [set, next]: [&[usize]; 2],
+        workers: &Workers,
     ) -> Result<(), FileError> {
         let [rows, state] = tables;
         self.wait([&mut *rows, &mut *state])?;
+        self.close(rows, |part| !set.contains(&part), workers);
         let n = self.parts.len();
         let holds_all = self.room_for >= n;
         let wanted = if holds_all { (0..n).collect() } else { set.to_vec() };
@@ -205,7 +221,12 @@ impl Pages {
             let moved = self.read([&*rows, &*state], part, room)?;
             self.put_in([&mut *rows, &mut *state], part, moved);
         }
-        set.iter().for_each(|part| self.changed[*part] = true);
+        for part in set {
+            self.changed[*part] = true;
+            if self.opens {
+                rows.open(self.parts.panels(*part), workers);
+            }
+        }
         let reads_ahead = self.room_for > set.len() && !holds_all;
         let coming = next.iter().copied().filter(|part| reads_ahead && !self.here[*part]);
         let coming = coming.take(self.room_for.saturating_sub(set.len())).collect();
@@ -301,12 +322,21 @@ impl Pages {
         Ok(sums)
     }
 
-    /// Lets every row be read, from memory or from files.
+    /// Ends a turn: every row can be read, from memory or from files, and none is open.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn settle(&mut self, tables: Both<'_>) -> Result<(), FileError> {
-        self.wait(tables)
+    pub fn settle(&mut self, tables: Both<'_>, workers: &Workers) -> Result<(), FileError> {
+        let [rows, state] = tables;
+        self.close(rows, |_| true, workers);
+        self.wait([rows, state])
+    }
+
+    /// Closes those parts of the set that have had their turn.
+    fn close(&self, rows: &mut Table, ended: impl Fn(usize) -> bool, workers: &Workers) {
+        for part in self.set.iter().filter(|part| self.opens && ended(**part)) {
+            rows.close(self.parts.panels(*part), workers);
+        }
     }
 
     /// Removes the files: what is worth keeping was saved.
@@ -326,10 +356,13 @@ impl Pages {
         [rows, state]: Both<'_>,
         scratch: &Path,
         (n_panels, most_bytes): (u64, u64),
+        workers: &Workers,
     ) -> Result<f64, FileError> {
         let bytes = (rows.bytes_of(&[0]) + state.bytes_of(&[0])).max(1);
         let n = n_panels.min((most_bytes / bytes).max(1));
         let panels: Vec<u32> = (0..n as u32).collect();
+        let opens = rows.is_open();
+        rows.close(&panels, workers);
         let moved = [rows.take(&panels), state.take(&panels)];
         let (file, sums) = write(scratch, 0, &moved)?;
         let path = scratch.join(name(0));
@@ -337,6 +370,9 @@ impl Pages {
         let [of_rows, of_state] = read((&source, &sums), [&*rows, &*state], &panels, moved)?;
         rows.put(&panels, of_rows);
         state.put(&panels, of_state);
+        if opens {
+            rows.open(&panels, workers);
+        }
         fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
         Ok(n as f64 / n_panels.max(1) as f64)
     }
@@ -379,6 +415,7 @@ impl Pages {
     /// Notes where a part stands from now on.
     fn stands(&mut self, [rows, state]: Both<'_>, part: usize, written: (Arc<File>, Sums)) {
         let ((file, sums), path) = (written, self.folder.join(name(part)));
+        // Of an open part nothing is read there before it is written again.
         let start = rows.bytes_of(self.parts.panels(part));
         let source = |start| Source { file: Arc::clone(&file), path: path.clone(), start };
         for (table, start) in [(rows, 0), (state, start)] {

@@ -22,6 +22,7 @@ use crate::paging::deal::most_panels;
 use crate::paging::order::Order;
 use crate::sample;
 use crate::sample::Source;
+use crate::score::Widths;
 use crate::table::{PANEL_ROWS, Table};
 
 /// Most bytes for scores kept between the passes of a step, unless the budget is smaller.
@@ -113,6 +114,36 @@ pub fn train_plan(config: &Config, shape: &GraphShape, machine: &Machine) -> Res
     plan
 }
 
+/// Adds what learning has beside the tables: rows that are open, the optimiser's state, and where
+/// there is a core its state and the conditions that are made of it.
+fn add_learning(
+    config: &Config,
+    shape: &GraphShape,
+    (rows_held, widths): (u64, Widths),
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    let optimiser = optim::find(&config.optimiser)?;
+    let state =
+        |rows: u64, width: usize| Table::bytes_for(rows, optimiser.state_width(width) as u64);
+    let rows = relation_rows(config, shape);
+    let bytes = state(rows_held, widths.entity) + state(rows, widths.relation);
+    if config.decoded {
+        let rows = self::rows_held(config.in_memory, config, shape);
+        let words = format!("{} × {}", count_in_words(rows), widths.entity);
+        ledger.add("open rows", words, "f32", Table::bytes_for(rows, widths.entity as u64));
+    }
+    ledger.add("optimiser state", config.optimiser.clone(), "f32", bytes);
+    if let Some([floats, width]) = core(config)? {
+        let bytes = Table::bytes_for(floats, optimiser.state_width(width as usize) as u64);
+        ledger.add("core's state", config.optimiser.clone(), "f32", bytes);
+        let n = rows.min(config.batch as u64);
+        let n_parts = condition_parts(n, config.batch as u64);
+        let bytes = 4 * conditions::floats_for(n, n_parts, floats, width);
+        ledger.add("conditions", format!("{} × {width}", count_in_words(n)), "f32", bytes);
+    }
+    Ok(())
+}
+
 /// The plan of a training run with so many partitions of the entity rows in memory.
 fn train_plan_holding(
     held: usize,
@@ -123,25 +154,13 @@ fn train_plan_holding(
     let form = form::of(config)?;
     let rows_held = rows_held(held, config, shape);
     let (mut ledger, widths) = common(config, shape, machine, rows_held)?;
-    let optimiser = optim::find(&config.optimiser)?;
-    let state =
-        |rows: u64, width: usize| Table::bytes_for(rows, optimiser.state_width(width) as u64);
-    let rows = relation_rows(config, shape);
-    let bytes = state(rows_held, widths.entity) + state(rows, widths.relation);
-    ledger.add("optimiser state", config.optimiser.clone(), "f32", bytes);
-    if let Some([floats, width]) = core(config)? {
-        let bytes = Table::bytes_for(floats, optimiser.state_width(width as usize) as u64);
-        ledger.add("core's state", config.optimiser.clone(), "f32", bytes);
-        let n = rows.min(config.batch as u64);
-        let n_parts = condition_parts(n, config.batch as u64);
-        let bytes = 4 * conditions::floats_for(n, n_parts, floats, width);
-        ledger.add("conditions", format!("{} × {width}", count_in_words(n)), "f32", bytes);
-    }
+    add_learning(config, shape, (rows_held, widths), &mut ledger)?;
     let [n_train, n_valid, _] = shape.n_triples;
     add_triples(config, shape, &mut ledger);
     add_sources(config, shape, &mut ledger)?;
     let sorting = add_queries(form, (config, shape), &mut ledger);
     let sizes = [shape.n_entities, shape.n_relations, n_train];
+    let optimiser = optim::find(&config.optimiser)?;
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
     let answers = answers(form, config, shape);
@@ -158,7 +177,12 @@ fn train_plan_holding(
         let mut stepping = Ledger::default();
         form.plan(config, &step, kept_bytes, &mut stepping);
         let given_back = form.passing_bytes(config, &step);
-        relation_prediction::plan(config, &step, (rows, given_back), &mut stepping);
+        relation_prediction::plan(
+            config,
+            &step,
+            (relation_rows(config, shape), given_back),
+            &mut stepping,
+        );
         let beside = ranking.total().max(sorting);
         if beside > stepping.total() {
             let more = beside - stepping.total();

@@ -167,7 +167,7 @@ impl Table {
     }
 
     /// Changes the touched rows by their gradients, panel by panel, in parallel. `state` is the
-    /// optimiser's, of floats.
+    /// optimiser's, of floats. Where panels are open, the touched rows stand in them.
     ///
     /// Where the machine verifies, a panel whose bits are others than after its last change is a
     /// fault.
@@ -185,17 +185,8 @@ impl Table {
         let change = Change { optimiser, step, gradient, width, state_width };
         let sums = Sums { of: Mutex::new(self.sums(machine)), machine };
         let buffers = || Room::new(scratch());
-        match &mut self.panels {
-            Panels::Floats(panels) => {
-                let due = due(panels, state, touched);
-                each(machine, due, (width, state_width), buffers, |room, mut work| {
-                    let rows = work.rows.len() / width;
-                    sums.look(work.panel, rows, || bit_sum(work.rows));
-                    change.floats(room, &mut work);
-                    sums.note(work.panel, || bit_sum(work.rows));
-                });
-            }
-            Panels::Codes(coding, panels) => {
+        match (&mut self.panels, &mut self.open) {
+            (Panels::Codes(coding, panels), open) if open.is_empty() => {
                 let bytes = coding.code.row_bytes(width);
                 let due = due(panels, state, touched);
                 each(machine, due, (bytes, state_width), buffers, |room, mut work| {
@@ -203,6 +194,15 @@ impl Table {
                     sums.look(work.panel, rows, || byte_sum(work.rows));
                     change.codes(*coding, room, &mut work);
                     sums.note(work.panel, || byte_sum(work.rows));
+                });
+            }
+            (Panels::Floats(panels), _) | (Panels::Codes(..), panels) => {
+                let due = due(panels, state, touched);
+                each(machine, due, (width, state_width), buffers, |room, mut work| {
+                    let rows = work.rows.len() / width;
+                    sums.look(work.panel, rows, || bit_sum(work.rows));
+                    change.floats(room, &mut work);
+                    sums.note(work.panel, || bit_sum(work.rows));
                 });
             }
         }
@@ -220,10 +220,20 @@ impl Table {
     }
 
     /// The sum of a panel's bits, as far as they are here.
-    pub(super) fn sum(&self, panel: usize) -> u64 {
-        match &self.panels {
-            Panels::Floats(panels) => bit_sum(&panels[panel]),
-            Panels::Codes(_, panels) => byte_sum(&panels[panel]),
+    fn sum(&self, panel: usize) -> u64 {
+        match (&self.panels, self.floats(panel)) {
+            (_, Some(rows)) => bit_sum(rows),
+            (Panels::Codes(_, panels), None) => byte_sum(&panels[panel]),
+            (Panels::Floats(_), None) => bit_sum(&[]),
+        }
+    }
+
+    /// Sums panels up that stand otherwise than before, where someone verifies.
+    pub(super) fn sum_again(&mut self, panels: &[u32]) {
+        if !self.sums.is_empty() {
+            for panel in panels {
+                self.sums[*panel as usize] = self.sum(*panel as usize);
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ impl Table {
         let coding = code.map(|code| Coding { code, isa: InstructionSet::detect() });
         let panels = coding
             .map_or_else(|| Panels::Floats(Vec::new()), |coding| Panels::Codes(coding, Vec::new()));
-        Self { width, n_rows: 0, panels, sums: Vec::new(), shelf: None }
+        Self { width, n_rows: 0, panels, open: Vec::new(), sums: Vec::new(), shelf: None }
     }
 
     /// Rows of zeros.

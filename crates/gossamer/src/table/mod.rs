@@ -2,8 +2,9 @@
 //!
 //! A table is a list of panels of 512 rows, shared and copied when written, so that a snapshot
 //! that someone reads costs nothing until its rows change. Rows are floats, or stand encoded in a
-//! [`RowCode`] and are decoded where they are read. Panels may stand in files instead of in memory
-//! ([`shelf`]): reading reaches them there, changing needs them here.
+//! [`RowCode`] and are decoded where they are read; panels that are changed often can be floats for a
+//! while ([`open`](Table::open)). Panels may stand in files instead of in memory ([`shelf`]): reading
+//! reaches them there, changing needs them here.
 //!
 //! *Invariant:* nothing outside this module sees a table as one slice. Rows are read by
 //! [`Table::row`], scanned panel by panel ([`Table::panel`]), changed by [`Table::apply`], appended
@@ -20,6 +21,7 @@ use gossamer_tensor::row_code::RowCode;
 
 mod change;
 mod make;
+mod open;
 pub mod rows;
 pub mod shelf;
 
@@ -37,6 +39,8 @@ pub struct Table {
     width: usize,
     n_rows: usize,
     panels: Panels,
+    /// Of encoded panels those that are floats for now, each at its place; none if there are none.
+    open: Vec<Arc<[f32]>>,
     /// The sum of each panel's bits after its last change, where someone verifies; else none.
     sums: Vec<u64>,
     /// Where the panels that are not here stand.
@@ -116,11 +120,9 @@ impl Table {
 
     /// One row; `room` is where it is decoded, or read from a file.
     pub fn row<'a>(&'a self, id: u32, room: &'a mut Vec<f32>) -> &'a [f32] {
-        if let Panels::Floats(panels) = &self.panels {
-            let (panel, within) = place(id);
-            if let Some(row) = panels[panel].get(within * self.width..(within + 1) * self.width) {
-                return row;
-            }
+        let (panel, within) = place(id);
+        if let Some(rows) = self.floats(panel) {
+            return &rows[within * self.width..][..self.width];
         }
         room.resize(self.width, 0.0);
         self.read(id, room);
@@ -148,16 +150,12 @@ impl Table {
     /// Asks for a row that will soon be read.
     pub fn prefetch(&self, id: u32) {
         let (panel, within) = place(id);
-        match &self.panels {
-            Panels::Floats(panels) => {
-                let row = panels[panel].get(within * self.width..(within + 1) * self.width);
-                row.into_iter().for_each(prefetch);
-            }
-            Panels::Codes(coding, panels) => {
-                let bytes = coding.code.row_bytes(self.width);
-                let row = panels[panel].get(within * bytes..(within + 1) * bytes);
-                row.into_iter().for_each(prefetch);
-            }
+        if let Some(rows) = self.floats(panel) {
+            prefetch(&rows[within * self.width..][..self.width]);
+        } else if let Panels::Codes(coding, panels) = &self.panels {
+            let bytes = coding.code.row_bytes(self.width);
+            let row = panels[panel].get(within * bytes..(within + 1) * bytes);
+            row.into_iter().for_each(prefetch);
         }
     }
 
@@ -197,13 +195,11 @@ impl Table {
     /// The panel at a place below [`n_panels`](Self::n_panels); `room` is where it is decoded, or
     /// read from a file.
     pub fn panel<'a>(&'a self, index: usize, room: &'a mut Vec<f32>) -> Panel<'a> {
-        let (first, n) = ((index * PANEL_ROWS) as u32, self.panel_rows(index));
-        if let Panels::Floats(panels) = &self.panels
-            && panels[index].len() == n * self.width
-        {
-            return Panel { first, rows: &panels[index] };
+        let first = (index * PANEL_ROWS) as u32;
+        if let Some(rows) = self.floats(index) {
+            return Panel { first, rows };
         }
-        room.resize(n * self.width, 0.0);
+        room.resize(self.panel_rows(index) * self.width, 0.0);
         self.read(first, room);
         Panel { first, rows: room }
     }
@@ -214,17 +210,24 @@ impl Table {
         (0..self.n_panels()).for_each(|index| visit(self.panel(index, &mut room)));
     }
 
+    /// The floats of a panel that is in memory and not encoded.
+    fn floats(&self, panel: usize) -> Option<&[f32]> {
+        let panels = match &self.panels {
+            Panels::Floats(panels) => panels,
+            Panels::Codes(..) => &self.open,
+        };
+        panels.get(panel).map(|rows| &rows[..]).filter(|rows| !rows.is_empty())
+    }
+
     /// Copies rows that stand in one panel, from `first` on and as many as `out` holds.
     fn read(&self, first: u32, out: &mut [f32]) {
         let (panel, within) = place(first);
+        if let Some(rows) = self.floats(panel) {
+            return out.copy_from_slice(&rows[within * self.width..][..out.len()]);
+        }
         match &self.panels {
-            Panels::Floats(panels) => {
-                match panels[panel].get(within * self.width..within * self.width + out.len()) {
-                    Some(rows) => out.copy_from_slice(rows),
-                    None => {
-                        self.fetch(panel, 4 * within * self.width, bytemuck::cast_slice_mut(out))
-                    }
-                }
+            Panels::Floats(_) => {
+                self.fetch(panel, 4 * within * self.width, bytemuck::cast_slice_mut(out));
             }
             Panels::Codes(coding, panels) if !panels[panel].is_empty() => {
                 coding.decode(&panels[panel], within, out, self.width);
@@ -239,7 +242,7 @@ impl Table {
     }
 
     /// Calls `visit` with the bytes of its panels in order, as they stand: little-endian floats, or
-    /// codes.
+    /// codes; open panels are rounded on their way.
     ///
     /// # Errors
     /// Those of `visit`, and those of reading panels that stand in files.
@@ -251,6 +254,12 @@ impl Table {
         for panel in 0..self.n_panels() {
             let here: &[u8] = match &self.panels {
                 Panels::Floats(panels) => bytemuck::cast_slice(&panels[panel]),
+                Panels::Codes(coding, _) if self.floats(panel).is_some() => {
+                    let rows = self.floats(panel).unwrap_or_default();
+                    room.resize(self.panel_rows(panel) * self.row_bytes(), 0);
+                    coding.round(rows, self.width, &mut room);
+                    &room
+                }
                 Panels::Codes(_, panels) => &panels[panel],
             };
             if !here.is_empty() {

@@ -138,6 +138,11 @@ impl Shelf {
 pub struct Loose(Panels);
 
 impl Loose {
+    /// No panels, of floats.
+    pub fn floats() -> Self {
+        Self(Panels::Floats(Vec::new()))
+    }
+
     /// Their bytes.
     pub fn bytes(&self) -> u64 {
         let mut n = 0;
@@ -185,7 +190,7 @@ impl Table {
             Panels::Floats(panels) => *panels = nowhere(n),
             Panels::Codes(_, panels) => *panels = nowhere(n),
         }
-        Self { n_rows, shelf: Some(Arc::new(shelf)), ..self }
+        Self { n_rows, open: Vec::new(), shelf: Some(Arc::new(shelf)), ..self }
     }
 
     /// A table of as many rows with nothing in memory and nowhere else: it knows their sizes.
@@ -219,7 +224,7 @@ impl Table {
         self.shelf.as_deref()
     }
 
-    /// Bytes of some panels, as they stand.
+    /// Bytes of some panels, encoded where the table is.
     pub fn bytes_of(&self, panels: &[u32]) -> u64 {
         let rows = panels.iter().map(|panel| self.panel_rows(*panel as usize)).sum::<usize>();
         (rows * self.row_bytes()) as u64
@@ -251,26 +256,30 @@ impl Table {
         }
     }
 
-    /// Takes panels out: they are no longer in memory once they are dropped.
+    /// Takes panels out: they are no longer in memory once they are dropped. All are open, or none.
     pub fn take(&mut self, panels: &[u32]) -> Loose {
+        let open = panels.first().and_then(|panel| self.open.get(*panel as usize));
+        if open.is_some_and(|rows| !rows.is_empty()) {
+            return Loose(Panels::Floats(swapped(&mut self.open, panels)));
+        }
         Loose(match &mut self.panels {
             Panels::Floats(all) => Panels::Floats(swapped(all, panels)),
             Panels::Codes(coding, all) => Panels::Codes(*coding, swapped(all, panels)),
         })
     }
 
-    /// Puts panels in.
+    /// Puts panels in; floats are open ones of a table of codes.
     pub fn put(&mut self, panels: &[u32], loose: Loose) {
         match (&mut self.panels, loose.0) {
             (Panels::Floats(all), Panels::Floats(new)) => put(all, panels, new),
             (Panels::Codes(_, all), Panels::Codes(_, new)) => put(all, panels, new),
-            _ => {}
-        }
-        if !self.sums.is_empty() {
-            for panel in panels {
-                self.sums[*panel as usize] = self.sum(*panel as usize);
+            (Panels::Codes(_, all), Panels::Floats(new)) => {
+                self.open.resize(all.len(), Arc::from(Vec::new()));
+                put(&mut self.open, panels, new);
             }
+            (Panels::Floats(_), Panels::Codes(..)) => {}
         }
+        self.sum_again(panels);
     }
 
     /// Makes loose panels as long as those of this table at other places; memory of the right

@@ -167,7 +167,7 @@ impl Session<'_> {
         let due = epoch.is_multiple_of(self.config.validate_every as u64) || last;
         if due {
             learner.settle(self.machine);
-            learner.reach_all()?;
+            learner.reach_all(&self.machine.workers)?;
         }
         let scores = if due { self.validate(&learner.model)? } else { None };
         let loss = standing.loss / standing.weight;

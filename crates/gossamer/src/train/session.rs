@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
         let before = standing.seconds;
         let seconds = || before + self.observer.now().saturating_sub(started).as_secs_f64();
         if let Some(pages) = &mut learner.pages {
-            pages.hold(self.partitions_held, self.config.partitions);
+            pages.hold(self.partitions_held, self.config);
         }
         while standing.epoch < self.config.epochs as u64 && !standing.done {
             self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
         standing: &Standing,
         best: Option<&Path>,
     ) -> Result<(), FileError> {
-        learner.reach_all()?;
+        learner.reach_all(&self.machine.workers)?;
         let out = &self.request.out;
         // What this writes anew after a kill must not change what a checkpoint shares.
         let tables = out.join("tables.safetensors");

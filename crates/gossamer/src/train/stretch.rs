@@ -172,7 +172,8 @@ impl Session<'_> {
         let Some((set, next, piece)) = stretch.place else { return Ok(None) };
         let parts_of = |set: usize| deal.parts_of(order.set(set));
         let next = next.map(parts_of).unwrap_or_default();
-        pages.turn_to([&mut model.entities, entity_state], &parts_of(set), &next)?;
+        let tables = [&mut model.entities, entity_state];
+        pages.turn_to(tables, [&parts_of(set), &next], &self.machine.workers)?;
         let residents = Residents::new(parts, deal, order, set);
         Ok(Some(Held { triples: buckets.read(piece)?, residents }))
     }

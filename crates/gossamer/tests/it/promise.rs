@@ -41,15 +41,18 @@ fn graph_of(n: u64, root: &Path) -> Snapshot {
     Snapshot::open(&root.join("graph")).unwrap()
 }
 
-/// "MODEL in ROW CODE", "MODEL on LAYER", or either "of drawn" entities.
+/// "MODEL in ROW CODE", "MODEL on LAYER", or either "of drawn" entities; "MODEL from ROW CODE" is
+/// decoded while it is learned from.
 fn config(model: &str) -> Config {
     let draws = model.ends_with(" of drawn");
     let model = model.trim_end_matches(" of drawn");
+    let decoded = model.contains(" from ");
+    let model = &model.replace(" from ", " in ");
     let (model, rows) = model.split_once(" in ").unwrap_or((model, "f32"));
     let (model, layer) = model.split_once(" on ").unwrap_or((model, "none"));
     let mut config = Config::for_model(model).unwrap();
     (config.layer, config.layers) = (layer.into(), 2);
-    config.rows = rows.into();
+    (config.rows, config.decoded) = (rows.into(), decoded);
     (config.edge_dropout, config.layer_dropout) = (0.1, 0.1);
     (config.dim, config.epochs, config.validate_every, config.batch) = (6, 6, 2, 200);
     config.negatives = 16;
@@ -131,6 +134,8 @@ fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
         ("complex", "adagrad", (5, 2), true),
         ("rotate in int8", "rowwise-adagrad", (6, 3), false),
         ("distmult", "sgd", (6, 3), true),
+        ("complex from int4", "rowwise-adagrad", (5, 2), true),
+        ("rotate from int8", "adagrad", (6, 3), false),
     ] {
         let mut config = paged(model);
         config.optimiser = optimiser.into();
@@ -157,15 +162,21 @@ fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
 fn a_paged_run_goes_on_from_any_step_in_any_memory() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph_of(6000, root.path());
-    let config = paged("complex in int4");
-    let machines = ever_less(&config, &graph);
-    let whole = request(root.path(), "whole", config.clone());
-    train(&graph, &whole, &machines[0], &Silent).unwrap();
+    for model in ["complex in int4", "complex from int4"] {
+        goes_on_from_any_step(root.path(), &graph, &paged(model));
+    }
+}
+
+fn goes_on_from_any_step(root: &Path, graph: &Snapshot, config: &Config) {
+    let machines = ever_less(config, graph);
+    let mut whole = request(root, "whole", config.clone());
+    whole.replace = true;
+    train(graph, &whole, &machines[0], &Silent).unwrap();
     for (place, limit) in [1, 3, 11, 40, 90].into_iter().enumerate() {
-        let mut stopped = request(root.path(), "stopped", config.clone());
+        let mut stopped = request(root, "stopped", config.clone());
         (stopped.replace, stopped.save_every) = (true, Duration::from_millis(3));
         let impatient = Impatient { looks: AtomicU64::new(0), limit };
-        let result = train(&graph, &stopped, &machines[place % 3], &impatient);
+        let result = train(graph, &stopped, &machines[place % 3], &impatient);
         assert!(matches!(result, Err(Error::Stopped)), "{limit}");
         resume(&stopped.out, Duration::ZERO, &machines[(place + 1) % 3], &Silent).unwrap();
         assert_eq!(bytes(&stopped.out), bytes(&whole.out), "{limit}");

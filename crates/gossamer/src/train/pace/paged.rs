@@ -61,12 +61,16 @@ pub fn pace(
     };
     let sizes = [n_rows as usize, graph.relations().len()];
     let facts = Facts { sizes, train: some(Split::Train)?, valid: some(Split::Valid)? };
-    let resident = Config { partitions: 1, ..config.clone() };
+    let resident = Config { partitions: 1, decoded: false, ..config.clone() };
     let n_folded = facts.train.len().max(1) as f64;
     let request = TrainRequest::default();
     let session = Session::over(facts, &resident, plan, &request, machine, observer)?;
     let model = Model::initial(&resident, sizes, &machine.workers)?;
     let mut learner = Learner::new(model, optim::find(&config.optimiser)?);
+    if config.decoded {
+        let panels: Vec<u32> = (0..learner.model.entities.n_panels() as u32).collect();
+        learner.model.entities.open(&panels, &machine.workers);
+    }
     let Pace { epoch, validation } = session.pace(&mut learner)?;
     let steps = epoch * shape.n_triples[0] as f64 / n_folded;
     let validation = validation * shape.n_entities as f64 / n_rows as f64;
@@ -76,7 +80,7 @@ pub fn pace(
     let begun = observer.now();
     let panels = rows_held(1, config, shape).div_ceil(PANEL_ROWS as u64);
     let tables = [&mut learner.model.entities, &mut learner.entity_state];
-    let part = Pages::there_and_back(tables, scratch, (panels, MOVED_BYTES))?;
+    let part = Pages::there_and_back(tables, scratch, (panels, MOVED_BYTES), &machine.workers)?;
     let seconds = observer.now().saturating_sub(begun).as_secs_f64();
     let turns = Order::new(config.partitions, config.in_memory).len();
     let moving = seconds / part * turns as f64;
