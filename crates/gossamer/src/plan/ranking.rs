@@ -46,12 +46,13 @@ fn screened_bytes(width: usize) -> u64 {
 }
 
 /// Adds ranking: a block of queries and a panel of scores per thread, the ranks, and a pass that
-/// takes known answers out of them.
+/// takes known answers out of them. Returns the bytes of what is given back with the last rank.
 pub(super) fn add_ranking(
     config: &Config,
     ledger: &mut Ledger,
     (n_threads, n_triples): (u64, u64),
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
+    let (before, ranks) = (ledger.total(), 2 * 72 * n_triples);
     let function = config.score_function()?;
     let width = function.widths(config.dim).query;
     let (mut queries, mut bytes) = (RANKED_QUERIES, scored_bytes(width));
@@ -62,7 +63,7 @@ pub(super) fn add_ranking(
     let pairs = 8 * KNOWN_ANSWERS + 4 * ((SCORED_ROWS + 1) * width + SCORED_ROWS * PACKED_QUERIES);
     let words = format!("{n_threads} × {queries} × {PANEL_ROWS}");
     ledger.add("panel of scores", words, "f32", n_threads * (bytes + pairs as u64));
-    ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", 2 * 72 * n_triples);
+    ledger.add("ranks", format!("2 × {}", count_in_words(n_triples)), "u32", ranks);
     // Queries twice with what they lead to; or what they meet by each of three rules.
     let n = (2 * n_triples).min(FILTERED_QUERIES as u64);
     let bytes = n * (8 * width as u64 + 140).max(3 * 36 + 140);
@@ -72,5 +73,5 @@ pub(super) fn add_ranking(
         let bytes = 4 * n_threads * RANKED_QUERIES as u64 * width;
         ledger.add("ranked conditions", words, "f32", bytes);
     }
-    Ok(())
+    Ok(ledger.total() - before - ranks)
 }
