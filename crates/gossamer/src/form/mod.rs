@@ -108,6 +108,8 @@ pub fn learn(
 pub struct StepShape {
     /// Entities.
     pub n_entities: u64,
+    /// Rows of the relation table.
+    pub relation_rows: u64,
     /// Widths of rows.
     pub widths: Widths,
     /// Threads.

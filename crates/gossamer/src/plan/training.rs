@@ -164,7 +164,8 @@ fn train_plan_holding(
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
     let n_threads = machine.workers.n_threads() as u64;
     let answers = answers(form, config, shape);
-    let step = StepShape { n_entities: shape.n_entities, widths, n_threads, answers };
+    let (n_entities, relation_rows) = (shape.n_entities, relation_rows(config, shape));
+    let step = StepShape { n_entities, relation_rows, widths, n_threads, answers };
     if n_threads > 1 {
         add_batches(config, answers, &mut ledger);
     }
@@ -177,12 +178,7 @@ fn train_plan_holding(
         let mut stepping = Ledger::default();
         form.plan(config, &step, kept_bytes, &mut stepping);
         let given_back = form.passing_bytes(config, &step);
-        relation_prediction::plan(
-            config,
-            &step,
-            (relation_rows(config, shape), given_back),
-            &mut stepping,
-        );
+        relation_prediction::plan(config, &step, (relation_rows, given_back), &mut stepping);
         let beside = ranking.total().max(sorting);
         if beside > stepping.total() {
             let more = beside - stepping.total();

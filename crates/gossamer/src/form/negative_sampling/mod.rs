@@ -112,7 +112,7 @@ impl TrainingForm for NegativeSampling {
         let (negatives, block) = (config.negatives, config.block.min(n));
         let n_threads = shape.n_threads as usize;
         let sizes = [n, block, if config.shared_negatives { negatives } else { 0 }, n_threads];
-        let arrays = Arrays::new(sizes, widths);
+        let arrays = Arrays::new(sizes, shape.relation_rows as usize, widths);
         // Beside the arrays lists of ids, sorted; twelve words a query, eight a negative.
         let queries = 4 * (arrays.queries + 12 * n) as u64;
         ledger.add("queries", format!("{n} × {}", widths.query), "f32", queries);

@@ -12,7 +12,7 @@ use gossamer_tensor::kernel::tile::Pair as Bf16Pair;
 use super::{Asking, Meeting, Work};
 use crate::config::Precision;
 use crate::form::met::{Met, MetByRow};
-use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
+use crate::form::step::{Learner, Method, Scored, StepLoss, condition_parts, finish};
 use crate::score::Widths;
 use crate::table::{Part, SparseRows, rows};
 
@@ -68,15 +68,21 @@ pub struct Arrays {
 }
 
 impl Arrays {
-    /// Of so many queries, those of a block and its negatives, with so many threads.
-    pub fn new([n, block, negatives, n_threads]: [usize; 4], widths: Widths) -> Self {
+    /// Of so many queries, those of a block and its negatives, with so many threads; and so many
+    /// relation rows, whose gradients are parts of several queries.
+    pub fn new(
+        [n, block, negatives, n_threads]: [usize; 4],
+        relation_rows: usize,
+        widths: Widths,
+    ) -> Self {
         let Widths { entity, relation, query } = widths;
         let (block, rows) = (block.min(n), negatives * entity);
         let blocks = n.div_ceil(block.max(1));
-        let of_queries = [query, query, entity, relation].map(|width| Buffers::roomy(n * width));
+        let parts = condition_parts(relation_rows as u64, n as u64) as usize;
+        let of_queries = [n * query, n * query, n * entity, parts * relation];
         let of_block = [rows, block * negatives, block * negatives].map(Buffers::roomy);
         Self {
-            queries: of_queries.iter().sum(),
+            queries: of_queries.map(Buffers::roomy).iter().sum(),
             negatives: Buffers::roomy(blocks * rows),
             blocks: blocks.min(n_threads) * of_block.iter().sum::<usize>(),
         }
@@ -93,7 +99,8 @@ impl Work<'_> {
         let (model, method) = (&self.learner.model, self.method);
         let widths = model.function.widths(model.dim);
         let n_threads = self.machine.workers.n_threads();
-        Arrays::new([self.batch.len(), method.block, method.n_negatives, n_threads], widths)
+        let sizes = [self.batch.len(), method.block, method.n_negatives, n_threads];
+        Arrays::new(sizes, model.relations.n_rows(), widths)
     }
 
     fn shared(&self) -> Found {
