@@ -367,6 +367,8 @@ fn fold_backward(
         .chunk_by(|one, next| condition(one) == condition(next))
         .flat_map(|same| same.chunks(QUERIES))
         .collect();
+    let rows = model.relations.n_rows() as u64;
+    debug_assert!(sums.len() as u64 <= condition_parts(rows, batch.len() as u64));
     let mut known = machine.buffers.room(batch.len() * known_width);
     let mut conditions = machine.buffers.room(sums.len() * condition_width);
     let mut rest = &mut known[..];

@@ -29,7 +29,7 @@ impl Table {
             coding.decode(codes, 0, &mut rows, width);
             (*open, *codes) = (rows.into(), Arc::from(Vec::new()));
         });
-        self.sum_again(panels);
+        self.look_for_open(panels);
     }
 
     /// Encodes open panels again, each float as the nearest code; others stay as they are.
@@ -46,10 +46,15 @@ impl Table {
             coding.round(open, width, &mut bytes);
             (*open, *codes) = (Arc::from(Vec::new()), bytes.into());
         });
+        self.look_for_open(panels);
+    }
+
+    /// Notes which panels are open after some were opened or closed.
+    fn look_for_open(&mut self, changed: &[u32]) {
         if self.open.iter().all(|panel| panel.is_empty()) {
             self.open = Vec::new();
         }
-        self.sum_again(panels);
+        self.sum_again(changed);
     }
 
     /// True if some panel is open.
@@ -124,6 +129,8 @@ mod tests {
             table.open(&all, &workers);
             table.close(&all, &workers);
             let (bytes, before) = (stored(&table), table.clone());
+            table.open(&[], &workers);
+            assert!(!table.is_open());
             table.open(&[0, 2], &workers);
             assert!(table.is_open() && !before.is_open());
             assert_eq!(stored(&table), bytes);
