@@ -79,9 +79,10 @@ pub trait TrainingForm: Sync {
     }
     /// Adds the form's buffers to a plan. `kept_bytes` are those for scores kept between passes.
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger);
-    /// Bytes of those buffers that are given back before relations are predicted.
-    fn passing_bytes(&self, _: &Config, _: &StepShape) -> u64 {
-        0
+    /// Bytes that are given back before relations are predicted: of those buffers, whose memory
+    /// waits, and of panels of scores.
+    fn passing_bytes(&self, _: &Config, _: &StepShape) -> [u64; 2] {
+        [0, 0]
     }
     /// Bytes of all scores of a batch: more than these are never kept.
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64;

@@ -137,25 +137,27 @@ fn learn_with<T: Number + Send + Sync>(
 pub fn plan(
     config: &Config,
     shape: &StepShape,
-    (n_relations, given_back): (u64, u64),
+    (n_relations, [buffers, scores]): (u64, [u64; 2]),
     ledger: &mut Ledger,
 ) {
     if config.relation_prediction == 0.0 {
         return;
     }
     let (entity, relation) = (shape.widths.entity as u64, shape.widths.relation as u64);
-    // Rows, queries and derivatives of every pair, and queries packed, in bf16 derivatives too;
-    // relation rows and these packed in two ways.
+    // Rows, queries and derivatives of every pair, and relation rows; a sixteenth more may wait for
+    // its next use.
+    let rows = shape.answers * (2 * entity + relation + n_relations) + n_relations * relation;
+    let rows = 4 * (rows + rows / 16);
+    // Queries packed, in bf16 derivatives too; relation rows packed in two ways.
     let packed = match config.precision {
         Precision::F32 => relation,
         Precision::Bf16 => (relation + n_relations).div_ceil(2),
     };
-    let pair = 2 * entity + relation + n_relations + packed;
-    let rows = shape.answers * pair + 3 * n_relations * relation;
     let scratch = PAIRS as u64 * (2 * relation + n_relations);
-    let bytes = 4 * (rows + shape.n_threads * scratch);
+    let packed = shape.answers * packed + 2 * n_relations * relation + shape.n_threads * scratch;
+    let bytes = rows.saturating_sub(buffers) + (4 * packed).saturating_sub(scores);
     let words = format!("{} answers", shape.answers);
-    ledger.add("relation prediction", words, "f32", bytes.saturating_sub(given_back));
+    ledger.add("relation prediction", words, "f32", bytes);
 }
 
 struct Work<'a, T> {

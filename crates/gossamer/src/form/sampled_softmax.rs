@@ -6,7 +6,7 @@
 //! is drawn instead of what there is. With as many negatives as entities it is 1-vs-all.
 //! *Paper:* Bengio and Senécal (2008); Jean et al. (2015).
 
-use gossamer_machine::{Ledger, Machine};
+use gossamer_machine::{Buffers, Ledger, Machine};
 
 use super::over_all;
 use super::{StepShape, TrainingForm};
@@ -74,17 +74,13 @@ impl TrainingForm for SampledSoftmax {
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
         over_all::plan(config, shape, panels(config, shape), kept_bytes, ledger);
-        let (n, n_panels) = (most(config, shape), panels(config, shape));
-        let rows = 4 * n * shape.widths.entity as u64;
-        // Their gradient comes after the sums of queries' gradients, in their memory.
-        let gradient = rows.saturating_sub(over_all::sums_bytes(config, shape, n_panels));
-        let words = format!("{n} × {}", shape.widths.entity);
-        ledger.add("drawn entities", words, "f32", rows + rows / 16 + gradient);
+        let [rows, gradient, _] = drawn_bytes(config, shape);
+        let words = format!("{} × {}", most(config, shape), shape.widths.entity);
+        ledger.add("drawn entities", words, "f32", rows + gradient);
     }
-    fn passing_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
-        // Rows of drawn entities are changed by sums of their gradients, without scores.
-        let sums = over_all::sums_bytes(config, shape, panels(config, shape));
-        sums + over_all::scratch_bytes(config, shape)
+    fn passing_bytes(&self, config: &Config, shape: &StepShape) -> [u64; 2] {
+        let [_, _, left] = drawn_bytes(config, shape);
+        [left, over_all::scratch_bytes(config, shape)]
     }
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
         let n = most(config, shape);
@@ -95,6 +91,16 @@ impl TrainingForm for SampledSoftmax {
 /// The most entities that a step looks at.
 fn most(config: &Config, shape: &StepShape) -> u64 {
     shape.n_entities.min(config.negatives as u64 + shape.answers)
+}
+
+/// Bytes of these entities' rows; what the gradients that a step ends with take beyond the memory
+/// of what came before them; and what they leave of it. Panels of scores have memory of their own,
+/// in which nothing else waits.
+fn drawn_bytes(config: &Config, shape: &StepShape) -> [u64; 3] {
+    let rows = 4 * Buffers::roomy(most(config, shape) as usize * shape.widths.entity) as u64;
+    let sums = over_all::sums_bytes(config, shape, panels(config, shape));
+    let ending = rows + over_all::folded_bytes(config, shape);
+    [rows, ending.saturating_sub(sums), sums.saturating_sub(ending)]
 }
 
 /// The most panels that these make.

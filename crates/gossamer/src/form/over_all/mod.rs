@@ -28,7 +28,7 @@ use self::product::Products;
 use self::questions::Questions;
 
 pub use self::field::Drawn;
-pub use self::sizes::{most_kept_bytes, n_panels, plan, scratch_bytes, sums_bytes};
+pub use self::sizes::{folded_bytes, most_kept_bytes, n_panels, plan, scratch_bytes, sums_bytes};
 use crate::config::Precision;
 use crate::form::batch::Batch;
 use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};

@@ -6,6 +6,7 @@ use gossamer_tensor::kernel::Similarity;
 use super::field::GROUPS;
 use crate::config::{Config, Precision};
 use crate::form::StepShape;
+use crate::form::step::condition_parts;
 use crate::score::{self, Widths};
 use crate::table::PANEL_ROWS;
 
@@ -33,11 +34,18 @@ pub fn plan(
 /// Bytes of the sums of queries' gradients, which pass before relations are predicted; gradients of
 /// known entities and of relations come after them, in their memory.
 pub fn sums_bytes(config: &Config, shape: &StepShape, n_panels: u64) -> u64 {
-    let Widths { entity, relation, query } = shape.widths;
     let (batch, groups) = (config.batch as u64, n_panels.min(GROUPS as u64));
-    let roomy = |floats: u64| Buffers::roomy((batch * floats) as usize) as u64;
-    let sums = groups * roomy(query as u64) + 8 * groups * batch;
-    4 * sums.max(roomy(entity as u64) + roomy(relation as u64))
+    let query = Buffers::roomy(config.batch * shape.widths.query) as u64;
+    let sums = groups * query + 8 * groups * batch;
+    (4 * sums).max(folded_bytes(config, shape))
+}
+
+/// Bytes of the gradients of known entities and of relations, which a batch's are folded back to.
+pub fn folded_bytes(config: &Config, shape: &StepShape) -> u64 {
+    let Widths { entity, relation, .. } = shape.widths;
+    let parts = condition_parts(shape.relation_rows, config.batch as u64) as usize;
+    let roomy = |floats: usize| Buffers::roomy(floats) as u64;
+    4 * (roomy(config.batch * entity) + roomy(parts * relation))
 }
 
 /// Bytes of the threads' scratch.
