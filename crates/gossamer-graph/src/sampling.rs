@@ -3,8 +3,6 @@
 //! All triples with a chosen key are looked at, so a ratio over chosen keys estimates the whole
 //! graph's without bias; below [`WHOLE_TRIPLES`] every key is chosen and the ratio is exact.
 
-use std::collections::HashSet;
-
 /// Triples up to which nothing is left out.
 pub const WHOLE_TRIPLES: u64 = 4 << 20;
 
@@ -29,19 +27,6 @@ impl Sampling {
         Self { mask: n_triples.div_ceil(most.max(1)).max(1).next_power_of_two() - 1 }
     }
 
-    /// About how many different keys there are, some thousand of which are looked at; `keys` gives
-    /// about `n` of them.
-    pub fn different(n: u64, keys: impl FnOnce(&mut dyn FnMut(u64))) -> u64 {
-        let sampling = Self::within(n, 1 << 16);
-        let mut seen = HashSet::new();
-        keys(&mut |key| {
-            if sampling.has(key) {
-                seen.insert(key);
-            }
-        });
-        seen.len() as u64 * sampling.every()
-    }
-
     /// How many keys stand behind a chosen one.
     pub fn every(self) -> u64 {
         self.mask + 1
@@ -57,11 +42,16 @@ impl Sampling {
 
     /// True if a key is chosen.
     pub fn has(self, key: u64) -> bool {
+        Self::hash(key) & self.mask == 0
+    }
+
+    /// The bits that decide.
+    pub fn hash(key: u64) -> u64 {
         // The finaliser of SplitMix64: every bit of the key moves every bit of the hash.
         let mut hash = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
         hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (hash ^ hash >> 31) & self.mask == 0
+        hash ^ hash >> 31
     }
 }
 
@@ -76,15 +66,5 @@ mod tests {
         assert_eq!(eighth.every(), 8);
         let chosen = (0..80_000).filter(|key| eighth.has(*key)).count();
         assert!((9_600..10_400).contains(&chosen), "{chosen}");
-    }
-
-    #[test]
-    fn different_keys_are_counted_exactly_or_about() {
-        let of = |n: u64, different: u64| {
-            Sampling::different(n, |see| (0..n).for_each(|key| see(key * 7 % different)))
-        };
-        assert_eq!((of(0, 1), of(1000, 13), of(1000, 1000)), (0, 13, 1000));
-        let about = of(1_000_000, 300_000);
-        assert!(about.abs_diff(300_000) < 10_000, "{about}");
     }
 }

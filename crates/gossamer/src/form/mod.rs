@@ -18,6 +18,7 @@ pub mod neighbourhoods;
 pub mod pools;
 pub mod alternatives;
 pub mod relation_prediction;
+pub mod kept;
 pub mod step;
 pub mod encoder;
 mod penalty;
@@ -52,6 +53,10 @@ pub trait TrainingForm: Sync {
     /// [`Error::Setting`].
     fn check(&self, _: &Config) -> Result<(), Error> {
         Ok(())
+    }
+    /// The most answers of a query that an item brings, where answers are grouped by query.
+    fn portion(&self, config: &Config) -> usize {
+        if config.answers == 0 { usize::MAX } else { config.answers }
     }
     /// How many items an epoch has.
     fn n_items(&self, examples: Examples<'_>) -> u64;

@@ -48,11 +48,11 @@ impl TrainingForm for OneVsAll {
         over_all::step(learner, &batch, None, method, machine)
     }
     fn plan(&self, config: &Config, shape: &StepShape, kept_bytes: u64, ledger: &mut Ledger) {
-        over_all::plan(config, shape, over_all::n_panels(shape), kept_bytes, ledger);
+        over_all::plan(config, shape, over_all::Panels::of_all(shape), kept_bytes, ledger);
     }
     fn passing_bytes(&self, config: &Config, shape: &StepShape) -> [u64; 2] {
         // Rows are changed with panels of scores.
-        [over_all::sums_bytes(config, shape, over_all::n_panels(shape)), 0]
+        [over_all::sums_bytes(config, shape, over_all::Panels::of_all(shape)), 0]
     }
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
         over_all::most_kept_bytes(config, shape)

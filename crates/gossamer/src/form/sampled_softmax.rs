@@ -8,7 +8,7 @@
 
 use gossamer_machine::{Buffers, Ledger, Machine};
 
-use super::over_all;
+use super::over_all::{self, Panels};
 use super::{StepShape, TrainingForm};
 use crate::config::Config;
 use crate::error::Error;
@@ -80,7 +80,7 @@ impl TrainingForm for SampledSoftmax {
     }
     fn passing_bytes(&self, config: &Config, shape: &StepShape) -> [u64; 2] {
         let [_, _, left] = drawn_bytes(config, shape);
-        [left, over_all::scratch_bytes(config, shape)]
+        [left, over_all::scratch_bytes(config, shape, panels(config, shape))]
     }
     fn most_kept_bytes(&self, config: &Config, shape: &StepShape) -> u64 {
         let n = most(config, shape);
@@ -103,9 +103,9 @@ fn drawn_bytes(config: &Config, shape: &StepShape) -> [u64; 3] {
     [rows, ending.saturating_sub(sums), sums.saturating_sub(ending)]
 }
 
-/// The most panels that these make.
-fn panels(config: &Config, shape: &StepShape) -> u64 {
-    over_all::Drawn::most_panels(most(config, shape))
+/// The panels that these make.
+fn panels(config: &Config, shape: &StepShape) -> Panels {
+    over_all::Drawn::panels(most(config, shape))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::table::{GradientOf, Part, SparseRows, Table, Touched, rows};
 
 use super::batch::{Batch, summed};
 use super::encoder::Encoder;
+use super::kept::Kept;
 use super::penalty::Penalty;
 use super::relation_prediction::{self, Found};
 
@@ -124,16 +125,6 @@ impl Method<'_> {
     }
 }
 
-/// What a loss made of a batch's scores against one panel.
-#[derive(Debug, Clone, Default)]
-pub struct Kept {
-    /// (rows of the panel × queries): e^(score − largest) or sigmoids, as f32 or, two rows in a
-    /// word, as bf16.
-    pub values: Vec<u32>,
-    /// The largest score of each query in the panel.
-    pub maxima: Vec<f32>,
-}
-
 /// A model with its optimiser's state.
 #[derive(Debug)]
 pub struct Learner {
@@ -151,8 +142,8 @@ pub struct Learner {
     pub pages: Option<Pages>,
     /// Steps done.
     pub steps: u64,
-    /// What a step keeps between its passes; room that is used again and again.
-    pub kept: Vec<Kept>,
+    /// What a step keeps between its passes.
+    pub kept: Kept,
 }
 
 impl Learner {
@@ -161,7 +152,7 @@ impl Learner {
         let entity_state = model.entities.state(optimiser);
         let relation_state = model.relations.state(optimiser);
         let core_state = model.core.state(optimiser);
-        let (encoder, pages, steps, kept) = (None, None, 0, Vec::new());
+        let (encoder, pages, steps, kept) = (None, None, 0, Kept::default());
         Self { model, entity_state, relation_state, core_state, encoder, pages, steps, kept }
     }
 

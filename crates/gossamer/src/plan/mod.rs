@@ -6,17 +6,18 @@
 //!
 //! *Invariant:* the size of blocks never changes a result, only its time.
 
-use gossamer_graph::sampling::Sampling;
 use gossamer_graph::{Adjacency, Room, Snapshot, Split};
 use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Ledger, Machine};
 
+use self::queries::Queries;
 use crate::config::Config;
 use crate::error::Error;
 use crate::form;
 use crate::score::Widths;
 use crate::table::{self, Table};
 
+pub mod queries;
 pub mod ranking;
 mod training;
 mod reading;
@@ -59,16 +60,15 @@ pub struct GraphShape {
     pub n_triples: [u64; 3],
     /// True if training triples have weights.
     pub weighted: bool,
-    /// About how many different queries the training triples ask, both sides; none if nobody
-    /// counted.
-    pub n_queries: Option<u64>,
+    /// What the training triples ask, both sides; none if nobody counted.
+    pub queries: Option<Queries>,
 }
 
 impl GraphShape {
     /// The most queries there may be, where they were counted.
     fn most_queries(&self) -> Option<u64> {
         // Of large graphs some are counted: the count is within some hundredths.
-        self.n_queries.map(|n| n + n / 16)
+        self.queries.map(|queries| queries.n + queries.n / 16)
     }
 
     /// Of a graph, from its headers.
@@ -77,7 +77,7 @@ impl GraphShape {
     /// [`Error::File`].
     pub fn of(graph: &Snapshot) -> Result<Self, Error> {
         Ok(Self {
-            n_queries: None,
+            queries: None,
             n_entities: graph.entities().len() as u64,
             n_relations: graph.relations().len() as u64,
             n_triples: [
@@ -95,11 +95,13 @@ impl GraphShape {
     /// # Errors
     /// [`Error::File`], those of the configuration.
     pub fn with_queries(self, graph: &Snapshot, config: &Config) -> Result<Self, Error> {
-        if !form::of(config)?.over_all() {
+        let form = form::of(config)?;
+        if !form.over_all() {
             return Ok(self);
         }
         let mut failed = None;
-        let n_queries = Sampling::different(2 * self.n_triples[0], |see| {
+        let most = form.portion(config);
+        let queries = Queries::count(2 * self.n_triples[0], most, |see| {
             let both = |[head, relation, tail]: [u32; 3]| {
                 see(u64::from(head) << 32 | u64::from(relation));
                 see(u64::from(tail) << 32 | 1 << 31 | u64::from(relation));
@@ -107,7 +109,7 @@ impl GraphShape {
             failed = graph.for_each_triple(Split::Train, both).err();
         });
         match failed {
-            None => Ok(Self { n_queries: Some(n_queries), ..self }),
+            None => Ok(Self { queries: Some(queries), ..self }),
             Some(error) => Err(error.into()),
         }
     }

@@ -59,19 +59,14 @@ fn add_triples(config: &Config, shape: &GraphShape, ledger: &mut Ledger) {
 }
 
 /// Adds the queries of a form that groups answers by query; returns the bytes of sorting them.
-fn add_queries(
-    form: &dyn TrainingForm,
-    (config, shape): (&Config, &GraphShape),
-    ledger: &mut Ledger,
-) -> u64 {
+fn add_queries(form: &dyn TrainingForm, shape: &GraphShape, ledger: &mut Ledger) -> u64 {
     let n = shape.n_triples[0];
     if !form.over_all() {
         return 0;
     }
     add_answers(shape, ledger);
-    // A query has one portion more than its answers fill.
-    let whole = if config.answers == 0 { 0 } else { 2 * n / config.answers as u64 };
-    let n_portions = shape.most_queries().map_or(2 * n, |queries| (queries + whole).min(2 * n));
+    let counted = shape.queries.map(|queries| queries.n_portions + queries.n_portions / 16);
+    let n_portions = counted.map_or(2 * n, |counted| counted.min(2 * n));
     let words = count_in_words(n_portions);
     ledger.add("portions of answers", words, "u32", 12 * n_portions);
     16 * n
@@ -158,7 +153,7 @@ fn train_plan_holding(
     let [n_train, n_valid, _] = shape.n_triples;
     add_triples(config, shape, &mut ledger);
     add_sources(config, shape, &mut ledger)?;
-    let sorting = add_queries(form, (config, shape), &mut ledger);
+    let sorting = add_queries(form, shape, &mut ledger);
     let sizes = [shape.n_entities, shape.n_relations, n_train];
     let optimiser = optim::find(&config.optimiser)?;
     let kept = encoder::design::plan(config, sizes, optimiser, &mut ledger)?;
@@ -209,19 +204,18 @@ fn add_batches(config: &Config, answers: u64, ledger: &mut Ledger) {
     ledger.add("batches ahead", words, "u32", n * of_batch + THREAD_BYTES);
 }
 
-/// The most answers that a batch brings: one for each query, or where they are grouped as many as
-/// queries have on average, at most those of a portion, and what chance adds to that.
+/// The most answers that a batch brings: one for each query, or where they are grouped as the
+/// graph's queries have them.
 fn answers(form: &dyn TrainingForm, config: &Config, shape: &GraphShape) -> u64 {
     /// Answers of a query that nobody counted.
-    const GUESS: f64 = 16.0;
+    const GUESS: u64 = 16;
     if !form.over_all() {
         return config.batch as u64;
     }
-    let (batch, n) = (config.batch as f64, 2 * shape.n_triples[0]);
-    let mean = shape.n_queries.map_or(GUESS, |n_queries| n as f64 / n_queries.max(1) as f64);
-    let portion = if config.answers == 0 { GUESS * mean } else { config.answers as f64 };
-    let mean = mean.min(portion);
-    // Numbers of up to `portion` with this mean vary by no more; three deviations.
-    let chance = 3.0 * (batch * mean * portion).sqrt();
-    ((batch * mean + chance).min(batch * portion) as u64).min(n)
+    let batch = config.batch as u64;
+    let most = match &shape.queries {
+        Some(queries) => queries.most_answers(batch),
+        None => batch * GUESS.min(form.portion(config) as u64),
+    };
+    most.min(2 * shape.n_triples[0])
 }

@@ -22,6 +22,7 @@ use crate::model::{Model, file};
 use crate::paging::{self, Pages};
 
 use crate::form::encoder::Encoder;
+use crate::form::kept::Kept;
 use crate::form::step::Learner;
 use crate::table::Table;
 
@@ -204,7 +205,7 @@ pub fn load(
     };
     let relation_state = take("relation.state")?;
     let steps = number("steps");
-    let (encoder, kept) = (None, Vec::new());
+    let (encoder, kept) = (None, Kept::default());
     let learner =
         Learner { model, entity_state, relation_state, core_state, encoder, pages, steps, kept };
     let standing = Standing {

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use gossamer_machine::{Address, Buffer, Machine, Purpose};
 
+use super::sizes::Panels;
 use crate::form::batch::Batch;
 use crate::form::step::{Learner, Method};
 use crate::table::{PANEL_ROWS, Panel, Table};
@@ -66,15 +67,20 @@ impl Drawn {
         let portion = ids.len().div_ceil(machine.workers.n_threads()).max(1);
         let tasks = ids.chunks(portion).zip(rows.chunks_mut(portion * width));
         machine.workers.each(tasks.collect(), |(ids, out)| table.gather(ids, out));
-        let panel_rows = ids.len().div_ceil(Self::PANELS).next_multiple_of(16);
-        let panel_rows = panel_rows.clamp(Self::LEAST_ROWS, PANEL_ROWS);
+        let panel_rows = Self::panel_rows(ids.len());
         let batch = batch.placed(&ids);
         Self { ids, logarithms, batch, width, panel_rows, rows }
     }
 
-    /// The most panels of so many entities.
-    pub fn most_panels(n: u64) -> u64 {
-        n.div_ceil(PANEL_ROWS as u64).max(Self::PANELS as u64)
+    /// Rows of a panel of so many entities.
+    fn panel_rows(n: usize) -> usize {
+        n.div_ceil(Self::PANELS).next_multiple_of(16).clamp(Self::LEAST_ROWS, PANEL_ROWS)
+    }
+
+    /// The panels of at most so many entities.
+    pub fn panels(n: u64) -> Panels {
+        let most = n.div_ceil(PANEL_ROWS as u64).max(Self::PANELS as u64);
+        Panels { n: most, rows: Self::panel_rows(n as usize) as u64 }
     }
 
     /// The panel at a place; its first row's id is a place.

@@ -28,10 +28,11 @@ use self::product::Products;
 use self::questions::Questions;
 
 pub use self::field::Drawn;
-pub use self::sizes::{folded_bytes, most_kept_bytes, n_panels, plan, scratch_bytes, sums_bytes};
+pub use self::sizes::{Panels, folded_bytes, most_kept_bytes, plan, scratch_bytes, sums_bytes};
 use crate::config::Precision;
 use crate::form::batch::Batch;
-use crate::form::step::{Kept, Learner, Method, Scored, StepLoss, finish};
+use crate::form::kept::{Kept, KeptPanel, KeptPanelMut};
+use crate::form::step::{Learner, Method, Scored, StepLoss, finish};
 use crate::loss::OverAll;
 use crate::table::{GradientOf, Panel, Part, SparseRows};
 
@@ -99,7 +100,8 @@ trait Blocks: Sync {
 #[derive(Default)]
 struct Room<R> {
     scores: Vec<f32>,
-    kept: Kept,
+    values: Vec<u32>,
+    maxima: Vec<f32>,
     factors: Vec<f32>,
     /// Rows of a panel that stands encoded.
     decoded: Vec<f32>,
@@ -109,7 +111,7 @@ struct Room<R> {
 /// What one group of panels found in the first pass.
 struct Group<'a> {
     panels: Range<usize>,
-    kept: &'a mut [Kept],
+    kept: Vec<KeptPanelMut<'a>>,
     /// Softmax: the sums of exponentials.
     sums: Vec<LogSumExp>,
     /// Sigmoids: the sums of ln(1 + eˢ).
@@ -150,7 +152,7 @@ impl<B: Blocks> Pass<'_, B> {
             None => {
                 let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
                     let panel = Panel { first: part.ids[0], rows: part.rows };
-                    self.use_values(panel, kept.get(part.panel), &log_z, room, |values, room| {
+                    self.use_values(panel, kept.panel(part.panel), &log_z, room, |values, room| {
                         self.blocks.add_row_gradient(values, room, out);
                     });
                 };
@@ -176,44 +178,29 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// Makes room for the first panels, as many as fit into `bytes`.
-    fn fit(&self, kept: &mut Vec<Kept>, field: Field<'_>, bytes: u64) {
+    fn fit(&self, kept: &mut Kept, field: Field<'_>, bytes: u64) {
         let n_queries = self.questions.len();
-        let panel_bytes =
-            4 * (n_queries * (self.blocks.words(field.most_rows()) + 1)).max(1) as u64;
+        let words = n_queries * self.blocks.words(field.most_rows());
+        let panel_bytes = 4 * (words + n_queries).max(1) as u64;
         let fitting = (bytes / panel_bytes).min(field.n_panels() as u64) as usize;
         // Where the backward pass reads the scores themselves, what is made of them is no use.
         let needed = !self.questions.similarity.needs_scores();
-        kept.resize_with(if needed { fitting } else { 0 }, Kept::default);
-        for (panel, kept) in kept.iter_mut().enumerate() {
-            let rows = field.panel_rows(panel);
-            kept.values.resize(n_queries * self.blocks.words(rows), 0);
-            kept.maxima.resize(n_queries, 0.0);
-        }
-    }
-
-    /// The panels of each group, with the kept ones among them.
-    fn groups<'k>(
-        field: Field<'_>,
-        mut kept: &'k mut [Kept],
-    ) -> Vec<(Range<usize>, &'k mut [Kept])> {
-        let with_kept = |panels: Range<usize>| {
-            let now = std::mem::take(&mut kept);
-            let (own, later) = now.split_at_mut(panels.len().min(now.len()));
-            kept = later;
-            (panels, own)
-        };
-        field.groups().map(with_kept).collect()
+        let fitting = if needed { fitting } else { 0 };
+        let last = fitting.checked_sub(1).map_or(0, |index| field.panel_rows(index));
+        kept.fit(fitting, [words, n_queries], n_queries * self.blocks.words(last));
     }
 
     /// Scores everything once: keeps what the loss makes of the scores, and returns the loss and,
     /// for a softmax, the log of each query's sum of exponentials.
-    fn forward(&self, field: Field<'_>, kept: &mut [Kept]) -> (f64, Vec<f32>) {
+    fn forward(&self, field: Field<'_>, kept: &mut Kept) -> (f64, Vec<f32>) {
         let n_queries = self.questions.len();
         let zeros = || vec![0.0; n_queries];
-        let mut groups: Vec<Group<'_>> = Self::groups(field, kept)
-            .into_iter()
-            .map(|(panels, kept)| {
+        let mut kept = kept.panels_mut();
+        let mut groups: Vec<Group<'_>> = field
+            .groups()
+            .map(|panels| {
                 let sums = vec![LogSumExp::EMPTY; n_queries];
+                let kept = kept.by_ref().take(panels.len()).collect();
                 Group { panels, kept, sums, softplus: zeros(), hits: zeros(), totals: zeros() }
             })
             .collect();
@@ -226,10 +213,10 @@ impl<B: Blocks> Pass<'_, B> {
                 self.count(panel, &room.scores, group);
                 self.weigh(panel, &mut room.scores);
                 room.decoded = decoded;
-                let sums = self.transform(&mut room.scores, &mut room.kept.maxima);
+                let sums = self.transform(&mut room.scores, &mut room.maxima);
                 match self.over_all {
                     OverAll::Softmax => {
-                        let found = room.kept.maxima.iter().zip(sums);
+                        let found = room.maxima.iter().zip(sums);
                         for (sum, (max, more)) in group.sums.iter_mut().zip(found) {
                             *sum = sum.join(LogSumExp { max: *max, sum: more });
                         }
@@ -240,8 +227,8 @@ impl<B: Blocks> Pass<'_, B> {
                     }
                 }
                 if let Some(kept) = group.kept.get_mut(place) {
-                    self.blocks.store(&room.scores, &mut kept.values);
-                    kept.maxima.copy_from_slice(&room.kept.maxima);
+                    self.blocks.store(&room.scores, kept.values);
+                    kept.maxima.copy_from_slice(&room.maxima);
                 }
             }
         });
@@ -328,7 +315,7 @@ impl<B: Blocks> Pass<'_, B> {
     fn use_values(
         &self,
         panel: Panel<'_>,
-        kept: Option<&Kept>,
+        kept: Option<KeptPanel<'_>>,
         log_z: &[f32],
         room: &mut Room<B::Room>,
         body: impl FnOnce(&Values<'_>, &mut B::Room),
@@ -340,12 +327,13 @@ impl<B: Blocks> Pass<'_, B> {
                 raw.clone_from(&room.scores);
             }
             self.weigh(panel, &mut room.scores);
-            self.transform(&mut room.scores, &mut room.kept.maxima);
+            self.transform(&mut room.scores, &mut room.maxima);
             let words = self.questions.len() * self.blocks.words(self.questions.rows(panel));
-            room.kept.values.resize(words, 0);
-            self.blocks.store(&room.scores, &mut room.kept.values);
+            room.values.resize(words, 0);
+            self.blocks.store(&room.scores, &mut room.values);
         }
-        let Kept { values, maxima } = kept.unwrap_or(&room.kept);
+        let made = KeptPanel { values: &room.values, maxima: &room.maxima };
+        let KeptPanel { values, maxima } = kept.unwrap_or(made);
         let batch = self.questions.batch;
         let factor = |query: usize| {
             let mass = batch.masses[query] / batch.total;
@@ -361,7 +349,7 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// ∂loss/∂queries: groups of panels in parallel, summed in the order of groups.
-    fn query_gradient(&self, field: Field<'_>, kept: &[Kept], log_z: &[f32]) -> Buffer {
+    fn query_gradient(&self, field: Field<'_>, kept: &Kept, log_z: &[f32]) -> Buffer {
         let Questions { machine, queries, .. } = self.questions;
         let groups: Vec<Range<usize>> = field.groups().collect();
         let parts = groups.iter().map(|_| machine.buffers.zeroed(queries.len()));
@@ -371,7 +359,7 @@ impl<B: Blocks> Pass<'_, B> {
             for index in panels {
                 let mut decoded = std::mem::take(&mut room.decoded);
                 let panel = field.panel(index, &mut decoded);
-                self.use_values(panel, kept.get(index), log_z, room, |values, room| {
+                self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
                     self.blocks.add_query_gradient(values, room, sum);
                 });
                 room.decoded = decoded;
@@ -393,13 +381,13 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// ∂loss/∂rows of all drawn entities.
-    fn row_gradients(&self, drawn: &Drawn, kept: &[Kept], log_z: &[f32]) -> SparseRows {
+    fn row_gradients(&self, drawn: &Drawn, kept: &Kept, log_z: &[f32]) -> SparseRows {
         let machine = self.questions.machine;
         let mut rows = machine.buffers.zeroed(drawn.ids.len() * drawn.width);
         let tasks = rows.chunks_mut(drawn.panel_rows * drawn.width).enumerate().collect();
         machine.workers.each_with(tasks, Room::default, |room, (index, out)| {
             let panel = drawn.panel(index);
-            self.use_values(panel, kept.get(index), log_z, room, |values, room| {
+            self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
                 self.blocks.add_row_gradient(values, room, out);
             });
         });

@@ -10,11 +10,27 @@ use crate::form::step::condition_parts;
 use crate::score::{self, Widths};
 use crate::table::PANEL_ROWS;
 
-/// Adds a step's buffers to a plan; so many panels are held against a batch.
+/// The panels that are held against a batch: at most so many, of at most so many rows.
+#[derive(Clone, Copy)]
+pub struct Panels {
+    /// Panels.
+    pub n: u64,
+    /// Rows of one.
+    pub rows: u64,
+}
+
+impl Panels {
+    /// Those of all entities.
+    pub fn of_all(shape: &StepShape) -> Self {
+        Self { n: shape.n_entities.div_ceil(PANEL_ROWS as u64), rows: PANEL_ROWS as u64 }
+    }
+}
+
+/// Adds a step's buffers to a plan.
 pub fn plan(
     config: &Config,
     shape: &StepShape,
-    n_panels: u64,
+    panels: Panels,
     kept_bytes: u64,
     ledger: &mut Ledger,
 ) {
@@ -23,18 +39,18 @@ pub fn plan(
     let words = format!("{} × {}", config.batch, shape.widths.query);
     // Queries, packed and plain, and their gradient; beside them lists of ids, sorted.
     ledger.add("queries", words.clone(), "f32", 4 * batch * (3 * width + 16) + 24 * shape.answers);
-    let groups = n_panels.min(GROUPS as u64);
-    let bytes = sums_bytes(config, shape, n_panels);
+    let groups = panels.n.min(GROUPS as u64);
+    let bytes = sums_bytes(config, shape, panels);
     ledger.add("query sums", format!("{groups} × {words}"), "f32", bytes);
     ledger.add("kept scores", format!("{} × entities", config.batch), "f32", kept_bytes);
-    let words = format!("{} × {} × {PANEL_ROWS}", shape.n_threads, config.batch);
-    ledger.add("panel of scores", words, "f32", scratch_bytes(config, shape));
+    let words = format!("{} × {} × {}", shape.n_threads, config.batch, panels.rows);
+    ledger.add("panel of scores", words, "f32", scratch_bytes(config, shape, panels));
 }
 
 /// Bytes of the sums of queries' gradients, which pass before relations are predicted; gradients of
 /// known entities and of relations come after them, in their memory.
-pub fn sums_bytes(config: &Config, shape: &StepShape, n_panels: u64) -> u64 {
-    let (batch, groups) = (config.batch as u64, n_panels.min(GROUPS as u64));
+pub fn sums_bytes(config: &Config, shape: &StepShape, panels: Panels) -> u64 {
+    let (batch, groups) = (config.batch as u64, panels.n.min(GROUPS as u64));
     let query = Buffers::roomy(config.batch * shape.widths.query) as u64;
     let sums = groups * query + 8 * groups * batch;
     (4 * sums).max(folded_bytes(config, shape))
@@ -49,8 +65,8 @@ pub fn folded_bytes(config: &Config, shape: &StepShape) -> u64 {
 }
 
 /// Bytes of the threads' scratch.
-pub fn scratch_bytes(config: &Config, shape: &StepShape) -> u64 {
-    let (batch, panel) = (config.batch as u64, 4 * PANEL_ROWS as u64);
+pub fn scratch_bytes(config: &Config, shape: &StepShape, panels: Panels) -> u64 {
+    let (batch, panel) = (config.batch as u64, 4 * panels.rows);
     let is_product = score::find(&config.model).is_ok_and(|f| f.similarity() == Similarity::Dot);
     // Scores, what the loss makes of them, and for distances scores as they were and derivatives.
     let blocks = if is_product { 2 } else { 4 };
@@ -59,14 +75,11 @@ pub fn scratch_bytes(config: &Config, shape: &StepShape) -> u64 {
     shape.n_threads * (rows + 4 * batch * shape.widths.query as u64)
 }
 
-/// Panels of all entities.
-pub fn n_panels(shape: &StepShape) -> u64 {
-    shape.n_entities.div_ceil(PANEL_ROWS as u64)
-}
-
 /// Bytes of all that a loss makes of a batch's scores.
 pub fn most_kept_bytes(config: &Config, shape: &StepShape) -> u64 {
-    4 * config.batch as u64 * n_panels(shape) * (words_of(config.precision, PANEL_ROWS) as u64 + 1)
+    4 * config.batch as u64
+        * Panels::of_all(shape).n
+        * (words_of(config.precision, PANEL_ROWS) as u64 + 1)
 }
 
 /// Words of 32 bits that a query's values of so many rows take.
