@@ -24,6 +24,9 @@ pub trait RowCode: Sync {
     fn formula(&self) -> &'static str;
     /// The source.
     fn paper(&self) -> &'static str;
+    /// True if a step is so small beside its grid that what is rounded at each of them learns
+    /// worse.
+    fn coarse(&self) -> bool;
     /// Bytes of a row of so many floats.
     fn row_bytes(&self, width: usize) -> usize;
     /// Encodes `values` over a row's old bytes; those of a new row are zero. Rounding follows the

@@ -16,6 +16,7 @@ pub struct WholeNumbers {
     formula: &'static str,
     /// Steps of a scale from zero to the largest float.
     most: f32,
+    coarse: bool,
     row_bytes: fn(usize) -> usize,
     encode: fn(InstructionSet, u32, &[f32], &mut [u8]),
     round: fn(InstructionSet, &[f32], &mut [u8]),
@@ -28,6 +29,7 @@ pub static INT8: WholeNumbers = WholeNumbers {
     summary: "8 bits and half a bit a float",
     formula: "scale·c, c = −127 … 127; 32 floats share a scale, bf16",
     most: 127.0,
+    coarse: false,
     row_bytes: coded::row_bytes_8,
     encode: coded::encode_row_8,
     round: coded::round_row_8,
@@ -40,6 +42,7 @@ pub static INT4: WholeNumbers = WholeNumbers {
     summary: "4 bits and half a bit a float; rows that are changed where they stand suffer",
     formula: "scale·c, c = −7 … 7; 32 floats share a scale, bf16",
     most: 7.0,
+    coarse: true,
     row_bytes: coded::row_bytes_4,
     encode: coded::encode_row_4,
     round: coded::round_row_4,
@@ -58,6 +61,9 @@ impl RowCode for WholeNumbers {
     }
     fn paper(&self) -> &'static str {
         "Li et al.: Adaptive Low-Precision Training for Embeddings in CTR Prediction (2022)"
+    }
+    fn coarse(&self) -> bool {
+        self.coarse
     }
     fn row_bytes(&self, width: usize) -> usize {
         (self.row_bytes)(width)

@@ -2,6 +2,8 @@
 //!
 //! *Invariant:* only the number of entities and triples decides, and what was said wins.
 
+use gossamer_tensor::row_code::RowCode;
+
 use super::Config;
 
 /// Ends of triples per entity below which a graph counts as sparse.
@@ -72,9 +74,10 @@ impl Config {
     }
 
     /// What suits encoded rows: an optimiser whose state does not outweigh them; and where there
-    /// are partitions, four bits are too few to be changed where they stand.
+    /// are partitions, coarse ones are floats while they are learned from.
     pub(super) fn suited_to_codes(mut self, chosen: &Self) -> Self {
-        self.decoded = chosen.rows == "int4" && chosen.partitions > 1;
+        let coarse = chosen.row_code().is_ok_and(|code| code.is_some_and(RowCode::coarse));
+        self.decoded = chosen.partitions > 1 && coarse;
         if self.optimiser == BY_ROWS[1] {
             self.optimiser = BY_ROWS[0].into();
         }

@@ -35,9 +35,11 @@ pub mod deal;
 pub mod negatives;
 pub mod order;
 mod file;
+mod turn;
 
 use deal::n_parts;
 use file::{Moved, read, write};
+use turn::{Ahead, Done, Errand, run};
 
 pub use file::name;
 
@@ -46,19 +48,6 @@ const FOLDER: &str = ".pages";
 
 /// Rows and their optimiser's state.
 pub type Both<'a> = [&'a mut Table; 2];
-
-/// A part that was read ahead of its turn, or memory for one: it is not given back, since the
-/// system's allocator would not find it again from another thread.
-type Ahead = (Option<usize>, Moved);
-
-/// What a turn left to be done beside the learning.
-#[derive(Debug, Default)]
-struct Turn {
-    /// The parts that were written, where they stand now, and their sums.
-    written: Vec<(usize, Arc<File>, Sums)>,
-    /// What was read.
-    ahead: Vec<Ahead>,
-}
 
 /// The parts of a run and where they are.
 #[derive(Debug)]
@@ -76,7 +65,7 @@ pub struct Pages {
     /// Those whose file is older than what is in memory.
     changed: Vec<bool>,
     sums: Vec<Sums>,
-    turn: Option<Aside<Result<Turn, FileError>>>,
+    turn: Option<Aside<Result<Done, FileError>>>,
     ahead: Vec<Ahead>,
 }
 
@@ -237,54 +226,34 @@ impl Pages {
 
     /// Begins to write what leaves and to read what comes, in the memory of what left.
     fn begin_turn(&mut self, [rows, state]: Both<'_>, leaving: Vec<usize>, coming: Vec<usize>) {
-        // Each has the part to be written, and that to be read.
-        let mut rooms: Vec<([Option<usize>; 2], Moved)> = Vec::new();
+        let mut errands = Vec::new();
         for part in leaving {
             let moved = self.take_out([&mut *rows, &mut *state], part);
-            let changed = std::mem::take(&mut self.changed[part]).then_some(part);
-            rooms.push(([changed, None], moved));
+            let write = std::mem::take(&mut self.changed[part]).then_some(part);
+            errands.push(Errand { write, read: None, moved });
         }
-        rooms.extend(self.ahead.drain(..).map(|(_, room)| ([None, None], room)));
-        while rooms.len() < coming.len() {
-            rooms.push(([None, None], [rows.no_panels(), state.no_panels()]));
-        }
-        rooms.iter_mut().zip(&coming).for_each(|(([_, read], _), part)| *read = Some(*part));
-        if rooms.iter().all(|([written, read], _)| written.or(*read).is_none()) {
-            self.ahead.extend(rooms.into_iter().map(|(_, room)| (None, room)));
-            return;
+        errands.extend(self.ahead.drain(..).map(|(_, moved)| Errand::of_room(moved)));
+        while errands.len() < coming.len() {
+            errands.push(Errand::of_room([rows.no_panels(), state.no_panels()]));
         }
         // What is read stands where it did before this turn: a file is not changed, but replaced.
-        let sources = coming.iter().map(|part| {
-            let source = rows.shelf().and_then(|shelf| shelf.source(*part));
-            source.map(|source| (source, self.sums[*part].clone()))
-        });
-        let sources: Vec<_> = sources.collect();
+        for (errand, part) in errands.iter_mut().zip(coming) {
+            let source = rows.shelf().and_then(|shelf| shelf.source(part));
+            errand.read = source.map(|source| (part, source, self.sums[part].clone()));
+        }
+        if errands.iter().all(|errand| errand.write.is_none() && errand.read.is_none()) {
+            self.ahead.extend(errands.into_iter().map(|errand| (None, errand.moved)));
+            return;
+        }
         let (parts, folder) = (Arc::clone(&self.parts), self.folder.clone());
         let sizes = [rows.of_no_panels(), state.of_no_panels()];
-        let work = move || {
-            let mut turn = Turn::default();
-            let mut sources = sources.into_iter();
-            for ([written, read_next], mut moved) in rooms {
-                if let Some(part) = written {
-                    let (file, sums) = write(&folder, part, &moved)?;
-                    turn.written.push((part, file, sums));
-                }
-                let source = read_next.and_then(|part| Some((part, sources.next()??)));
-                if let Some((part, (source, sums))) = &source {
-                    let sizes = [&sizes[0], &sizes[1]];
-                    moved = read((source, sums), sizes, parts.panels(*part), moved)?;
-                }
-                turn.ahead.push((source.map(|(part, _)| part), moved));
-            }
-            Ok(turn)
-        };
-        self.turn = Some(aside(work));
+        self.turn = Some(aside(move || run(errands, &folder, &parts, &sizes)));
     }
 
     /// Waits for what goes on beside the learning.
     fn wait(&mut self, [rows, state]: Both<'_>) -> Result<(), FileError> {
         let Some(turn) = self.turn.take() else { return Ok(()) };
-        let Turn { written, ahead } = turn.wait()?;
+        let Done { written, ahead } = turn.wait()?;
         for (part, file, sums) in written {
             self.stands([&mut *rows, &mut *state], part, (file, sums));
         }

@@ -321,7 +321,8 @@ mod tests {
         table
     }
 
-    fn stored(table: &Table) -> Vec<u8> {
+    /// The bytes of a table as a file has them.
+    pub(super) fn stored(table: &Table) -> Vec<u8> {
         let mut bytes = Vec::new();
         let visit = |panel: &[u8]| {
             bytes.extend_from_slice(panel);

@@ -92,19 +92,11 @@ fn both<'a, A, B>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::tests::stored;
     use crate::table::{PANEL_ROWS, Part, Touched};
-    use gossamer_machine::{FileError, Machine};
+    use gossamer_machine::Machine;
+    use gossamer_machine::faults::Faults;
     use gossamer_tensor::{optim, row_code};
-
-    fn stored(table: &Table) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let visit = |panel: &[u8]| {
-            bytes.extend_from_slice(panel);
-            Ok::<(), FileError>(())
-        };
-        table.for_each_stored(visit).unwrap();
-        bytes
-    }
 
     fn value(id: u32, place: usize) -> f32 {
         ((id as f32 + 1.0) * (place as f32 + 0.7)).sin()
@@ -118,6 +110,16 @@ mod tests {
             });
             table
         })
+    }
+
+    /// Takes 0.0001 from all floats of some rows.
+    fn change(table: &mut Table, ids: &[u32], number: u64, machine: &Machine) {
+        let sgd = optim::find("sgd").unwrap();
+        let instruction_set = machine.instruction_set;
+        let step = optim::Step { learning_rate: 1.0, number, seed: 3, instruction_set };
+        let fill = |(): &mut (), _: &Part<'_>, out: &mut [f32]| out.fill(1e-4);
+        let mut state = table.state(sgd);
+        table.apply(&mut state, machine, (sgd, &step), Touched::Some(ids), || (), &fill);
     }
 
     #[test]
@@ -153,18 +155,12 @@ mod tests {
     #[test]
     fn small_steps_add_up_in_open_panels_without_noise() {
         let machine = Machine::new(2, None);
-        let sgd = optim::find("sgd").unwrap();
         for mut table in tables() {
-            let mut state = table.state(sgd);
             table.open(&[1], &machine.workers);
             let before = table.clone();
             let ids = [512, 700];
             for number in 0..100 {
-                let instruction_set = machine.instruction_set;
-                let step = optim::Step { learning_rate: 1.0, number, seed: 3, instruction_set };
-                let fill = |(): &mut (), _: &Part<'_>, out: &mut [f32]| out.fill(1e-4);
-                let touched = Touched::Some(&ids);
-                table.apply(&mut state, &machine, (sgd, &step), touched, || (), &fill);
+                change(&mut table, &ids, number, &machine);
             }
             let (mut one, mut other) = (Vec::new(), Vec::new());
             for id in 512..1024 {
@@ -174,6 +170,28 @@ mod tests {
                     assert!((old - new - way).abs() < 1e-5, "{id}: {old} {new}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_bit_that_changes_in_an_open_panel_is_found_and_no_panel_is_blamed_for_its_turn() {
+        let mut machine = Machine::new(2, None);
+        machine.faults = Faults::looking();
+        for mut table in tables() {
+            let said = |table: &mut Table| {
+                change(table, &[600, 1030], 0, &machine);
+                machine.faults.take()
+            };
+            assert_eq!(said(&mut table), None);
+            table.open(&[1, 2], &machine.workers);
+            assert_eq!([said(&mut table), said(&mut table)], [None, None]);
+            let float = &mut Arc::make_mut(&mut table.open[1])[3 * 89];
+            *float = f32::from_bits(float.to_bits() ^ 1 << 20);
+            let found = said(&mut table).unwrap();
+            assert!(found.contains("rows 512 to 1023 of a table"), "{found}");
+            assert_eq!(said(&mut table), None);
+            table.close(&[1, 2], &machine.workers);
+            assert_eq!([said(&mut table), said(&mut table)], [None, None]);
         }
     }
 }
