@@ -42,16 +42,11 @@ impl Sampling {
 
     /// True if a key is chosen.
     pub fn has(self, key: u64) -> bool {
-        Self::hash(key) & self.mask == 0
-    }
-
-    /// The bits that decide.
-    pub fn hash(key: u64) -> u64 {
         // The finaliser of SplitMix64: every bit of the key moves every bit of the hash.
         let mut hash = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
         hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        hash ^ hash >> 31
+        (hash ^ hash >> 31) & self.mask == 0
     }
 }
 

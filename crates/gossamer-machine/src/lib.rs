@@ -10,6 +10,7 @@ pub mod random;
 pub mod parallel;
 pub mod buffers;
 pub mod faults;
+pub mod instructions;
 pub mod machine;
 pub mod ledger;
 pub mod file;
@@ -18,8 +19,9 @@ pub mod folder;
 
 pub use buffers::{Buffer, Buffers};
 pub use file::FileError;
+pub use instructions::InstructionSet;
 pub use ledger::{Ledger, Line};
-pub use machine::{InstructionSet, Machine};
+pub use machine::Machine;
 pub use observer::{Observer, Progress, Silent};
 pub use random::{Address, Purpose};
 pub use registry::Unknown;

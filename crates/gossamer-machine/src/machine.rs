@@ -4,60 +4,8 @@
 
 use crate::buffers::Buffers;
 use crate::faults::Faults;
+use crate::instructions::InstructionSet;
 use crate::parallel::Workers;
-
-/// Which vector instructions kernels may use. Chosen once, at start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum InstructionSet {
-    /// Whatever the compiler's baseline target offers.
-    Portable,
-    /// x86-64 with AVX2 and FMA.
-    Avx2,
-    /// x86-64 with AVX-512 F, VL, BW and DQ.
-    Avx512,
-    /// The same with products of bf16 pairs.
-    Avx512Bf16,
-}
-
-impl InstructionSet {
-    /// The best one that this processor has.
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let avx512 = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq");
-            if avx2 && avx512 && is_x86_feature_detected!("avx512bf16") {
-                return Self::Avx512Bf16;
-            }
-            if avx2 && avx512 {
-                return Self::Avx512;
-            }
-            if avx2 {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-
-    /// Those that this processor has, the best one last.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let all = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
-        all.into_iter().filter(|set| *set <= Self::detect())
-    }
-
-    /// The name a user sees.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-            Self::Avx512Bf16 => "avx512-bf16",
-        }
-    }
-}
 
 /// What a call may use.
 #[derive(Debug)]

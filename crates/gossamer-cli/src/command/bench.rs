@@ -11,7 +11,7 @@ use gossamer::{Config, Machine, Model, Silent, form};
 use gossamer_graph::{Adjacency, Triples};
 use gossamer_machine::{Address, Purpose};
 use gossamer_tensor::codec;
-use gossamer_tensor::kernel::tile::{Factor, Operands, Pair, STRIP, TILE_ROWS, heights};
+use gossamer_tensor::kernel::tile::{Factor, Operands, Pair, STRIP, TILE_ROWS};
 use serde_json::json;
 
 use super::{Command, number, option, passes, text};
@@ -254,16 +254,16 @@ impl<'a> Measuring<'a> {
         const TILES: usize = 2000;
         let machine = &self.context.machine;
         let (isa, n_threads) = (machine.instruction_set, machine.workers.n_threads());
-        let rows = heights(isa)[0];
+        let rows = T::height(isa, TILE_ROWS);
         let (left, right) = ([T::default(); TILE_ROWS * DEPTH], [T::default(); STRIP * DEPTH]);
         let (times, seconds) = self.repeat(|| {
             let sums = machine.workers.map(n_threads, |_| {
-                let mut out = [[0.0; STRIP]; TILE_ROWS];
+                let (mut out, ready) = ([[0.0; STRIP]; TILE_ROWS], T::ready(isa));
                 let mut sum = 0.0;
                 for _ in 0..TILES {
                     let operands =
                         Operands { depth: DEPTH, left: &left, row: DEPTH, step: 1, right: &right };
-                    T::tile(isa, rows, false, std::hint::black_box(&operands), &mut out);
+                    T::tile(&ready, rows, false, std::hint::black_box(&operands), &mut out);
                     sum += out[0][0];
                 }
                 sum

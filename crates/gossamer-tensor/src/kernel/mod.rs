@@ -73,6 +73,7 @@ pub mod vector;
 pub mod spectrum;
 mod measure;
 pub mod tile;
+pub mod transpose;
 pub mod pack;
 pub mod product;
 pub mod verify;

@@ -8,6 +8,7 @@
 use gossamer_machine::InstructionSet;
 
 use super::tile::{Factor, HALF_STRIP, Pair, STRIP};
+use super::transpose::{floats_to_strip, pairs_of_columns, pairs_to_strip, pairs_turned};
 
 /// A row-major matrix of which every row lies `stride` floats after the one before.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +68,16 @@ pub struct Right<T> {
 }
 
 impl<T: Factor> Right<T> {
-    /// Room for (depth × columns), depth counted in numbers; what is there is kept or zero.
+    /// Room for (depth × columns), depth counted in numbers; columns that are only room are zero.
     fn room(&mut self, depth: usize, columns: usize) {
         (self.depth, self.columns) = (depth.div_ceil(T::NUMBERS), columns);
         let last = columns % STRIP;
-        let packed = columns - last + if last == 0 { 0 } else { width_of(last) };
-        // A factor without a number, and a column that is only room, is zero.
-        self.factors.clear();
-        self.factors.resize(self.depth * packed, T::default());
+        let full = self.depth * (columns - last);
+        let of_last = if last == 0 { 0 } else { self.depth * width_of(last) };
+        self.factors.resize(full + of_last, T::default());
+        if !last.is_multiple_of(HALF_STRIP) {
+            self.factors[full..].fill(T::default());
+        }
     }
 
     /// The strips: their first column, how many columns they hold, and their factors.
@@ -119,24 +122,23 @@ impl<T: Number> Right<T> {
     }
 
     /// Packs the transpose of `source` (columns × depth).
-    pub fn pack_transposed(&mut self, depth: usize, columns: usize, source: Matrix<'_>) {
+    pub fn pack_transposed(
+        &mut self,
+        isa: InstructionSet,
+        depth: usize,
+        columns: usize,
+        source: Matrix<'_>,
+    ) {
         self.room(depth, columns);
         for (first, columns, strip) in self.strips_mut() {
-            let width = width_of(columns);
-            for column in 0..columns {
-                let row = &source.values[(first + column) * source.stride..][..depth];
-                for (packed, numbers) in strip.chunks_exact_mut(width).zip(row.chunks(T::NUMBERS)) {
-                    packed[column] = T::of(numbers);
-                }
-            }
+            let source = Matrix { values: &source.values[first * source.stride..], ..source };
+            T::pack_transposed(isa, strip, [depth, columns], source);
         }
     }
 }
 
 /// A factor that is made of floats.
 pub trait Number: Factor {
-    /// Of as many numbers as it holds; what is missing is zero.
-    fn of(numbers: &[f32]) -> Self;
     /// Fills a strip with the first columns of `source`, each row times its scale.
     fn pack(
         isa: InstructionSet,
@@ -144,6 +146,13 @@ pub trait Number: Factor {
         shape: [usize; 2],
         source: Matrix<'_>,
         scale: Option<&[f32]>,
+    );
+    /// Fills a strip with the first rows of `source`, as columns; shape is (depth × columns).
+    fn pack_transposed(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
     );
     /// `n` rows of a matrix as left operand; in `room`, if they are not what it takes.
     fn left<'a>(
@@ -163,9 +172,6 @@ pub trait Number: Factor {
 }
 
 impl Number for f32 {
-    fn of(numbers: &[f32]) -> Self {
-        numbers[0]
-    }
     fn pack(
         isa: InstructionSet,
         strip: &mut [Self],
@@ -174,6 +180,15 @@ impl Number for f32 {
         scale: Option<&[f32]>,
     ) {
         pack_floats(isa, strip, shape, source, scale);
+    }
+    fn pack_transposed(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+    ) {
+        let Matrix { values, stride } = source;
+        floats_to_strip(isa, values, stride, shape, strip, width_of(shape[1]));
     }
     fn left<'a>(
         _: InstructionSet,
@@ -194,9 +209,6 @@ impl Number for f32 {
 }
 
 impl Number for Pair {
-    fn of(numbers: &[f32]) -> Self {
-        Self::new(numbers[0], numbers.get(1).copied().unwrap_or(0.0))
-    }
     fn pack(
         isa: InstructionSet,
         strip: &mut [Self],
@@ -205,6 +217,15 @@ impl Number for Pair {
         scale: Option<&[f32]>,
     ) {
         pack_pairs(isa, strip, shape, source, scale);
+    }
+    fn pack_transposed(
+        isa: InstructionSet,
+        strip: &mut [Self],
+        shape: [usize; 2],
+        source: Matrix<'_>,
+    ) {
+        let Matrix { values, stride } = source;
+        pairs_to_strip(isa, values, stride, shape, strip, width_of(shape[1]));
     }
     fn left<'a>(
         isa: InstructionSet,
@@ -223,10 +244,36 @@ impl Number for Pair {
         values: &'a [f32],
         room: &'a mut Vec<Self>,
     ) -> Left<'a, Self> {
-        room.resize((values.len() / columns.max(1)).div_ceil(2) * columns, Self::default());
+        let row = (values.len() / columns.max(1)).div_ceil(2);
+        room.resize(row * columns, Self::default());
+        if takes_rows(isa) {
+            pairs_of_columns(isa, values, columns, room);
+            return Left { values: room, row, step: 1 };
+        }
         pairs_along_columns(isa, values, columns, room);
         Left { values: room, row: 1, step: columns }
     }
+}
+
+/// Whether tiles of pairs take left operands only as rows.
+fn takes_rows(isa: InstructionSet) -> bool {
+    isa >= InstructionSet::Amx
+}
+
+/// Pairs (depth × columns) as left operand, rows and columns exchanged; in `room`, if they are not
+/// what its tiles take.
+pub fn left_of_pairs<'a>(
+    isa: InstructionSet,
+    columns: usize,
+    pairs: &'a [Pair],
+    room: &'a mut Vec<Pair>,
+) -> Left<'a, Pair> {
+    if !takes_rows(isa) {
+        return Left { values: pairs, row: 1, step: columns };
+    }
+    room.resize(pairs.len(), Pair::default());
+    pairs_turned(isa, pairs, columns, room);
+    Left { values: room, row: pairs.len() / columns.max(1), step: 1 }
 }
 
 for_each_instruction_set! {

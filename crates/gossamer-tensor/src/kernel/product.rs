@@ -11,7 +11,7 @@ use gossamer_machine::InstructionSet;
 
 use super::measure::Measure;
 use super::pack::{Left, Matrix, MatrixMut, Number, Right, width_of};
-use super::tile::{Factor, HALF_STRIP, Operands, STRIP, TILE_ROWS, Tile, heights, measured};
+use super::tile::{Factor, HALF_STRIP, Operands, STRIP, TILE_ROWS, Tile, measured};
 
 /// Where sums go.
 #[derive(Debug, Clone, Copy)]
@@ -68,19 +68,18 @@ pub(super) fn tiles<T: Factor>(
     rows: usize,
     left: Left<'_, T>,
     right: &Right<T>,
-    sum: impl Fn(InstructionSet, usize, bool, &Operands<'_, T>, &mut Tile),
+    sum: impl Fn(&T::Ready, usize, bool, &Operands<'_, T>, &mut Tile),
     mut take: impl FnMut(&Tile, [usize; 2], [usize; 2]),
 ) {
-    let mut tile = [[0.0; STRIP]; TILE_ROWS];
+    let (mut tile, ready) = ([[0.0; STRIP]; TILE_ROWS], T::ready(isa));
     for (first, columns, strip) in right.strips() {
         let half = width_of(columns) == HALF_STRIP;
         let mut i = 0;
         while i < rows {
-            let height = heights(isa).iter().copied().find(|height| *height <= rows - i);
-            let height = height.unwrap_or(1);
+            let height = T::height(isa, rows - i);
             let (Left { values, row, step }, depth) = (left, right.depth);
             let operands = Operands { depth, left: &values[i * row..], row, step, right: strip };
-            sum(isa, height, half, &operands, &mut tile);
+            sum(&ready, height, half, &operands, &mut tile);
             take(&tile, [i, height], [first, columns]);
             i += height;
         }
@@ -95,8 +94,8 @@ pub(super) fn measures(
     a: &Right<f32>,
     out: MatrixMut<'_>,
 ) {
-    let sum = |isa, rows, half, operands: &Operands<'_, f32>, tile: &mut Tile| {
-        measured(isa, measure, (rows, half), operands, tile);
+    let sum = |isa: &InstructionSet, rows, half, operands: &Operands<'_, f32>, tile: &mut Tile| {
+        measured(*isa, measure, (rows, half), operands, tile);
     };
     tiles(isa, n, b.into(), a, sum, |tile, [i, height], [first, columns]| {
         let values = &mut out.values[i * out.stride + first..];
@@ -134,7 +133,7 @@ pub fn rows_by_rows<T: Number>(
     out: MatrixMut<'_>,
 ) {
     let (mut right, mut room) = (Right::<T>::default(), Vec::new());
-    right.pack_transposed(k, n, b);
+    right.pack_transposed(isa, k, n, b);
     multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Set, out);
 }
 
@@ -225,27 +224,40 @@ mod tests {
         }
     }
 
+    /// Elements of a product, alone, in blocks and exchanged with their operands.
+    fn elements_of<T: Number>(isa: InstructionSet) {
+        for k in [6, 200, 513] {
+            let (m, n) = (71, 75);
+            let (a, b) = (filled(m * k, 1), filled(n * k, 9));
+            let product = |a: &[f32], b: &[f32], [rows, columns]: [usize; 2]| {
+                let mut out = vec![0.0; rows * columns];
+                let shape = [rows, k, columns];
+                super::rows_by_rows::<T>(isa, shape, of(a, k), of(b, k), to(&mut out, columns));
+                out
+            };
+            let (whole, exchanged) = (product(&a, &b, [m, n]), product(&b, &a, [n, m]));
+            for (i, j) in [(0, 0), (3, 70), (70, 74), (17, 33), (31, 64), (47, 16)] {
+                let (row, element) = (&a[i * k..], whole[i * n + j].to_bits());
+                let one = product(row, &b[j * k..], [1, 1])[0];
+                assert_eq!(one.to_bits(), element, "{isa:?} {k}: {i} {j}");
+                let at = j.min(n - 2);
+                let two = product(row, &b[at * k..], [1, 2])[j - at];
+                assert_eq!(two.to_bits(), element, "{isa:?} {k}: {i} {j}");
+                let few = product(row, &b[j / 5 * 5 * k..], [1, 5])[j % 5];
+                assert_eq!(few.to_bits(), element, "{isa:?} {k}: {i} {j}");
+                let first = i.min(m - 20);
+                let block = product(&a[first * k..], &b, [20, n])[(i - first) * n + j];
+                assert_eq!(block.to_bits(), element, "{isa:?} {k}: {i} {j}");
+                assert_eq!(exchanged[j * m + i].to_bits(), element, "{isa:?} {k}: {i} {j}");
+            }
+        }
+    }
+
     #[test]
     fn an_element_does_not_depend_on_the_block_around_it() {
         for isa in InstructionSet::all() {
-            for k in [6, 200, 513] {
-                let (m, n) = (37, 75);
-                let (a, b) = (filled(m * k, 1), filled(n * k, 9));
-                let mut whole = vec![0.0; m * n];
-                rows_by_rows(isa, [m, k, n], &a, &b, &mut whole);
-                for (i, j) in [(0, 0), (3, 70), (36, 74), (17, 33), (31, 64)] {
-                    let mut one = [0.0];
-                    rows_by_rows(isa, [1, k, 1], &a[i * k..], &b[j * k..], &mut one);
-                    assert_eq!(one[0].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
-                    let mut two = [0.0; 2];
-                    let at = j.min(n - 2);
-                    rows_by_rows(isa, [1, k, 2], &a[i * k..], &b[at * k..], &mut two);
-                    assert_eq!(two[j - at].to_bits(), one[0].to_bits());
-                    let mut few = [0.0; 5];
-                    rows_by_rows(isa, [1, k, 5], &a[i * k..], &b[j / 5 * 5 * k..], &mut few);
-                    assert_eq!(few[j % 5].to_bits(), whole[i * n + j].to_bits(), "{k}: {i} {j}");
-                }
-            }
+            elements_of::<f32>(isa);
+            elements_of::<Pair>(isa);
         }
     }
 
@@ -286,7 +298,7 @@ mod tests {
                 multiply(isa, m, left, &right, put, to(&mut out, n));
                 let across: Vec<f32> = (0..n * k).map(|p| b[p % k * n + p / k]).collect();
                 let mut plain = Right::<Pair>::default();
-                plain.pack_transposed(k, n, of(&across, k));
+                plain.pack_transposed(isa, k, n, of(&across, k));
                 let mut unscaled = vec![0.0; m * n];
                 multiply(isa, m, left, &plain, Put::Set, to(&mut unscaled, n));
                 for i in 0..m {

@@ -60,7 +60,7 @@ impl Screen {
     ) -> Self {
         let n = thresholds.len();
         let mut packed = Right::default();
-        packed.pack_transposed(columns, n, queries);
+        packed.pack_transposed(isa, columns, n, queries);
         let mut rounded = ScreenedRows::default();
         rounded.take(isa, [n, columns], queries);
         let terms = columns as f32;
@@ -215,7 +215,7 @@ mod tests {
         let (columns, mut left) = (Columns::from(width), 0);
         for isa in InstructionSet::all() {
             let mut exact = vec![0.0; m * n];
-            let packed = Similarity::Dot.pack(queries, columns);
+            let packed = Similarity::Dot.pack(isa, queries, columns);
             Similarity::Dot.scores_by_row(isa, &packed, rows, columns, &mut exact);
             let thresholds: Vec<f32> = (0..m).map(|query| of(exact[query])).collect();
             let expected: Vec<u32> = (0..m)

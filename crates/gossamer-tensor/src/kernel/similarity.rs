@@ -190,12 +190,12 @@ impl Similarity {
     }
 
     /// Packs queries for [`scores_by_row`](Self::scores_by_row).
-    pub fn pack(self, queries: &[f32], columns: Columns) -> Packed {
+    pub fn pack(self, isa: InstructionSet, queries: &[f32], columns: Columns) -> Packed {
         let (span, n) = (columns.queries, columns.queries.count(queries));
         let form = match self.measure() {
             Some(_) => {
                 let mut packed = Right::default();
-                packed.pack_transposed(span.n, n, span.of(queries));
+                packed.pack_transposed(isa, span.n, n, span.of(queries));
                 Form::Tiles(packed)
             }
             None => Form::Plain(queries.to_vec()),
@@ -242,7 +242,7 @@ impl Similarity {
         let n = columns.rows.count(rows);
         if let Some(measure) = self.measure() {
             let mut packed = Right::default();
-            packed.pack_transposed(columns.rows.n, n, columns.rows.of(rows));
+            packed.pack_transposed(isa, columns.rows.n, n, columns.rows.of(rows));
             let queries = (columns.queries.count(queries), columns.queries.of(queries));
             let matrix = MatrixMut { values: &mut *out, stride: n };
             product::measures(isa, measure, queries, &packed, matrix);
@@ -395,11 +395,11 @@ mod tests {
         let (queries, rows) = (filled(m * of_query, 1), filled(n * width, 2));
         let apart = columns.rows.each(&rows);
         for isa in sets() {
-            let packed = similarity.pack(&queries, columns);
+            let packed = similarity.pack(isa, &queries, columns);
             let mut by_row = vec![0.0; m * n];
             similarity.scores_by_row(isa, &packed, &rows, columns, &mut by_row);
             let mut alone = [0.0];
-            let first = similarity.pack(&queries[..of_query], columns);
+            let first = similarity.pack(isa, &queries[..of_query], columns);
             let last = &rows[(n - 1) * width..];
             similarity.scores_by_row(isa, &first, last, columns, &mut alone);
             assert_eq!(alone[0].to_bits(), by_row[(n - 1) * m].to_bits());

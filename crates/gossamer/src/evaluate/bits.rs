@@ -88,7 +88,7 @@ fn cross_entropy(
     let m = asked.len();
     let mut folded = vec![0.0; m * columns.queries.width];
     model.fold(machine, &asked, &mut folded);
-    let packed = similarity.pack(&folded, columns);
+    let packed = similarity.pack(isa, &folded, columns);
     let (mut sums, mut scores) = (vec![LogSumExp::EMPTY; m], vec![0.0; m * PANEL_ROWS]);
     let mut of_answers = 0.0;
     let mut room = Vec::new();

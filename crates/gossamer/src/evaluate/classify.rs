@@ -124,8 +124,8 @@ pub fn triple_scores(model: &Model, triples: &Labelled, machine: &Machine) -> Ve
         let mut score = |asked: Asked, answer: u32| {
             model.fold(machine, &[asked], &mut query);
             let row = model.entities.row(answer, &mut room);
-            let (packed, mut out) = (similarity.pack(&query, columns), [0.0]);
             let isa = machine.instruction_set;
+            let (packed, mut out) = (similarity.pack(isa, &query, columns), [0.0]);
             similarity.scores_by_row(isa, &packed, row, columns, &mut out);
             out[0]
         };

@@ -218,7 +218,7 @@ impl Judge<'_> {
     pub(super) fn scored(&self, queries: &[f32], thresholds: &[f32]) -> Vec<[i64; 3]> {
         let isa = self.machine.instruction_set;
         let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
-        let (m, packed) = (thresholds.len(), similarity.pack(queries, columns));
+        let (m, packed) = (thresholds.len(), similarity.pack(isa, queries, columns));
         let mut counts = vec![[0i64; 3]; m];
         let (mut above, mut equal) = (vec![0; m], vec![0; m]);
         let (mut room, mut scores) = (Vec::new(), vec![0.0; m * PANEL_ROWS]);
@@ -304,7 +304,7 @@ mod tests {
             let mut out = [0.0];
             let isa = machine.instruction_set;
             let (similarity, columns) = (model.function.similarity(), model.columns());
-            let packed = similarity.pack(&query, columns);
+            let packed = similarity.pack(isa, &query, columns);
             similarity.scores_by_row(isa, &packed, row, columns, &mut out);
             out[0]
         };

@@ -30,7 +30,7 @@ impl<'a> Strips<'a> {
     pub fn new(model: &'a Model, isa: InstructionSet, queries: &[f32]) -> Self {
         let (similarity, columns) = (model.function.similarity(), model.columns());
         let strips = queries.chunks(STRIP * columns.queries.width);
-        let packed = strips.map(|queries| similarity.pack(queries, columns)).collect();
+        let packed = strips.map(|queries| similarity.pack(isa, queries, columns)).collect();
         Self { model, isa, packed, n_queries: queries.len() / columns.queries.width }
     }
 

@@ -84,7 +84,7 @@ impl Neighbourhoods {
 /// The nearest centre of each row; the first of equals.
 fn choose(rows: &[f32], centres: &[f32], width: usize, machine: &Machine) -> Vec<u32> {
     let (columns, isa) = (Columns::from(width), machine.instruction_set);
-    let packed = Similarity::Dot.pack(centres, columns);
+    let packed = Similarity::Dot.pack(isa, centres, columns);
     let n_centres = centres.len() / width;
     let blocks: Vec<&[f32]> = rows.chunks(BLOCK * width).collect();
     let found = machine.workers.map(blocks.len(), |block| {

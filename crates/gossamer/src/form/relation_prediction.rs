@@ -98,7 +98,7 @@ fn learn_with<T: Number + Send + Sync>(
     model.relations.gather(&all, &mut relations);
     let matrix = Matrix { values: &relations, stride: width };
     let (mut across, mut along) = (Right::default(), Right::default());
-    across.pack_transposed(width, n, matrix);
+    across.pack_transposed(isa, width, n, matrix);
     along.pack(isa, n, width, matrix, None);
     let work = Work::<T> { model, machine, across, along, scale: weight / batch.total };
     let mut queries = buffers.room(pairs.len() * width);

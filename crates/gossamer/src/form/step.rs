@@ -15,9 +15,9 @@ use gossamer_tensor::schedule::{self, Schedule};
 use crate::config::{Config, Precision};
 use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
-use crate::model::Model;
 use crate::model::conditions::Conditions;
 use crate::model::dropout::Dropout;
+use crate::model::{Model, Rooms};
 use crate::paging::Pages;
 use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
@@ -370,19 +370,26 @@ fn fold_backward(
         rest = later;
         (sums, conditions, own)
     });
-    machine.workers.each(tasks.collect(), |(sums, conditions, known)| {
-        let mut known = known.chunks_exact_mut(known_width);
-        for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
-            condition.fill(0.0);
-            for (query, known) in queries.iter().zip(&mut known) {
-                known.fill(0.0);
-                let gradient = &gradient[query * query_width..][..query_width];
-                let dropout = dropout.map(|dropout| (dropout, *query as u32));
-                let out = [known, &mut *condition];
-                model.fold_backward(batch.asked[*query], gradient, made.as_ref(), dropout, out);
+    machine.workers.each_with(
+        tasks.collect(),
+        Rooms::default,
+        |room, (sums, conditions, known)| {
+            let mut known = known.chunks_exact_mut(known_width);
+            for (queries, condition) in
+                sums.iter().zip(conditions.chunks_exact_mut(condition_width))
+            {
+                condition.fill(0.0);
+                for (query, known) in queries.iter().zip(&mut known) {
+                    known.fill(0.0);
+                    let gradient = &gradient[query * query_width..][..query_width];
+                    let dropout = dropout.map(|dropout| (dropout, *query as u32));
+                    let out = [known, &mut *condition];
+                    let asked = batch.asked[*query];
+                    model.fold_backward(asked, gradient, made.as_ref(), dropout, room, out);
+                }
             }
-        }
-    });
+        },
+    );
     let knowns: Vec<u32> = order.iter().map(|query| batch.asked[*query].known).collect();
     let ids: Vec<u32> = sums.iter().map(|queries| condition(&queries[0])).collect();
     let known = SparseRows::new(&knowns, known, known_width);

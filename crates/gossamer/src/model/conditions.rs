@@ -123,7 +123,7 @@ fn add_row_gradient(model: &Model, isa: InstructionSet, gradient: &[f32], out: &
         for first in (0..width).step_by(COLUMNS) {
             let columns = COLUMNS.min(width - first);
             let rows = Matrix { values: &panel.rows[first..], stride: width };
-            packed.pack_transposed(columns, k, rows);
+            packed.pack_transposed(isa, columns, k, rows);
             let left = Matrix { values: &gradient[first..], stride: width };
             let values = &mut out[panel.first as usize..];
             multiply(isa, n, left.into(), &packed, Put::Add, MatrixMut { values, stride: floats });

@@ -223,10 +223,10 @@ impl Model {
         gradient: &[f32],
         conditions: Option<&Conditions>,
         dropout: Option<(Dropout, u32)>,
+        room: &mut Rooms,
         [known_gradient, condition_gradient]: [&mut [f32]; 2],
     ) {
-        let mut room = Rooms::default();
-        let (side, known, condition) = self.rows(asked, conditions, &mut room);
+        let (side, known, condition) = self.rows(asked, conditions, room);
         let Some((dropout, number)) = dropout else {
             let rows = Folded { known, condition, gradient };
             return self.function.fold_backward(side, rows, known_gradient, condition_gradient);
@@ -240,8 +240,8 @@ impl Model {
 }
 
 /// Where encoded rows of a query are decoded.
-#[derive(Default)]
-struct Rooms {
+#[derive(Debug, Default)]
+pub struct Rooms {
     known: Vec<f32>,
     condition: Vec<f32>,
 }

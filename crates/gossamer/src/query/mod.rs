@@ -172,9 +172,10 @@ impl Answerer {
         machine: &Machine,
     ) -> Vec<(u32, f32)> {
         let (similarity, columns) = (self.model.function.similarity(), self.model.columns());
-        let packed = similarity.pack(query, columns);
+        let isa = machine.instruction_set;
+        let packed = similarity.pack(isa, query, columns);
         let scores = |rows: &[f32], out: &mut [f32]| {
-            similarity.scores_by_row(machine.instruction_set, &packed, rows, columns, out);
+            similarity.scores_by_row(isa, &packed, rows, columns, out);
         };
         self.best(&scores, candidates, allowed, k, machine)
     }
@@ -195,9 +196,9 @@ impl Answerer {
         let row = self.model.entities.row(entity, &mut room);
         let similarity = self.model.function.similarity().between_rows();
         let size = dot(row, row).sqrt();
-        let packed = similarity.pack(row, width.into());
+        let isa = machine.instruction_set;
+        let packed = similarity.pack(isa, row, width.into());
         let scores = |rows: &[f32], out: &mut [f32]| {
-            let isa = machine.instruction_set;
             similarity.scores_by_row(isa, &packed, rows, width.into(), out);
             if similarity == Similarity::Dot {
                 for (score, other) in out.iter_mut().zip(rows.chunks_exact(width)) {

@@ -209,7 +209,7 @@ fn products(isa: InstructionSet, rows: &[f32], of: &Matrix, out: &mut [f32]) {
     }
     let mut packed = Right::<f32>::default();
     for (panel, values) in of.values.chunks(PANEL * width).enumerate() {
-        packed.pack_transposed(width, values.len() / width, Of { values, stride: width });
+        packed.pack_transposed(isa, width, values.len() / width, Of { values, stride: width });
         let out = MatrixMut { values: &mut out[panel * PANEL..], stride: n };
         let left = Of { values: rows, stride: width };
         multiply(isa, rows.len() / width, left.into(), &packed, Put::Set, out);

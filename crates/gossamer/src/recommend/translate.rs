@@ -242,7 +242,7 @@ fn projected(
     let values = Matrix { values: matrix, stride: m };
     let [mut packed, mut back] = [Right::<f32>::default(), Right::default()];
     packed.pack(isa, k, m, values, None);
-    back.pack_transposed(m, k, values);
+    back.pack_transposed(isa, m, k, values);
     let mut projections = ends.each_ref().map(|rows| {
         let mut out = vec![0.0; n * m];
         let left = Matrix { values: rows, stride: k };

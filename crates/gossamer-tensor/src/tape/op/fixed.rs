@@ -70,11 +70,11 @@ impl<'a> Right<'a> {
     pub fn new(machine: &'a Machine, matrix: &Array, transposed: bool) -> Self {
         let values = Matrix { values: &matrix.values, stride: matrix.width };
         let mut packed = pack::Right::<f32>::default();
-        let (rows, width) = (matrix.rows, matrix.width);
+        let (rows, width, isa) = (matrix.rows, matrix.width, machine.instruction_set);
         let (k, m) = if transposed { (width, rows) } else { (rows, width) };
         match transposed {
-            true => packed.pack_transposed(k, m, values),
-            false => packed.pack(machine.instruction_set, k, m, values, None),
+            true => packed.pack_transposed(isa, k, m, values),
+            false => packed.pack(isa, k, m, values, None),
         }
         let plain = machine.faults.looks().then(|| plain(matrix, transposed));
         Self { machine, packed, k, m, plain }

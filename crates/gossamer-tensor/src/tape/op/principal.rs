@@ -115,12 +115,12 @@ impl<'a> Tape<'a> {
 
 /// The matrix of each scale, or its transpose, packed.
 fn packed(machine: &Machine, weights: &Array, depth: usize, transposed: bool) -> Vec<Right<f32>> {
-    let (n, m) = (depth * weights.width, weights.width);
+    let (n, m, isa) = (depth * weights.width, weights.width, machine.instruction_set);
     let one = |values: &[f32]| {
         let (mut right, matrix) = (Right::<f32>::default(), Matrix { values, stride: m });
         match transposed {
-            true => right.pack_transposed(m, depth, matrix),
-            false => right.pack(machine.instruction_set, depth, m, matrix, None),
+            true => right.pack_transposed(isa, m, depth, matrix),
+            false => right.pack(isa, depth, m, matrix, None),
         }
         right
     };

@@ -14,7 +14,8 @@ pub struct Distances<'a> {
 impl<'a> Distances<'a> {
     /// For the queries of a batch.
     pub fn new(questions: &'a Questions<'a>) -> Self {
-        let packed = questions.similarity.pack(&questions.queries, questions.columns);
+        let isa = questions.machine.instruction_set;
+        let packed = questions.similarity.pack(isa, &questions.queries, questions.columns);
         Self { questions, packed }
     }
 

@@ -5,7 +5,7 @@
 //! give is added apart, in f32.
 
 use gossamer_tensor::kernel::pack::{
-    Left, Matrix, MatrixMut, Number, Right, pairs_along_columns, pairs_along_rows,
+    Left, Matrix, MatrixMut, Number, Right, left_of_pairs, pairs_along_columns, pairs_along_rows,
 };
 use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::tile::Pair;
@@ -28,8 +28,12 @@ pub trait Value: Number {
     fn words(rows: usize) -> usize;
     /// Keeps values (rows × queries).
     fn store(questions: &Questions<'_>, values: &[f32], out: &mut [u32]);
-    /// Kept values, with queries as rows.
-    fn by_query(stored: &[u32], n_queries: usize) -> Left<'_, Self>;
+    /// Kept values, with queries as rows; in `room`, if they do not lie so.
+    fn by_query<'a>(
+        questions: &Questions<'_>,
+        stored: &'a [u32],
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self>;
     /// Kept values, with entities as rows; in `room`, if they do not lie so.
     fn by_row<'a>(
         questions: &Questions<'_>,
@@ -46,8 +50,12 @@ impl Value for f32 {
     fn store(_: &Questions<'_>, values: &[f32], out: &mut [u32]) {
         out.copy_from_slice(bytemuck::cast_slice(values));
     }
-    fn by_query(stored: &[u32], n_queries: usize) -> Left<'_, Self> {
-        Matrix { values: bytemuck::cast_slice(stored), stride: n_queries }.transposed()
+    fn by_query<'a>(
+        questions: &Questions<'_>,
+        stored: &'a [u32],
+        _: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        Matrix { values: bytemuck::cast_slice(stored), stride: questions.len() }.transposed()
     }
     fn by_row<'a>(
         questions: &Questions<'_>,
@@ -67,8 +75,13 @@ impl Value for Pair {
         let isa = questions.machine.instruction_set;
         pairs_along_columns(isa, values, questions.len(), bytemuck::cast_slice_mut(out));
     }
-    fn by_query(stored: &[u32], n_queries: usize) -> Left<'_, Self> {
-        Left { values: bytemuck::cast_slice(stored), row: 1, step: n_queries }
+    fn by_query<'a>(
+        questions: &Questions<'_>,
+        stored: &'a [u32],
+        room: &'a mut Vec<Self>,
+    ) -> Left<'a, Self> {
+        let isa = questions.machine.instruction_set;
+        left_of_pairs(isa, questions.len(), bytemuck::cast_slice(stored), room)
     }
     fn by_row<'a>(
         questions: &Questions<'_>,
@@ -100,13 +113,12 @@ impl<'a, T: Value> Products<'a, T> {
     /// For the queries of a batch.
     pub fn new(questions: &'a Questions<'a>) -> Self {
         let mut scoring = Right::default();
-        let columns = questions.columns.queries;
-        scoring.pack_transposed(columns.n, questions.len(), columns.of(&questions.queries));
+        let (columns, isa) = (questions.columns.queries, questions.machine.instruction_set);
+        scoring.pack_transposed(isa, columns.n, questions.len(), columns.of(&questions.queries));
         let mut spread = Vec::new();
         if questions.smoothing > 0.0 {
             spread.resize(columns.width, 0.0);
             for (query, row) in questions.queries.chunks_exact(columns.width).enumerate() {
-                let isa = questions.machine.instruction_set;
                 vector::add_scaled(isa, &mut spread, questions.spread(query), row);
             }
         }
@@ -137,7 +149,7 @@ impl<T: Value> Blocks for Products<'_, T> {
         let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns.rows);
         let (n, width) = (self.questions.rows(panel), columns.width);
         room.right.pack(isa, n, columns.n, columns.of(panel.rows), None);
-        let by_query = T::by_query(stored, self.questions.len());
+        let by_query = T::by_query(self.questions, stored, &mut room.left);
         let put = Put::AddScaled(factors);
         multiply(isa, self.questions.len(), by_query, &room.right, put, columns.of_mut(out));
         for (query, place, label) in self.questions.answers(panel) {
