@@ -2,7 +2,8 @@
 
 use std::io::BufRead;
 
-use super::fields::{TableRows, mistake};
+use super::fields::mistake;
+use super::table_rows::TableRows;
 use super::{MAX_LINE_BYTES, ReadOptions, ReadReport, Reader, TripleSink};
 use crate::error::GraphError;
 

@@ -2,8 +2,9 @@
 
 use std::io::BufRead;
 
-use super::fields::{TableRows, mistake};
+use super::fields::mistake;
 use super::lines::for_each_line;
+use super::table_rows::TableRows;
 use super::{ReadOptions, ReadReport, Reader, TripleSink};
 use crate::error::GraphError;
 

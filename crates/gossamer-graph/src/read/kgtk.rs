@@ -3,9 +3,9 @@
 
 use std::io::BufRead;
 
-use super::fields::mistake;
-use super::fields::{TableRows, starts};
+use super::fields::{mistake, starts};
 use super::lines::for_each_line;
+use super::table_rows::TableRows;
 use super::{Attribute, ReadOptions, ReadReport, Reader, Row, TripleSink};
 use crate::error::GraphError;
 

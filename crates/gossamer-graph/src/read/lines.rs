@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Read};
 
-use super::fields::{TableRows, mistake};
+use super::fields::mistake;
+use super::table_rows::TableRows;
 use super::{MAX_LINE_BYTES, ReadOptions, source};
 use crate::error::{GraphError, Mistake};
 

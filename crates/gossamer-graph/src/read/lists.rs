@@ -2,9 +2,10 @@
 
 use std::io::BufRead;
 
-use super::fields::{TableRows, mistake};
+use super::fields::mistake;
 use super::lines::for_each_line;
 use super::numbers::Behind;
+use super::table_rows::TableRows;
 use super::{INTERACTS, ITEM, ReadOptions, ReadReport, Reader, Row, TripleSink, USER};
 use crate::error::GraphError;
 

@@ -13,6 +13,7 @@ use crate::error::{GraphError, Mistake};
 
 pub mod date;
 pub mod fields;
+pub mod table_rows;
 pub mod source;
 pub mod beside;
 pub mod lines;

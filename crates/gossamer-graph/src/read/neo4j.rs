@@ -5,7 +5,8 @@
 
 use std::io::BufRead;
 
-use super::fields::{TableRows, mistake, starts, weight};
+use super::fields::{mistake, starts, weight};
+use super::table_rows::TableRows;
 use super::{Attribute, ReadOptions, ReadReport, Reader, Row, TripleSink, csv};
 use crate::error::GraphError;
 

@@ -75,7 +75,7 @@ mod table {
 
     use crate::error::GraphError;
     use crate::read::date::time_in_words;
-    use crate::read::fields::TableRows;
+    use crate::read::table_rows::TableRows;
     use crate::read::{ReadOptions, ReadReport, TripleSink};
 
     pub fn read(

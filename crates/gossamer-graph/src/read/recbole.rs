@@ -11,9 +11,10 @@
 
 use std::io::BufRead;
 
-use super::fields::{TableRows, mistake, starts};
+use super::fields::{mistake, starts};
 use super::lines::for_each_line;
 use super::links::column;
+use super::table_rows::TableRows;
 use super::{Attribute, INTERACTS, ITEM, ReadOptions, ReadReport, Reader, Row, TripleSink, USER};
 use crate::error::GraphError;
 

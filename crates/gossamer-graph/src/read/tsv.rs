@@ -2,8 +2,8 @@
 
 use std::io::BufRead;
 
-use super::fields::TableRows;
 use super::lines::for_each_line;
+use super::table_rows::TableRows;
 use super::{ReadOptions, ReadReport, Reader, TripleSink};
 use crate::error::GraphError;
 

@@ -71,6 +71,7 @@ pub fn prefetch<T>(row: &[T]) {
 
 pub mod vector;
 pub mod spectrum;
+pub mod complex;
 mod measure;
 pub mod tile;
 pub mod transpose;

@@ -4,7 +4,9 @@
 //! *Paper:* Trouillon et al., "Complex embeddings for simple link prediction" (2016).
 
 use gossamer_graph::Side;
+use gossamer_machine::InstructionSet;
 use gossamer_tensor::kernel::Similarity;
+use gossamer_tensor::kernel::complex::{add_complex_slopes, complex_product};
 
 use super::{BILINEAR, Coordinates, Folded, Habits, ScoreFunction, Widths};
 
@@ -33,16 +35,9 @@ impl ScoreFunction for ComplEx {
     }
     /// h·r towards tails; t·conj(r) towards heads.
     fn fold(&self, side: Side, known: &[f32], condition: &[f32], query: &mut [f32]) {
-        let dim = known.len() / 2;
-        let sign = if side == Side::Tail { 1.0 } else { -1.0 };
-        let (known_re, known_im) = known.split_at(dim);
-        let (re, im) = condition.split_at(dim);
-        let (query_re, query_im) = query.split_at_mut(dim);
-        for i in 0..dim {
-            let im = sign * im[i];
-            query_re[i] = known_re[i] * re[i] - known_im[i] * im;
-            query_im[i] = known_re[i] * im + known_im[i] * re[i];
-        }
+        // The processor's best: no sum is fused, so that all have the same bits.
+        let isa = InstructionSet::detect();
+        complex_product(isa, known, condition, side == Side::Head, query);
     }
     fn fold_backward(
         &self,
@@ -51,20 +46,10 @@ impl ScoreFunction for ComplEx {
         known_gradient: &mut [f32],
         condition_gradient: &mut [f32],
     ) {
-        let dim = rows.known.len() / 2;
-        let sign = if side == Side::Tail { 1.0 } else { -1.0 };
-        let (known_re, known_im) = rows.known.split_at(dim);
-        let (re, im) = rows.condition.split_at(dim);
-        let (g_re, g_im) = rows.gradient.split_at(dim);
-        let (dk_re, dk_im) = known_gradient.split_at_mut(dim);
-        let (dc_re, dc_im) = condition_gradient.split_at_mut(dim);
-        for i in 0..dim {
-            let im = sign * im[i];
-            dk_re[i] += g_re[i] * re[i] + g_im[i] * im;
-            dk_im[i] += g_im[i] * re[i] - g_re[i] * im;
-            dc_re[i] += g_re[i] * known_re[i] + g_im[i] * known_im[i];
-            dc_im[i] += sign * (g_im[i] * known_re[i] - g_re[i] * known_im[i]);
-        }
+        let (isa, conjugate) = (InstructionSet::detect(), side == Side::Head);
+        let Folded { known, condition, gradient } = rows;
+        let [of_known, of_condition] = [known_gradient, condition_gradient];
+        add_complex_slopes(isa, known, condition, conjugate, gradient, of_known, of_condition);
     }
     fn coordinates(&self) -> (Coordinates, Coordinates) {
         (Coordinates::Complex, Coordinates::Complex)
