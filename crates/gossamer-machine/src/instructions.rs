@@ -74,7 +74,7 @@ mod matrices {
     pub fn allowed() -> bool {
         /// Leaf 7, register D: products of bf16, and tiles.
         const HAS: u32 = 1 << 22 | 1 << 24;
-        // It is safe since Rust 1.94.
+        // Newer compilers have it as a safe function.
         // SAFETY: a processor with AVX-512 has the instruction and the leaf.
         #[allow(unsafe_code, unused_unsafe)]
         let leaf = unsafe { std::arch::x86_64::__cpuid_count(7, 0) };
