@@ -36,6 +36,7 @@ gossamer_machine::registry!("command", Command:
 );
 
 mod classes;
+mod ceilings;
 mod passes;
 mod recommenders;
 

@@ -370,26 +370,20 @@ fn fold_backward(
         rest = later;
         (sums, conditions, own)
     });
-    machine.workers.each_with(
-        tasks.collect(),
-        Rooms::default,
-        |room, (sums, conditions, known)| {
-            let mut known = known.chunks_exact_mut(known_width);
-            for (queries, condition) in
-                sums.iter().zip(conditions.chunks_exact_mut(condition_width))
-            {
-                condition.fill(0.0);
-                for (query, known) in queries.iter().zip(&mut known) {
-                    known.fill(0.0);
-                    let gradient = &gradient[query * query_width..][..query_width];
-                    let dropout = dropout.map(|dropout| (dropout, *query as u32));
-                    let out = [known, &mut *condition];
-                    let asked = batch.asked[*query];
-                    model.fold_backward(asked, gradient, made.as_ref(), dropout, room, out);
-                }
+    let tasks = tasks.collect();
+    machine.workers.each_with(tasks, Rooms::default, |room, (sums, conditions, known)| {
+        let mut known = known.chunks_exact_mut(known_width);
+        for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
+            condition.fill(0.0);
+            for (query, known) in queries.iter().zip(&mut known) {
+                known.fill(0.0);
+                let gradient = &gradient[query * query_width..][..query_width];
+                let dropout = dropout.map(|dropout| (dropout, *query as u32));
+                let (asked, out) = (batch.asked[*query], [known, &mut *condition]);
+                model.fold_backward(asked, gradient, made.as_ref(), dropout, room, out);
             }
-        },
-    );
+        }
+    });
     let knowns: Vec<u32> = order.iter().map(|query| batch.asked[*query].known).collect();
     let ids: Vec<u32> = sums.iter().map(|queries| condition(&queries[0])).collect();
     let known = SparseRows::new(&knowns, known, known_width);
