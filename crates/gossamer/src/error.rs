@@ -128,7 +128,8 @@ fn unknown_name(kind: &str, name: &str, nearest: &[String]) -> String {
     let hint = if nearest.is_empty() {
         format!("gossamer inspect shows the graph; is '{name}' spelled as in its source?")
     } else {
-        format!("nearest: {}", nearest.join(", "))
+        // Names may have commas of their own.
+        format!("nearest: '{}'", nearest.join("', '"))
     };
     format!("the graph has no {kind} '{name}'\nhint: {hint}")
 }

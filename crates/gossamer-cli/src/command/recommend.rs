@@ -66,6 +66,16 @@ impl Command for Recommend {
     }
 }
 
+/// A user's name as the interactions have it; none if it is no user's.
+fn bare(name: &str) -> Option<&str> {
+    name.strip_prefix(USER)?.strip_prefix('/')
+}
+
+fn user_name(run: &Run, user: usize) -> Result<String, Failure> {
+    let name = run.graph.entities().name(run.problem.users[user]).map_err(Error::from)?;
+    Ok(bare(&name).unwrap_or(&name).to_string())
+}
+
 /// The place of a user, by its name with or without the type before it.
 fn user_of(run: &Run, name: &str) -> Result<usize, Failure> {
     let entities = run.graph.entities();
@@ -76,7 +86,9 @@ fn user_of(run: &Run, name: &str) -> Result<usize, Failure> {
             return Ok(place);
         }
     }
-    let nearest = entities.nearest(&format!("{USER}/{name}"), 3).map_err(Error::from)?;
+    let full = format!("{USER}/{}", bare(name).unwrap_or(name));
+    let nearest = entities.nearest(&full, 3).map_err(Error::from)?;
+    let nearest = nearest.iter().filter_map(|name| bare(name).map(str::to_string)).collect();
     Err(Error::UnknownName { kind: "user", name: name.into(), nearest }.into())
 }
 
@@ -218,8 +230,7 @@ fn one(
         rows.add_row(cells);
     }
     if context.json {
-        let user = run.graph.entities().name(run.problem.users[user]).map_err(Error::from)?;
-        context.print(&json!({"user": user, "items": list}).to_string());
+        context.print(&json!({"user": user_name(run, user)?, "items": list}).to_string());
         return Ok(());
     }
     for column in [1, 3, 4, 5] {
@@ -241,14 +252,14 @@ fn all(
     let name = |id: u32| run.graph.entities().name(id).map_err(Error::from);
     let mut text = String::from("user\trank\titem\tscore\n");
     let total = run.problem.users.len() as u64;
-    for (user, id) in run.problem.users.iter().enumerate() {
+    for user in 0..run.problem.users.len() {
         if user % 64 == 0 {
             let (stage, unit, detail) = ("recommending", "users", "");
             let done = user as u64;
             let progress = gossamer::Progress { stage, done, total, unit, detail };
             gossamer::Observer::progress(context, &progress);
         }
-        let user_name = name(*id)?;
+        let user_name = user_name(run, user)?;
         for (rank, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
             let item = name(run.problem.items[item as usize])?;
             let _ = writeln!(text, "{user_name}\t{rank}\t{item}\t{score}");

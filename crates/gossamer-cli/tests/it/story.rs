@@ -51,7 +51,7 @@ fn names_that_nobody_knows_get_the_nearest() {
         &folder,
         "gossamer predict run --head n5 --relation nxt",
         3,
-        &["relation 'nxt'", "nearest: next"],
+        &["relation 'nxt'", "nearest: 'next'"],
     );
     fail(&folder, "gossamer predict run --head m5 --relation next", 3, &["entity 'm5'"]);
     fail(&folder, "gossamer predict run --relation next", 2, &["--head"]);
