@@ -47,6 +47,13 @@ impl Ledger {
         self.lines.iter().map(|line| line.bytes).sum()
     }
 
+    /// Becomes another that has more bytes.
+    pub fn raise_to(&mut self, other: Self) {
+        if other.total() > self.total() {
+            *self = other;
+        }
+    }
+
     /// The line with the most bytes.
     pub fn largest(&self) -> Option<&Line> {
         self.lines.iter().max_by_key(|line| line.bytes)
@@ -122,5 +129,9 @@ mod tests {
         ledger.add("b", String::new(), "f32", 5);
         assert_eq!(ledger.total(), 8);
         assert_eq!(ledger.largest().map(|line| line.name), Some("b"));
+        let mut most = Ledger::default();
+        most.raise_to(ledger.clone());
+        most.raise_to(Ledger { lines: ledger.lines[..1].to_vec() });
+        assert_eq!(most, ledger);
     }
 }

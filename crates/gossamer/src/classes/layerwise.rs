@@ -65,7 +65,7 @@ pub fn learn(
         let mut chosen: Option<(f64, usize, Stage)> = None;
         for epoch in 0..settings.epochs {
             let (loss, list) = stage.epoch(problem, settings, &rows, (number, epoch), machine)?;
-            kept = list;
+            kept.raise_to(list);
             let accuracy = problem.accuracy(&stage.result(&rows, machine).1, 1);
             metrics.push((loss, accuracy));
             let done = (number * settings.epochs + epoch + 1) as u64;
@@ -155,7 +155,8 @@ impl Stage {
         (hidden, scores)
     }
 
-    /// One pass over the entities to learn from; returns the loss and what a batch kept.
+    /// One pass over the entities to learn from; returns the loss and what a batch kept at
+    /// most.
     fn epoch(
         &mut self,
         problem: &Problem,
@@ -192,7 +193,7 @@ impl Stage {
             let classes: Vec<(u32, u32)> =
                 (0..).zip(&batch).map(|(row, (_, class))| (row, *class)).collect();
             let (loss, gradient) = super::judge::cross_entropy(machine, scores.value(), &classes);
-            kept = tape.kept();
+            kept.raise_to(tape.kept());
             let ids: Vec<usize> = own.iter().map(|parameter| parameter.id()).collect();
             let found = tape.backward([(scores, gradient)]).filter(|_| loss.is_finite());
             let Some(mut gradients) = found else {

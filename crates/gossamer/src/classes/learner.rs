@@ -24,7 +24,7 @@ pub struct Learner {
     activations: Activations,
     /// Steps done.
     steps: u64,
-    /// What the last step kept between the ways.
+    /// What a step kept between the ways at most.
     pub kept: Ledger,
 }
 
@@ -142,7 +142,7 @@ impl Learner {
         let Some(Passed { ids, mut gradients, kept }) = found.filter(|_| loss.is_finite()) else {
             return Err(Error::Diverged { loss, epoch: epoch + 1 });
         };
-        self.kept = kept;
+        self.kept.raise_to(kept);
         if let Some(said) = self.activations.choose(&gradients.needs) {
             observer.log(&said);
         }

@@ -125,7 +125,7 @@ pub struct Learned {
     pub macro_f1: f64,
     /// The epoch whose parameters were kept.
     pub best_epoch: usize,
-    /// What a step kept between the ways.
+    /// What a step kept between the ways at most.
     pub kept: Ledger,
     /// A line for each epoch: loss, and accuracy on those to choose by.
     pub metrics: Vec<(f64, f64)>,

@@ -102,7 +102,7 @@ impl Shape {
 pub struct Outcome {
     /// What was learned.
     pub learned: Learned,
-    /// What a step kept between its ways, of those that have such.
+    /// What a step kept between its ways at most, of those that have such.
     pub kept: Option<Ledger>,
     /// Steps that were made.
     pub steps: u64,

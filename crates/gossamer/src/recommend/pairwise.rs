@@ -40,7 +40,7 @@ struct Learner<'a> {
     activations: Activations,
     adam: &'static dyn Optimiser,
     state: State,
-    /// What the last step kept between its ways.
+    /// What a step kept between its ways at most.
     kept: Ledger,
 }
 
@@ -198,7 +198,7 @@ impl<'a> Learner<'a> {
             self.state.change(place, gradient, by, self.machine);
         }
         self.activations.choose(&needs);
-        self.kept = kept;
+        self.kept.raise_to(kept);
         loss
     }
 
@@ -320,6 +320,20 @@ mod tests {
             assert_eq!(one.learned, three.learned, "{model}");
             assert_eq!(one.steps, three.steps, "{model}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_told_of_whole_batches() {
+        const BATCH: usize = 64;
+        let problem = two_tastes(30, 20);
+        let n = problem.interactions[0].n_values();
+        assert!(n > BATCH && !n.is_multiple_of(BATCH), "the last batch is a part of one");
+        // It keeps the same of each pair.
+        let of = |batch: usize| {
+            let settings = Settings { batch, epochs: 1, ..settings("kgcn") };
+            learned("kgcn", &settings, &problem, 2).kept.unwrap().total() as usize
+        };
+        assert_eq!(of(BATCH) * n, of(n) * BATCH);
     }
 
     #[test]
