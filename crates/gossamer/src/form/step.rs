@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::loss::{self, Loss, Shape};
 use crate::model::conditions::Conditions;
 use crate::model::dropout::Dropout;
-use crate::model::{Model, Rooms};
+use crate::model::{Asked, Model, Rooms};
 use crate::paging::Pages;
 use crate::regulariser::{self, Looks, Regulariser};
 use crate::sample::{self, Sampler};
@@ -222,8 +222,11 @@ pub fn finish<S>(
     }
     let (known, condition) =
         fold_backward(&learner.model, machine, batch, &query_gradient, dropout);
-    let entity_uses = batch.entity_uses(!at_queries);
-    let relation_uses = if at_queries { Vec::new() } else { relation_uses(&learner.model, batch) };
+    // Used rows have a gradient in any case; how much they are used is asked by a penalty alone.
+    let charges = method.regularisation > 0.0;
+    let entity_uses = if charges { batch.entity_uses(!at_queries) } else { Vec::new() };
+    let charges = charges && !at_queries;
+    let relation_uses = if charges { relation_uses(&learner.model, batch) } else { Vec::new() };
     let entity = Penalty::new(method, batch.total, entity_kind, &entity_uses);
     let relation = Penalty::new(method, batch.total, relation_kind, &relation_uses);
     let penalty = query_penalty
@@ -351,10 +354,11 @@ fn fold_backward(
     let relations = model.relation_rows(&batch.asked);
     let made = Conditions::of(model, machine, relations);
     let query_width = model.query_width();
-    let condition = |query: &usize| model.condition(batch.asked[*query]).1;
-    let mut order: Vec<usize> = (0..batch.len()).collect();
-    order.sort_by_key(condition);
-    let sums: Vec<&[usize]> = order
+    let keyed = |(asked, query): (&Asked, u64)| u64::from(model.condition(*asked).1) << 32 | query;
+    let mut order: Vec<u64> = batch.asked.iter().zip(0..).map(keyed).collect();
+    order.sort_unstable();
+    let (condition, query) = (|key: &u64| (key >> 32) as u32, |key: &u64| *key as u32 as usize);
+    let sums: Vec<&[u64]> = order
         .chunk_by(|one, next| condition(one) == condition(next))
         .flat_map(|same| same.chunks(QUERIES))
         .collect();
@@ -375,16 +379,16 @@ fn fold_backward(
         let mut known = known.chunks_exact_mut(known_width);
         for (queries, condition) in sums.iter().zip(conditions.chunks_exact_mut(condition_width)) {
             condition.fill(0.0);
-            for (query, known) in queries.iter().zip(&mut known) {
+            for (query, known) in queries.iter().map(query).zip(&mut known) {
                 known.fill(0.0);
                 let gradient = &gradient[query * query_width..][..query_width];
-                let dropout = dropout.map(|dropout| (dropout, *query as u32));
-                let (asked, out) = (batch.asked[*query], [known, &mut *condition]);
+                let dropout = dropout.map(|dropout| (dropout, query as u32));
+                let (asked, out) = (batch.asked[query], [known, &mut *condition]);
                 model.fold_backward(asked, gradient, made.as_ref(), dropout, room, out);
             }
         }
     });
-    let knowns: Vec<u32> = order.iter().map(|query| batch.asked[*query].known).collect();
+    let knowns: Vec<u32> = order.iter().map(|key| batch.asked[query(key)].known).collect();
     let ids: Vec<u32> = sums.iter().map(|queries| condition(&queries[0])).collect();
     let known = SparseRows::new(&knowns, known, known_width);
     (known, SparseRows::new(&ids, conditions, condition_width))

@@ -58,7 +58,8 @@ impl SparseRows {
 /// The union of sorted lists of ids, sorted, each once.
 pub fn union(lists: &[&[u32]]) -> Vec<u32> {
     let mut ids: Vec<u32> = lists.concat();
-    ids.sort_unstable();
+    // The stable sort sees that parts are sorted, and merges them.
+    ids.sort();
     ids.dedup();
     ids
 }
