@@ -62,6 +62,15 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     succeed(&folder, "gossamer train g --model bpr --epochs 20 --dim 4 --seeds 2 -o several");
     let text = succeed(&folder, "gossamer evaluate several");
     assert!(text.contains("deviations over 2 seeds") && text.contains(" ± "), "{text}");
+    let whole = succeed(&folder, "gossamer check several");
+    assert_eq!(whole.matches("this recommender is whole").count(), 2, "{whole}");
+    fail(&folder, "gossamer recommend several --user 4", 2, &["name one, such as several/seed-0"]);
+    let tables = folder.join("several/seed-1/tables.safetensors");
+    let (bytes, mut damaged) = (fs::read(&tables).unwrap(), fs::read(&tables).unwrap());
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&tables, damaged).unwrap();
+    fail(&folder, "gossamer check several", 5, &["seed-1/tables.safetensors: damaged at byte"]);
+    fs::write(&tables, bytes).unwrap();
     let said = succeed(&folder, "gossamer evaluate several/seed-1 --kgcn");
     assert!(said.contains("kgcn's protocol: AUC 0."), "{said}");
     let list = json(&folder, "gossamer recommend ease --user 4 -k 3 --explain --json");

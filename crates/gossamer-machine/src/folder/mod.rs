@@ -91,6 +91,16 @@ fn block_sums(path: &Path, bytes: u64) -> Result<Vec<u64>, FileError> {
     Ok(sums)
 }
 
+/// The first by name of the folders in a folder that say they are of a kind.
+fn first_within(kind: &str, folder: &Path) -> Option<String> {
+    let says = format!("gossamer {kind} ");
+    let within = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_one = |path: &PathBuf| {
+        read_whole(&path.join(MANIFEST)).is_ok_and(|text| text.starts_with(says.as_bytes()))
+    };
+    within.filter(is_one).min().map(|path| path.display().to_string())
+}
+
 #[derive(Debug, Clone)]
 struct Listed {
     bytes: u64,
@@ -118,7 +128,10 @@ impl Folder {
         let manifest = path.join(MANIFEST);
         if !manifest.is_file() {
             let what = format!("there is no {kind} here");
-            let hint = format!("a {kind} folder has a file called '{MANIFEST}'; check the path");
+            let hint = match first_within(kind, path) {
+                Some(within) => format!("there are some in it: name one, such as {within}"),
+                None => format!("a {kind} folder has a file called '{MANIFEST}'; check the path"),
+            };
             return Err(FileError::Missing { path: path.to_path_buf(), what, hint });
         }
         let bytes = read_whole(&manifest)?;

@@ -96,6 +96,15 @@ impl Run {
         Ok(Self { path: path.to_path_buf(), graph, settings, problem, learned })
     }
 
+    /// Verifies every byte of the run and of its graph.
+    ///
+    /// # Errors
+    /// [`FileError::Corrupt`] with the first damaged place.
+    pub fn check(&self) -> Result<(), Error> {
+        Folder::open(KIND, &self.path)?.check()?;
+        Ok(self.graph.folder().check()?)
+    }
+
     /// The items that a user will want most and does not have, with scores, of all or of those that
     /// are marked; places in [`Problem::users`] and [`Problem::items`].
     pub fn recommend(
