@@ -94,7 +94,7 @@ settings! {
     label_smoothing: f32, "1", "part of each label that is spread over all entities (1-vs-all, k-vs-all)";
     dropout: f32, "1", "part of the known entity's and the relation's floats that is zero in a step, the others growing";
     reciprocal: bool, "true or false", "give each relation a second row for predicting heads";
-    precision: Precision, "f32 or bf16", "factors of products over entities (not where queries have negatives of their own) and predicted relations; bf16 is faster where the processor has it";
+    precision: Precision, "f32 or bf16", "factors of products over entities (not where queries have negatives of their own) and predicted relations; bf16 is faster where the processor has AMX, or AMD's AVX-512";
     optimiser: String, "name", "optimiser";
     learning_rate: f32, "1", "size of a step";
     schedule: String, "name", "how the step's size moves over the epochs";
