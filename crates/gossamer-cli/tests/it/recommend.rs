@@ -94,7 +94,7 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     // Users as the clicks have them.
     let is_number = |line: &str| line.split('\t').next().unwrap().parse::<u32>().is_ok();
     assert!(lists.lines().skip(1).all(is_number), "{lists}");
-    fail(&folder, "gossamer recommend ease --user nobody", 3, &["no user 'nobody'", "nearest: '"]);
+    fail(&folder, "gossamer recommend ease --user 399", 3, &["no user '399'", "nearest: '39'"]);
     fail(&folder, "gossamer recommend ease", 2, &["--user or --all"]);
     fail(&folder, "gossamer train g --model pop --dim 8 -o x", 2, &["pop has no such setting"]);
     fail(&folder, "gossamer train g --model ease --loss margin -o x", 2, &["--loss is nothing"]);
