@@ -304,6 +304,36 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Calls `visit` with every entity of a type in order, some thousand at a time in memory.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn for_each_of_type(
+        &self,
+        name: &str,
+        mut visit: impl FnMut(u32),
+    ) -> Result<(), FileError> {
+        let file = self.entities.file();
+        let Some(names) = self.names_of("types.gcol")? else { return Ok(()) };
+        let Some(wanted) = names.find(name)?.filter(|_| file.find("type.offsets").is_some()) else {
+            return Ok(());
+        };
+        let n = self.entities.len() as u64;
+        let (mut ends, mut types) = (Vec::<u64>::new(), Vec::<u32>::new());
+        for start in (0..n).step_by(WINDOW as usize) {
+            file.read("type.offsets", start..(start + WINDOW).min(n) + 1, &mut ends)?;
+            let (first, last) = (ends[0], ends[ends.len() - 1]);
+            file.read("type.values", first..last.max(first), &mut types)?;
+            for (entity, ends) in (start as u32..).zip(ends.windows(2)) {
+                let of = |end: u64| end.checked_sub(first).map_or(0, |end| end as usize);
+                if types.get(of(ends[0])..of(ends[1])).is_some_and(|own| own.contains(&wanted)) {
+                    visit(entity);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The types of each entity, where the graph has types.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! content: bytes are written under a `.partial` name, synced, and renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Why a file of ours could not be read or written.
@@ -114,12 +114,61 @@ pub fn partial_path(target: &Path) -> PathBuf {
 /// # Errors
 /// [`FileError::Io`]; the old content then stays.
 pub fn write_whole(target: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let partial = partial_path(target);
-    let mut file = File::create(&partial).map_err(FileError::io("create", &partial))?;
-    file.write_all(bytes).map_err(FileError::io("write", &partial))?;
-    file.sync_all().map_err(FileError::io("sync", &partial))?;
-    fs::rename(&partial, target).map_err(FileError::io("rename", target))?;
-    sync_parent(target)
+    let mut out = Whole::create(target)?;
+    out.write_all(bytes).map_err(FileError::io("write", target))?;
+    out.finish()
+}
+
+/// A file that is written piece by piece and takes the place of what was there when it is finished;
+/// one that never is leaves nothing.
+#[derive(Debug)]
+pub struct Whole {
+    out: BufWriter<File>,
+    target: PathBuf,
+    finished: bool,
+}
+
+impl Whole {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn create(target: &Path) -> Result<Self, FileError> {
+        let partial = partial_path(target);
+        let file = File::create(&partial).map_err(FileError::io("create", &partial))?;
+        let out = BufWriter::with_capacity(1 << 16, file);
+        Ok(Self { out, target: target.to_path_buf(), finished: false })
+    }
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// [`FileError::Io`]; the old content then stays.
+    pub fn finish(mut self) -> Result<(), FileError> {
+        let target = &self.target;
+        self.out.flush().map_err(FileError::io("write", target))?;
+        self.out.get_ref().sync_all().map_err(FileError::io("sync", target))?;
+        fs::rename(partial_path(target), target).map_err(FileError::io("rename", target))?;
+        self.finished = true;
+        sync_parent(target)
+    }
+}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = fs::remove_file(partial_path(&self.target));
+        }
+    }
 }
 
 /// Makes a rename in the parent folder last through a power cut, where the system can.
@@ -187,6 +236,13 @@ mod tests {
         let path = folder.path().join("a.txt");
         write_whole(&path, b"one").unwrap();
         write_whole(&path, b"three").unwrap();
+        assert_eq!(read_whole(&path).unwrap(), b"three");
+        assert!(!partial_path(&path).exists());
+        let mut begun = Whole::create(&path).unwrap();
+        begun.write_all(b"four and").unwrap();
+        begun.flush().unwrap();
+        assert_eq!(read_whole(&partial_path(&path)).unwrap(), b"four and");
+        drop(begun);
         assert_eq!(read_whole(&path).unwrap(), b"three");
         assert!(!partial_path(&path).exists());
         let file = File::open(&path).unwrap();

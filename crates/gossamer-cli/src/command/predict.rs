@@ -10,6 +10,7 @@ use gossamer::query::allowed::{Allow, Allowed};
 use gossamer::query::{Answer, Answerer, asked_in_words};
 use gossamer::{Error, Run, Side};
 use gossamer_graph::write::predicted::{Prediction, Predictions};
+use gossamer_machine::file::Whole;
 use serde_json::{Value, json};
 
 use super::evaluate::candidates;
@@ -121,7 +122,7 @@ struct Ask<'a> {
     k: usize,
     context: &'a Context,
     /// Where answers also go, with `--rdf`.
-    predictions: RefCell<Option<Predictions<Vec<u8>>>>,
+    predictions: RefCell<Option<Predictions<Whole>>>,
 }
 
 impl Ask<'_> {
@@ -131,12 +132,13 @@ impl Ask<'_> {
         file: &Path,
         body: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        *self.predictions.borrow_mut() = Some(Predictions::new(Vec::new()));
+        let out = Whole::create(file).map_err(Error::from)?;
+        *self.predictions.borrow_mut() = Some(Predictions::new(out));
         body()?;
         let Some(predictions) = self.predictions.borrow_mut().take() else { return Ok(()) };
         let failed = |error| Failure::system(format!("{}: {error}", file.display()));
-        let bytes = predictions.finish().map_err(failed)?;
-        gossamer_machine::file::write_whole(file, &bytes).map_err(|error| Error::from(error).into())
+        let out = predictions.finish().map_err(failed)?;
+        Ok(out.finish().map_err(Error::from)?)
     }
 
     /// Notes answers for the file of `--rdf`.

@@ -1,15 +1,17 @@
 //! `gossamer recommend`: what users will want.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::path::Path;
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::Error;
 use gossamer::Split;
-use gossamer::recommend::reasons::{Facts, Seen, Shared, Subgraphs, speaking};
+use gossamer::recommend::reasons::{Facts, Seen, Shared, around, speaking};
 use gossamer::recommend::run::Run;
 use gossamer::recommend::scores::Learned;
+use gossamer::recommend::{Settings, Shape, plans};
 use gossamer_graph::read::USER;
+use gossamer_machine::file::{FileError, Whole};
 use serde_json::{Value, json};
 
 use super::{Command, flag, folder, number, option, path, text};
@@ -47,15 +49,19 @@ impl Command for Recommend {
                 "Leave out the most taken items, which have half of all interactions",
             ))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
-        let run = Run::open(&path(arguments, "run"))?;
+        let asking =
+            |shape: &Shape, _: &Settings, tables| plans::asking(shape, tables, &context.machine);
+        let (run, _) = Run::open_within(&path(arguments, "run"), asking)?;
         let k = number(arguments, "k")?.unwrap_or(10);
         let novel = arguments.get_flag("novel").then(|| run.problem.novel());
         let marked = novel.as_deref();
         match (text(arguments, "user"), text(arguments, "all")) {
             (Some(user), None) => {
-                let explain = arguments.get_flag("explain");
-                one(&run, user, (k, explain, marked), context)
+                one(&run, user, (k, arguments.get_flag("explain"), marked), context)
             }
             (None, Some(file)) => all(&run, Path::new(file), (k, marked), context),
             _ => {
@@ -106,28 +112,12 @@ struct Reasons {
     seen: Vec<(bool, Option<String>, String, f32)>,
 }
 
-/// What reasons are found in.
-struct Grounds {
-    facts: Facts,
-    /// Of a recommender that looks at what is around the two.
-    subgraphs: Option<Subgraphs>,
-}
-
-impl Grounds {
-    fn of(run: &Run) -> Self {
-        let looks = matches!(run.learned, Learned::Conditioned(_));
-        let learned_from = || run.problem.clone().with_weight(run.settings.facts);
-        let subgraphs = looks.then(|| Subgraphs::of(learned_from()));
-        Self { facts: Facts::of(&run.problem), subgraphs }
-    }
-}
-
 impl Reasons {
     fn of(
         run: &Run,
         (user, item): (usize, u32),
         own: &[u32],
-        grounds: &Grounds,
+        facts: &Facts,
     ) -> Result<Self, Failure> {
         let named = |(own, weight): (u32, f32)| Ok((item_name(run, own)?, weight));
         let shared = |Shared { relation, entity, n }: Shared| {
@@ -135,16 +125,14 @@ impl Reasons {
             Ok((relation, run.graph.entities().shown(entity).map_err(Error::from)?, n))
         };
         let items = speaking(&run.learned, item, own, REASONS).into_iter().map(named);
-        let of_facts = grounds.facts.shared(item, own, REASONS).into_iter().map(shared);
+        let of_facts = facts.shared(item, own, REASONS).into_iter().map(shared);
         let seen = |seen: Seen| {
             let relation = seen.relation.map(|relation| run.graph.relations().shown(relation));
             let relation = relation.transpose().map_err(Error::from)?;
             let entity = run.graph.entities().shown(seen.entity).map_err(Error::from)?;
             Ok((seen.of_user, relation, entity, seen.share))
         };
-        let (known, pair) = ((&run.learned, &run.problem), [user, item as usize]);
-        let around = |subgraphs: &Subgraphs| subgraphs.around(known, pair, REASONS);
-        let around = grounds.subgraphs.as_ref().map(around).unwrap_or_default();
+        let around = around(run, [user, item as usize], REASONS);
         Ok(Self {
             items: items.collect::<Result<_, Failure>>()?,
             shared: of_facts.collect::<Result<_, Failure>>()?,
@@ -196,7 +184,10 @@ fn one(
 ) -> Result<(), Failure> {
     let user = user_of(run, name)?;
     let own = run.problem.seen(user, &Split::ALL);
-    let grounds = explain.then(|| Grounds::of(run));
+    let listed = run.recommend(user, k, marked, &context.machine);
+    let wanted: Vec<u32> = listed.iter().map(|(item, _)| *item).chain(own.clone()).collect();
+    let pass = |visit: &mut dyn FnMut([u32; 3])| run.census.for_each_fact(&run.graph, visit);
+    let facts = explain.then(|| Facts::of(&run.problem.items, &wanted, pass)).transpose()?;
     let mut headings = vec!["", "item", "score"];
     if explain {
         headings.extend(["because of", "shares"]);
@@ -205,9 +196,9 @@ fn one(
         }
     }
     let (mut rows, mut list) = (output::table(&headings), Vec::new());
-    for (place, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
-        let of = |grounds| Reasons::of(run, (user, item), &own, grounds);
-        let reasons = grounds.as_ref().map(of).transpose()?;
+    for (place, (item, score)) in (1..).zip(listed) {
+        let of = |facts| Reasons::of(run, (user, item), &own, facts);
+        let reasons = facts.as_ref().map(of).transpose()?;
         if context.json {
             let id = run.problem.items[item as usize];
             let mut value = json!({
@@ -250,7 +241,9 @@ fn all(
     context: &Context,
 ) -> Result<(), Failure> {
     let name = |id: u32| run.graph.entities().name(id).map_err(Error::from);
-    let mut text = String::from("user\trank\titem\tscore\n");
+    let failed = |error| Error::from(FileError::io("write", file)(error));
+    let mut out = Whole::create(file).map_err(Error::from)?;
+    out.write_all(b"user\trank\titem\tscore\n").map_err(failed)?;
     let total = run.problem.users.len() as u64;
     for user in 0..run.problem.users.len() {
         if user % 64 == 0 {
@@ -262,10 +255,10 @@ fn all(
         let user_name = user_name(run, user)?;
         for (rank, (item, score)) in (1..).zip(run.recommend(user, k, marked, &context.machine)) {
             let item = name(run.problem.items[item as usize])?;
-            let _ = writeln!(text, "{user_name}\t{rank}\t{item}\t{score}");
+            writeln!(out, "{user_name}\t{rank}\t{item}\t{score}").map_err(failed)?;
         }
     }
-    gossamer_machine::file::write_whole(file, text.as_bytes()).map_err(Error::from)?;
+    out.finish().map_err(Error::from)?;
     context.print(&format!("the lists of {total} users: {}", file.display()));
     Ok(())
 }

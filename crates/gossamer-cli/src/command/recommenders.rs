@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches};
 use gossamer::config::SETTINGS;
 use gossamer::evaluate::compare::Spread;
+use gossamer::recommend::census::Census;
 use gossamer::recommend::judge::{LEGACY_NDCG, METRICS};
-use gossamer::recommend::problem::Problem;
-use gossamer::recommend::report::{Among, Row, report};
+use gossamer::recommend::report::{Among, Row, Subject, report};
 use gossamer::recommend::run::{Run, refuse_existing, save};
 use gossamer::recommend::settings::KEYS;
-use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plan};
+use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plans};
 use gossamer::{Observer, Snapshot, Split};
 use gossamer_machine::Ledger;
 use gossamer_machine::ledger::bytes_in_words;
@@ -103,9 +103,9 @@ fn settings(arguments: &ArgMatches) -> Result<Settings, Failure> {
 /// Learns, and writes a run folder for each seed.
 pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Result<(), Failure> {
     let mut settings = settings(arguments)?;
-    let mut problem = Problem::of(graph)?;
-    let sizes = Shape::of(&problem);
-    let ledger = plan(&sizes, &settings, &context.machine)?;
+    let census = Census::of(graph)?;
+    let sizes = census.shape();
+    let ledger = plans::learning(&sizes, &settings, &context.machine)?;
     if train::show_plan(arguments, &ledger, None, context) {
         return Ok(());
     }
@@ -120,10 +120,9 @@ pub fn run(arguments: &ArgMatches, graph: &Snapshot, context: &Context) -> Resul
         // A kill while it learns leaves nothing.
         refuse_existing(&folder, replace)?;
         let begun = context.now();
-        // The last may take what it learns from apart.
-        let is_last = seed + 1 == first + seeds.unwrap_or(1);
-        let given = if is_last { std::mem::take(&mut problem) } else { problem.clone() };
-        let outcome = learn(given, &settings, &context.machine, context)?;
+        // Each takes what it learns from apart.
+        let problem = census.read(graph, settings.reads_facts(&sizes)?)?;
+        let outcome = learn(problem, &settings, &context.machine, context)?;
         let seconds = context.now().saturating_sub(begun).as_secs_f64();
         save(graph, (&folder, replace), &settings, &outcome.learned)?;
         let of = (&folder, seconds);
@@ -180,18 +179,26 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
         let what = "a recommender is judged by lists of 1 or more, on valid or test";
         return Err(Failure::input(what, "--at 20 --split test"));
     }
-    let mut of_seeds: Vec<Vec<Row>> = Vec::new();
+    let (mut of_seeds, mut plan): (Vec<Vec<Row>>, Option<Ledger>) = (Vec::new(), None);
     for path in runs_in(&folder)? {
-        let run = Run::open(&path)?;
-        plan(&Shape::of(&run.problem), &run.settings, &context.machine)?;
+        let judging = |shape: &Shape, settings: &Settings, tables| {
+            plans::judging(shape, settings, tables, &context.machine)
+        };
+        let (run, ledger) = Run::open_within(&path, judging)?;
         if arguments.get_flag("kgcn") {
             let seed = number(arguments, "seed")?.unwrap_or(0);
             by_pairs(&run, split, seed, context);
             continue;
         }
-        let of = (&run.settings, &run.learned, 0.0);
         let among = if arguments.get_flag("alone") { Among::None } else { Among::All };
-        of_seeds.push(report(&run.problem, of, (split, k, among), &context.machine, context)?);
+        let of = Subject {
+            problem: &run.problem,
+            shape: run.census.shape(),
+            settings: &run.settings,
+            again: &|facts| run.census.read(&run.graph, facts),
+        };
+        of_seeds.push(report(&of, run.learned, (split, k, among), &context.machine, context)?);
+        plan = Some(ledger);
     }
     if of_seeds.is_empty() {
         return Ok(());
@@ -202,6 +209,7 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
         if of_seeds.len() > 1 {
             value["seeds"] = of_seeds.iter().map(rows).collect::<Value>();
         }
+        value["plan"] = plan.as_ref().map(output::ledger_json).into();
         value["peak_bytes"] = crate::terminal::peak_bytes().into();
         context.print(&value.to_string());
     } else {

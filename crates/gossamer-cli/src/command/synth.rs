@@ -8,6 +8,7 @@ use gossamer::{Error, ImportRequest, Observer, Progress, Snapshot};
 use gossamer_graph::made_up::import_synth;
 use gossamer_graph::split::Shares;
 use gossamer_graph::synth::Synth as Planted;
+use gossamer_machine::file::Whole;
 
 use super::inspect::{inspection_json, inspection_text};
 use super::{Command, flag, number, option, path, text};
@@ -97,16 +98,22 @@ fn write_folder(
 
 /// Streams the triples; memory does not grow with their number.
 fn write_ntriples(planted: &Planted, file: &str, context: &Context) -> Result<(), Failure> {
+    if file == "-" {
+        let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+        return write_triples(planted, &mut out, file, context);
+    }
+    let mut out = Whole::create(std::path::Path::new(file)).map_err(Error::from)?;
+    write_triples(planted, &mut out, file, context)?;
+    Ok(out.finish().map_err(Error::from)?)
+}
+
+fn write_triples(
+    planted: &Planted,
+    out: &mut dyn Write,
+    file: &str,
+    context: &Context,
+) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::system(format!("{file}: {error}"));
-    let target = std::path::Path::new(file);
-    let partial = gossamer_machine::file::partial_path(target);
-    let standard = file == "-";
-    let out: Box<dyn Write> = if standard {
-        Box::new(std::io::stdout().lock())
-    } else {
-        Box::new(std::fs::File::create(&partial).map_err(failed)?)
-    };
-    let mut out = std::io::BufWriter::with_capacity(1 << 18, out);
     for index in 0..planted.n_triples {
         let [head, relation, tail] = planted.triple(index);
         let (head, tail) = (planted.entity_name(head), planted.entity_name(tail));
@@ -121,6 +128,5 @@ fn write_ntriples(planted: &Planted, file: &str, context: &Context) -> Result<()
             }
         }
     }
-    out.flush().map_err(failed)?;
-    if standard { Ok(()) } else { std::fs::rename(&partial, target).map_err(failed) }
+    out.flush().map_err(failed)
 }

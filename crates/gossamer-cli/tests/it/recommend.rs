@@ -195,3 +195,43 @@ fn learning_and_judging_stay_within_the_budget() {
         assert!(peak(&line) <= budget, "{model}");
     }
 }
+
+/// Facts that a recommender does not learn from are not held; what is held was planned before.
+#[cfg(target_os = "linux")]
+#[test]
+fn many_facts_take_no_memory_where_none_is_learned_from() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let mut clicks = String::from("user,item\n");
+    for user in 0..500u32 {
+        for place in 0..6 {
+            let _ = writeln!(clicks, "{user},{}", (user * 31 + place * place * 97) % 300);
+        }
+    }
+    let mut facts = String::from("head\trelation\ttail\n");
+    for number in 0..1_500_000u32 {
+        let (item, about) = (number % 300, number / 300);
+        let _ = writeln!(facts, "{item}\tis about\t{about}");
+    }
+    fs::write(folder.join("clicks.csv"), clicks).unwrap();
+    fs::write(folder.join("facts.tsv"), facts).unwrap();
+    succeed(folder, "gossamer import facts.tsv --interactions clicks.csv --split per-user -o g");
+    // Read, the facts alone are 18 MB.
+    let budget = 20u64 << 20;
+    for line in [
+        "train g --model pop -o pop".to_string(),
+        "train g --model lightgcn --dim 8 --epochs 2 -o run".to_string(),
+        "evaluate run --alone".to_string(),
+    ] {
+        let said = json(folder, &format!("gossamer {line} --threads 1 --json --budget {budget}"));
+        let peak = said["peak_bytes"].as_u64().unwrap();
+        assert!(peak <= budget, "{line}: {peak}");
+    }
+    let ask = "gossamer recommend run --user 7 --threads 1";
+    let listed = succeed(folder, &format!("{ask} --explain --budget {budget}"));
+    assert!(listed.contains("is about"), "{listed}");
+    fail(folder, &format!("{ask} --budget 4MiB"), 4, &["too small", "interactions", "scores"]);
+    // Who learns from them needs them, and is told before one is read.
+    let refused = format!("gossamer train g --model cfkg -o x --budget {budget}");
+    fail(folder, &refused, 4, &["too small", "facts"]);
+}

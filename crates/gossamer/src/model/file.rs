@@ -27,27 +27,58 @@ use crate::table::shelf::{Parts, Shelf, Source};
 /// A header longer than this is none.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
+/// What can be written as a tensor, without a second copy.
+pub trait Rows {
+    /// Rows, and floats of each.
+    fn size(&self) -> [usize; 2];
+    /// The code of rows that are no floats.
+    fn code(&self) -> Option<&'static dyn RowCode>;
+    /// Calls `write` with its bytes in order, as they stand.
+    ///
+    /// # Errors
+    /// Those of `write`, and of reading what stands in files.
+    fn for_each_stored(
+        &self,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), FileError>,
+    ) -> Result<(), FileError>;
+}
+
+impl Rows for Table {
+    fn size(&self) -> [usize; 2] {
+        [self.n_rows(), self.width()]
+    }
+    fn code(&self) -> Option<&'static dyn RowCode> {
+        self.code()
+    }
+    fn for_each_stored(
+        &self,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        self.for_each_stored(write)
+    }
+}
+
 /// Writes tables and some words about them.
 ///
 /// # Errors
 /// [`FileError::Io`].
-pub fn write(
+pub fn write<R: Rows>(
     path: &Path,
-    tables: &[(&str, &Table)],
+    tables: &[(&str, &R)],
     about: &BTreeMap<String, String>,
 ) -> Result<(), FileError> {
     let mut header = serde_json::Map::new();
     let (mut offset, mut about) = (0, about.clone());
     for (name, table) in tables {
-        let end = offset + table.bytes() as usize;
-        let (dtype, parts) = match table.code() {
-            None => ("F32", table.width()),
+        let [n_rows, width] = table.size();
+        let (dtype, parts, row_bytes) = match table.code() {
+            None => ("F32", width, 4 * width),
             Some(code) => {
-                about.insert(format!("{name}.code"), format!("{} {}", code.name(), table.width()));
-                ("U8", code.row_bytes(table.width()))
+                about.insert(format!("{name}.code"), format!("{} {width}", code.name()));
+                ("U8", code.row_bytes(width), code.row_bytes(width))
             }
         };
-        let shape = [table.n_rows(), parts];
+        let (shape, end) = ([n_rows, parts], offset + n_rows * row_bytes);
         let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [offset, end]});
         header.insert((*name).into(), entry);
         offset = end;
@@ -64,7 +95,11 @@ pub fn write(
     })
 }
 
-fn write_parts(path: &Path, header: &[u8], tables: &[(&str, &Table)]) -> Result<(), FileError> {
+fn write_parts<R: Rows>(
+    path: &Path,
+    header: &[u8],
+    tables: &[(&str, &R)],
+) -> Result<(), FileError> {
     let file = File::create(path).map_err(FileError::io("create", path))?;
     let mut file = BufWriter::new(file);
     let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(FileError::io("write", path));

@@ -335,7 +335,7 @@ mod tests {
         near.sort_unstable();
         near.dedup();
         assert!(near.len() == 5 && near.iter().all(|item| item % 2 == 0), "{near:?}");
-        let alone = Kgcns::of(&mut problem.without_facts(), &settings);
+        let alone = Kgcns::of(&mut problem.clone().without_facts(), &settings);
         assert_eq!((alone.near_of(7), alone.labels_of(7)), (&[7; 5][..], &[0; 5][..]));
     }
 }

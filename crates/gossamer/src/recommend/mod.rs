@@ -7,9 +7,9 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 
 use crate::error::Error;
-use crate::plan::add_program;
 
 pub mod problem;
+pub mod census;
 pub mod settings;
 mod attended;
 pub mod conditioned;
@@ -26,9 +26,10 @@ mod translate;
 mod contrast;
 mod denoise;
 pub mod unseen;
+pub mod plans;
 pub mod report;
-pub mod reasons;
 pub mod run;
+pub mod reasons;
 
 use problem::Problem;
 use scores::Learned;
@@ -63,12 +64,16 @@ pub struct Shape {
     pub n_items: u64,
     /// Training interactions.
     pub n_interactions: u64,
+    /// Those that are held out.
+    pub n_held_out: u64,
     /// Facts.
     pub n_facts: u64,
     /// Relations of facts.
     pub n_relations: u64,
     /// Entities that facts are about and that are neither users nor items.
     pub n_others: u64,
+    /// Items that nobody has in training.
+    pub n_unseen: u64,
     /// Threads that work.
     pub n_threads: u64,
     /// Whether the system gets back what is freed ([`Machine::gives_back`]).
@@ -79,16 +84,29 @@ impl Shape {
     /// That of a problem.
     pub fn of(problem: &Problem) -> Self {
         let (n_relations, n_others) = problem.sizes_of_facts();
+        let [train, valid, test] = problem.interactions.each_ref().map(|lists| lists.n_values());
         Self {
             n_users: problem.users.len() as u64,
             n_items: problem.items.len() as u64,
-            n_interactions: problem.interactions[0].n_values() as u64,
+            n_interactions: train as u64,
+            n_held_out: (valid + test) as u64,
             n_facts: problem.facts.len() as u64,
             n_relations,
             n_others,
+            n_unseen: problem.unseen().len() as u64,
             n_threads: 1,
             gives_back: false,
         }
+    }
+
+    /// The same without facts.
+    pub fn without_facts(self) -> Self {
+        Self { n_facts: 0, n_relations: 0, n_others: 0, ..self }
+    }
+
+    /// Interactions of all splits.
+    pub fn n_all(&self) -> u64 {
+        self.n_interactions + self.n_held_out
     }
 
     /// Users, items and others.
@@ -155,47 +173,24 @@ pub trait Recommender: Sync {
     ) -> Result<Outcome, Error>;
 }
 
-/// The bytes of learning and judging.
-///
-/// # Errors
-/// [`Error::BudgetTooSmall`], and those of the settings.
-pub fn plan(shape: &Shape, settings: &Settings, machine: &Machine) -> Result<Ledger, Error> {
-    settings.check()?;
-    let mut ledger = Ledger::default();
-    let n_threads = machine.workers.n_threads() as u64;
-    let shape = &Shape { n_threads, gives_back: machine.gives_back, ..*shape };
-    add_program(&mut ledger, n_threads);
-    let bytes = 16 * shape.n_interactions + 16 * (shape.n_users + shape.n_items);
-    ledger.add("interactions", format!("{}", shape.n_interactions), "u32", bytes);
-    let recommender = find(&settings.model)?;
-    recommender.plan(shape, settings, &mut ledger);
-    if recommender.fills_unseen() && settings.facts > 0.0 {
-        let n_entities = shape.n_nodes();
-        let (n_items, n_facts) = (shape.n_items, shape.n_facts);
-        let bytes = Unseen::bytes_for(n_items, n_entities, shape.n_interactions, n_facts);
-        ledger.add("facts that items share", format!("{n_facts}"), "u32", bytes);
+impl Settings {
+    /// Whether facts only give rows to items that nobody had, of which there are some.
+    fn fills(&self, shape: &Shape) -> Result<bool, Error> {
+        Ok(find(&self.model)?.fills_unseen() && self.facts > 0.0 && shape.n_unseen > 0)
     }
-    add_judging(shape, &mut ledger);
-    let smallest = ledger.total();
-    match machine.budget_bytes {
-        Some(asked) if asked < smallest => {
-            Err(Error::BudgetTooSmall { asked, smallest, ledger: Box::new(ledger) })
-        }
-        _ => Ok(ledger),
-    }
-}
 
-/// Adds what judging takes: where learning goes by steps, what is beyond the arrays of one.
-fn add_judging(shape: &Shape, ledger: &mut Ledger) {
-    let mut judging = Ledger::default();
-    judge::plan(shape, &mut judging);
-    let of_a_step = needs::bytes_of_a_step(ledger);
-    if of_a_step == 0 {
-        return ledger.lines.extend(judging.lines);
+    /// Whether facts are learned from.
+    fn learns_from_facts(&self) -> Result<bool, Error> {
+        let model = find(&self.model)?;
+        Ok(!model.fills_unseen() && model.own().contains(&"facts") && self.facts > 0.0)
     }
-    let more = judging.total().saturating_sub(of_a_step);
-    if more > 0 {
-        ledger.add("judging", "beyond a step's".into(), "f32", more);
+
+    /// Whether facts are read at all.
+    ///
+    /// # Errors
+    /// Those of an unknown model.
+    pub fn reads_facts(&self, shape: &Shape) -> Result<bool, Error> {
+        Ok(self.learns_from_facts()? || self.fills(shape)?)
     }
 }
 
@@ -204,17 +199,20 @@ fn add_judging(shape: &Shape, ledger: &mut Ledger) {
 /// # Errors
 /// Those of the settings and of [`Recommender::learn`].
 pub fn learn(
-    problem: Problem,
+    mut problem: Problem,
     settings: &Settings,
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     settings.check()?;
     let recommender = find(&settings.model)?;
-    let fills = recommender.fills_unseen() && settings.facts > 0.0;
-    let unseen = fills.then(|| Unseen::of(&problem));
     let (n_threads, mut ledger) = (machine.workers.n_threads() as u64, Ledger::default());
-    recommender.plan(&Shape { n_threads, ..Shape::of(&problem) }, settings, &mut ledger);
+    let shape = Shape { n_threads, ..Shape::of(&problem) };
+    let unseen = settings.fills(&shape)?.then(|| Unseen::of(&problem));
+    if !settings.learns_from_facts()? {
+        problem = problem.without_facts();
+    }
+    recommender.plan(&shape, settings, &mut ledger);
     machine.buffers.allow(needs::bytes_of_a_step(&ledger) as usize / 4);
     let learn = || recommender.learn(problem, settings, machine, observer);
     let mut outcome = machine.workers.within(learn)?;

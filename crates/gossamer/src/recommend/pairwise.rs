@@ -372,8 +372,7 @@ mod tests {
                 let Outcome { learned, kept, .. } = learned(model, &settings, &problem, 2);
                 assert_eq!(kept.unwrap().total() > 0, own, "{model}");
                 let sizes = [problem.users.len(), problem.items.len()];
-                let named = |(name, table): (&str, crate::table::Table)| (name.to_string(), table);
-                let tables = learned.tables().into_iter().map(named).collect();
+                let tables = crate::recommend::scores::tests::as_read(&learned);
                 assert_eq!(Learned::of_tables(tables, sizes).as_ref(), Some(&learned), "{model}");
             }
         }

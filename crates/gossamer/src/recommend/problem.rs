@@ -3,13 +3,8 @@
 //! *Invariant:* what is held out is in no list that a model learns from; facts come from the
 //! training split, and none of them is an interaction.
 
-use std::collections::BTreeSet;
-
-use gossamer_graph::read::{INTERACTS, ITEM};
-use gossamer_graph::{Snapshot, Split, Triples};
+use gossamer_graph::Split;
 use gossamer_machine::random::{Address, Permutation, Purpose};
-
-use crate::error::Error;
 
 /// A list of numbers for each of some rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +25,10 @@ impl Lists {
             sum += *end;
             *end = sum;
         });
-        Self { ends, values: pairs.into_iter().map(|(_, value)| value).collect() }
+        let mut values: Vec<u32> = pairs.into_iter().map(|(_, value)| value).collect();
+        // They may stand where the pairs did.
+        values.shrink_to_fit();
+        Self { ends, values }
     }
 
     /// Bytes of so many.
@@ -77,50 +75,6 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Of a graph with the relation of interactions: its heads are users, its tails items, and what
-    /// has the type of items is one too.
-    ///
-    /// # Errors
-    /// [`Error::Request`] where the graph has none; those of its files.
-    pub fn of(graph: &Snapshot) -> Result<Self, Error> {
-        let Some(relation) = graph.relations().find(INTERACTS)? else {
-            return Err(Error::Request {
-                what: format!("the graph has no relation '{INTERACTS}'"),
-                hint: "import RecBole's files, or a table: --interactions FILE --map user=1,item=2"
-                    .into(),
-            });
-        };
-        let splits = [
-            graph.triples(Split::Train)?,
-            graph.triples(Split::Valid)?,
-            graph.triples(Split::Test)?,
-        ];
-        let of_all =
-            || splits.iter().flat_map(Triples::iter).filter(|triple| triple[1] == relation);
-        let users: BTreeSet<u32> = of_all().map(|[user, ..]| user).collect();
-        let mut items: BTreeSet<u32> = of_all().map(|[.., item]| item).collect();
-        if let Some(types) = graph.types()?
-            && let Some(kind) = types.names.find(ITEM)?
-        {
-            let entities = 0..graph.entities().len() as u32;
-            items.extend(entities.filter(|entity| types.of(*entity).contains(&kind)));
-        }
-        let [users, items] = [users, items].map(|set| set.into_iter().collect::<Vec<u32>>());
-        let lists = |triples: &Triples| {
-            let pair = |[user, _, item]: [u32; 3]| {
-                Some((place(&users, user)? as u32, place(&items, item)? as u32))
-            };
-            let of_relation = triples.iter().filter(|triple| triple[1] == relation);
-            Lists::of_pairs(users.len(), of_relation.filter_map(pair).collect())
-        };
-        let interactions = splits.each_ref().map(lists);
-        let mut facts: Vec<[u32; 3]> =
-            splits[0].iter().filter(|triple| triple[1] != relation).collect();
-        facts.shrink_to_fit();
-        let n_entities = graph.entities().len();
-        Ok(Self { users, items, interactions, facts, n_entities })
-    }
-
     /// The items that a user has, over some splits, ascending.
     pub fn seen(&self, user: usize, splits: &[Split]) -> Vec<u32> {
         let of = |split: &Split| self.interactions[*split as usize].of(user);
@@ -131,30 +85,39 @@ impl Problem {
     }
 
     /// The same without its facts.
-    pub fn without_facts(&self) -> Self {
-        Self { facts: Vec::new(), ..self.clone() }
+    pub fn without_facts(self) -> Self {
+        Self { facts: Vec::new(), ..self }
     }
 
     /// The same, without its facts where they weigh nothing.
     pub fn with_weight(self, facts: f32) -> Self {
-        if facts > 0.0 { self } else { Self { facts: Vec::new(), ..self } }
+        if facts > 0.0 { self } else { self.without_facts() }
     }
 
     /// The same with facts that say nothing: the tails of each relation's facts change places at
     /// random.
-    pub fn with_shuffled_facts(&self, seed: u64) -> Self {
-        let mut facts = self.facts.clone();
-        facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
-        let mut shuffled = Vec::with_capacity(facts.len());
-        for of_relation in facts.chunk_by(|one, other| one[1] == other[1]) {
+    pub fn with_shuffled_facts(mut self, seed: u64) -> Self {
+        self.facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
+        let mut tails = Vec::new();
+        for of_relation in self.facts.chunk_by_mut(|one, other| one[1] == other[1]) {
             let address = Address::new(seed, Purpose::Split, 1 + u64::from(of_relation[0][1]));
             let order = Permutation::new(of_relation.len() as u64, address);
-            let tail = |place: usize| of_relation[order.get(place as u64) as usize][2];
-            let of =
-                |(place, [head, relation, _]): (usize, &[u32; 3])| [*head, *relation, tail(place)];
-            shuffled.extend(of_relation.iter().enumerate().map(of));
+            tails.clear();
+            tails.extend(of_relation.iter().map(|fact| fact[2]));
+            for (place, fact) in (0..).zip(of_relation) {
+                fact[2] = tails[order.get(place) as usize];
+            }
         }
-        Self { facts: shuffled, ..self.clone() }
+        self
+    }
+
+    /// The items that nobody has in training, ascending.
+    pub fn unseen(&self) -> Vec<u32> {
+        let mut had = vec![false; self.items.len()];
+        let lists = &self.interactions[0];
+        let all = (0..lists.n_rows()).flat_map(|user| lists.of(user));
+        all.for_each(|item| had[*item as usize] = true);
+        (0..).zip(had).filter(|(_, had)| !had).map(|(item, _)| item).collect()
     }
 
     /// Marks the items that are not among the most taken ones, which have half of all interactions
@@ -238,7 +201,7 @@ pub(super) mod tests {
         assert_eq!((turned.of(1), turned.of(5), turned.n_values()), (&[0, 2][..], &[2][..], 3));
         assert_eq!(turned.turned(3), lists);
         let problem = two_tastes(20, 30);
-        let shuffled = problem.with_shuffled_facts(3);
+        let shuffled = problem.clone().with_shuffled_facts(3);
         let ends = |facts: &[[u32; 3]], place: usize| {
             let mut ends: Vec<u32> = facts.iter().map(|fact| fact[place]).collect();
             ends.sort_unstable();

@@ -5,10 +5,12 @@
 //! n / √N, n of the user's items and N of all items having the fact. Where a recommender looks at what is
 //! around the two, that is a reason too, with what each gets.
 
-use super::nodes::Nodes;
-use super::problem::{Lists, Problem};
-use super::scores::Learned;
 use gossamer_tensor::kernel::vector;
+
+use super::problem::Lists;
+use super::run::Run;
+use super::scores::Learned;
+use crate::error::Error;
 
 /// A fact that an item shares with some of a user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +23,18 @@ pub struct Shared {
     pub n: usize,
 }
 
-/// The facts of items: an entity, a relation, and whether the item is the fact's tail.
+/// An entity, a relation, and whether the item is the fact's tail.
+type Kind = (u32, u32, bool);
+
+/// A fact as each of its ends has it.
+fn ends([head, relation, tail]: [u32; 3]) -> [(u32, Kind); 2] {
+    [(head, (tail, relation, false)), (tail, (head, relation, true))]
+}
+
+/// The facts of some items.
 #[derive(Debug)]
 pub struct Facts {
-    kinds: Vec<(u32, u32, bool)>,
+    kinds: Vec<Kind>,
     /// Of each item, places in `kinds`.
     of_items: Lists,
     /// How many items have each kind.
@@ -32,24 +42,42 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Those of a problem.
-    pub fn of(problem: &Problem) -> Self {
-        let ends = problem.facts.iter().flat_map(|[head, relation, tail]| {
-            [(*head, (*tail, *relation, false)), (*tail, (*head, *relation, true))]
-        });
-        let item = |(id, kind)| Some((problem.items.binary_search(&id).ok()? as u32, kind));
-        let found: Vec<_> = ends.filter_map(item).collect();
-        let mut kinds: Vec<(u32, u32, bool)> = found.iter().map(|(_, kind)| *kind).collect();
+    /// Those of some items; `pass` goes over all facts, and is asked to twice.
+    ///
+    /// # Errors
+    /// Those of a pass.
+    pub fn of(
+        items: &[u32],
+        wanted: &[u32],
+        pass: impl Fn(&mut dyn FnMut([u32; 3])) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let mut is_wanted = vec![false; items.len()];
+        wanted.iter().for_each(|item| is_wanted[*item as usize] = true);
+        let item = |id: u32| items.binary_search(&id).ok();
+        let mut found: Vec<(u32, Kind)> = Vec::new();
+        pass(&mut |fact| {
+            for (id, kind) in ends(fact) {
+                if let Some(item) = item(id).filter(|item| is_wanted[*item]) {
+                    found.push((item as u32, kind));
+                }
+            }
+        })?;
+        let mut kinds: Vec<Kind> = found.iter().map(|(_, kind)| *kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        let place = |kind| kinds.partition_point(|other| *other < kind) as u32;
-        let pairs = found.into_iter().map(|(item, kind)| (item, place(kind))).collect();
-        let of_items = Lists::of_pairs(problem.items.len(), pairs);
+        let place = |kind: &Kind| kinds.binary_search(kind).ok();
+        let of_found = |(item, kind): (u32, Kind)| Some((item, place(&kind)? as u32));
+        let pairs = found.into_iter().filter_map(of_found).collect();
+        let of_items = Lists::of_pairs(items.len(), pairs);
         let mut n_items = vec![0; kinds.len()];
-        for item in 0..problem.items.len() {
-            of_items.of(item).iter().for_each(|kind| n_items[*kind as usize] += 1);
-        }
-        Self { kinds, of_items, n_items }
+        pass(&mut |fact| {
+            for (id, kind) in ends(fact) {
+                if let (Some(place), Some(_)) = (place(&kind), item(id)) {
+                    n_items[place] += 1;
+                }
+            }
+        })?;
+        Ok(Self { kinds, of_items, n_items })
     }
 
     /// The facts that an item shares with a user's, the most telling first.
@@ -84,53 +112,33 @@ pub struct Seen {
     pub share: f32,
 }
 
-/// The nodes of a problem, by which a recommender's subgraphs have their names.
-#[derive(Debug)]
-pub struct Subgraphs(Nodes);
-
-impl Subgraphs {
-    /// Those of a problem.
-    pub fn of(mut problem: Problem) -> Self {
-        Self(Nodes::of(&mut problem))
+/// What counts most around a user and an item; nothing where a recommender does not look there.
+pub fn around(run: &Run, [user, item]: [usize; 2], most: usize) -> Vec<Seen> {
+    let (Learned::Conditioned(learned), census) = (&run.learned, &run.census) else {
+        return Vec::new();
+    };
+    // Nodes and labels as it has learned by.
+    let relations = if run.settings.facts > 0.0 { &census.relations[..] } else { &[] };
+    let n_users = census.users.len();
+    let pair = [user as u32, (n_users + item) as u32];
+    let mut found: Vec<Seen> = Vec::new();
+    for (of_user, end) in [(true, pair[0]), (false, pair[1])] {
+        // Other users are nobody's reason to read.
+        let near = learned.reasons(end, pair).into_iter();
+        let near = near.filter(|near| near.node as usize >= n_users);
+        found.extend(near.filter_map(|near| {
+            let relation = near.label as usize % (relations.len() + 1);
+            Some(Seen {
+                of_user,
+                relation: relations.get(relation).copied(),
+                entity: census.entity(near.node as usize)?,
+                share: near.given,
+            })
+        }));
     }
-
-    /// What counts most around a user and an item; nothing where a recommender does not look there.
-    pub fn around(
-        &self,
-        (learned, problem): (&Learned, &Problem),
-        [user, item]: [usize; 2],
-        most: usize,
-    ) -> Vec<Seen> {
-        let Learned::Conditioned(learned) = learned else { return Vec::new() };
-        let Self(nodes) = self;
-        let pair = [user as u32, (nodes.n_users + item) as u32];
-        let entity = |node: u32| {
-            let (node, first) = (node as usize, nodes.n_users + nodes.n_items);
-            match node {
-                node if node < nodes.n_users => problem.users.get(node),
-                node if node < first => problem.items.get(node - nodes.n_users),
-                node => nodes.others.get(node - first),
-            }
-        };
-        let mut found: Vec<Seen> = Vec::new();
-        for (of_user, end) in [(true, pair[0]), (false, pair[1])] {
-            // Other users are nobody's reason to read.
-            let near = learned.reasons(end, pair).into_iter();
-            let near = near.filter(|near| near.node as usize >= nodes.n_users);
-            found.extend(near.filter_map(|near| {
-                let relation = near.label as usize % nodes.n_relations();
-                Some(Seen {
-                    of_user,
-                    relation: nodes.relations.get(relation).copied(),
-                    entity: *entity(near.node)?,
-                    share: near.given,
-                })
-            }));
-        }
-        found.sort_by(|one, other| other.share.total_cmp(&one.share));
-        found.truncate(most);
-        found
-    }
+    found.sort_by(|one, other| other.share.total_cmp(&one.share));
+    found.truncate(most);
+    found
 }
 
 /// The items of a user that speak most for another, with how much; none where a recommender knows
@@ -170,7 +178,21 @@ mod tests {
         // Beside its taste, which five have, item 2 has what item 6 has alone.
         problem.facts.extend([[90, 1, 4 + 2], [90, 1, 4 + 6]]);
         problem.facts.sort_unstable();
-        let facts = Facts::of(&problem);
+        let facts = |wanted: &[u32]| {
+            let pass = |visit: &mut dyn FnMut([u32; 3])| {
+                problem.facts.iter().copied().for_each(visit);
+                Ok(())
+            };
+            Facts::of(&problem.items, wanted, pass).unwrap()
+        };
+        let all: Vec<u32> = (0..10).collect();
+        // How many have a fact is counted over all items, asked for or not.
+        for facts in [facts(&all), facts(&[0, 2, 3, 6])] {
+            shared_as_wanted(&facts);
+        }
+    }
+
+    fn shared_as_wanted(facts: &Facts) {
         let taste = Shared { relation: 0, entity: 14, n: 2 };
         let rare = Shared { relation: 1, entity: 90, n: 1 };
         assert_eq!(facts.shared(2, &[0, 2, 3, 6], 5), [taste.clone(), rare.clone()]);

@@ -10,7 +10,7 @@ use super::judge::{Judged, judge};
 use super::problem::Problem;
 use super::scores::Learned;
 use super::unseen::Unseen;
-use super::{Settings, Shape, find, learn, plan};
+use super::{Settings, Shape, learn, plans};
 use crate::error::Error;
 
 /// Items up to which weights between all of them are a baseline.
@@ -34,50 +34,63 @@ pub struct Row {
     pub name: String,
     /// How good it is.
     pub judged: Judged,
-    /// Seconds of learning.
+    /// Seconds of learning, of those that were learned for this.
     pub seconds: f64,
 }
 
-/// What stands beside a recommender: a name, settings and what to learn from.
-fn beside(problem: &Problem, settings: &Settings) -> Vec<(String, Settings, Problem)> {
-    let mut rows = Vec::new();
-    let fills = find(&settings.model).is_ok_and(|of| of.fills_unseen());
-    if settings.facts > 0.0 && !problem.facts.is_empty() && !fills {
-        let without = Settings { facts: 0.0, ..settings.clone() };
-        let name = format!("control: {} without facts", settings.model);
-        rows.push((name, without, problem.without_facts()));
-        let name = format!("control: {} with shuffled facts", settings.model);
-        rows.push((name, settings.clone(), problem.with_shuffled_facts(SHUFFLE)));
-    }
-    for model in ["pop", "itemknn", "ease"] {
-        let own = Settings::of(model).unwrap_or_else(|_| settings.clone());
-        let plain = Settings { facts: 0.0, ..own };
-        if plain.model != settings.model
-            && (model != "ease" || problem.items.len() as u64 <= MOST_ITEMS)
-        {
-            rows.push((format!("baseline: {model}"), plain, problem.without_facts()));
-        }
-    }
-    rows
+/// What is judged, and by what.
+pub struct Subject<'a> {
+    /// Interactions to judge by; facts are not looked at.
+    pub problem: &'a Problem,
+    /// How much there is.
+    pub shape: Shape,
+    /// The settings it was learned with.
+    pub settings: &'a Settings,
+    /// What it was learned from, read anew: with facts, or without.
+    pub again: &'a dyn Fn(bool) -> Result<Problem, Error>,
 }
 
-/// The controls of a recommender to which facts say nothing but rows of items that nobody had: such
-/// items without rows, and with rows by facts that say nothing. Neither is learned anew.
-fn otherwise_filled(
-    problem: &Problem,
-    settings: &Settings,
-    learned: &Learned,
-) -> Vec<(String, Learned)> {
-    let fills = find(&settings.model).is_ok_and(|of| of.fills_unseen());
-    let unseen = Unseen::of(problem);
-    if settings.facts == 0.0 || problem.facts.is_empty() || !fills || unseen.items.is_empty() {
-        return Vec::new();
+/// What a control or a baseline is told of facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// Facts that say nothing.
+    Shuffled,
+}
+
+impl Subject<'_> {
+    /// What is learned beside a recommender: a name, settings, and what it is told of facts.
+    fn beside(&self) -> Result<Vec<(String, Settings, Told)>, Error> {
+        let (mut rows, own) = (Vec::new(), self.settings);
+        if own.learns_from_facts()? && self.shape.n_facts > 0 {
+            let without = Settings { facts: 0.0, ..own.clone() };
+            rows.push((format!("control: {} without facts", own.model), without, Told::Nothing));
+            let name = format!("control: {} with shuffled facts", own.model);
+            rows.push((name, own.clone(), Told::Shuffled));
+        }
+        for model in ["pop", "itemknn", "ease"] {
+            if model == own.model || (model == "ease" && self.shape.n_items > MOST_ITEMS) {
+                continue;
+            }
+            let plain = Settings { facts: 0.0, ..Settings::of(model)? };
+            rows.push((format!("baseline: {model}"), plain, Told::Nothing));
+        }
+        Ok(rows)
     }
-    let [mut without, mut shuffled] = [learned.clone(), learned.clone()];
-    unseen.empty(&mut without);
-    Unseen::of(&problem.with_shuffled_facts(SHUFFLE)).fill(&mut shuffled);
-    let name = |how: &str| format!("control: {} {how} facts", settings.model);
-    vec![(name("without"), without), (name("with shuffled"), shuffled)]
+
+    /// The controls of a recommender to which facts say nothing but rows of items that nobody had:
+    /// such items without rows, and with rows by facts that say nothing. Neither is learned anew.
+    fn otherwise_filled(&self, learned: &Learned) -> Result<Vec<(String, Learned)>, Error> {
+        if !self.settings.fills(&self.shape)? || self.shape.n_facts == 0 {
+            return Ok(Vec::new());
+        }
+        let unseen = Unseen::of(&(self.again)(true)?.with_shuffled_facts(SHUFFLE));
+        let [mut without, mut shuffled] = [learned.clone(), learned.clone()];
+        unseen.empty(&mut without);
+        unseen.fill(&mut shuffled);
+        let name = |how: &str| format!("control: {} {how} facts", self.settings.model);
+        Ok(vec![(name("without"), without), (name("with shuffled"), shuffled)])
+    }
 }
 
 /// Judges what was learned, and learns and judges what stands beside it; what has no room in the
@@ -86,33 +99,41 @@ fn otherwise_filled(
 /// # Errors
 /// Those of learning and judging.
 pub fn report(
-    problem: &Problem,
-    (settings, learned, seconds): (&Settings, &Learned, f64),
+    of: &Subject<'_>,
+    learned: Learned,
     (split, k, among): (Split, usize, Among),
     machine: &Machine,
     observer: &dyn Observer,
 ) -> Result<Vec<Row>, Error> {
-    let judged = judge(problem, learned, (split, k), machine, observer)?;
-    let mut rows = vec![Row { name: settings.model.clone(), judged, seconds }];
+    let judge = |learned: &Learned| judge(of.problem, learned, (split, k), machine, observer);
+    let (name, judged) = (of.settings.model.clone(), judge(&learned)?);
+    let mut rows = vec![Row { name, judged, seconds: 0.0 }];
     if among == Among::None {
         return Ok(rows);
     }
-    for (name, learned) in otherwise_filled(problem, settings, learned) {
-        let judged = judge(problem, &learned, (split, k), machine, observer)?;
-        rows.push(Row { name, judged, seconds });
+    for (name, learned) in of.otherwise_filled(&learned)? {
+        rows.push(Row { name, judged: judge(&learned)?, seconds: 0.0 });
     }
-    for (name, settings, problem) in beside(problem, settings) {
+    drop(learned);
+    for (name, settings, told) in of.beside()? {
+        let shape = match told {
+            Told::Nothing => of.shape.without_facts(),
+            Told::Shuffled => of.shape,
+        };
         if let Err(error @ Error::BudgetTooSmall { .. }) =
-            plan(&Shape::of(&problem), &settings, machine)
+            plans::judging(&shape, &settings, 0, machine)
         {
             observer.log(&format!("left out, {name}: {error}"));
             continue;
         }
+        let problem = match told {
+            Told::Nothing => (of.again)(false)?,
+            Told::Shuffled => (of.again)(true)?.with_shuffled_facts(SHUFFLE),
+        };
         let begun = observer.now();
-        let learned = learn(problem.clone(), &settings, machine, observer)?.learned;
+        let learned = learn(problem, &settings, machine, observer)?.learned;
         let seconds = observer.now().saturating_sub(begun).as_secs_f64();
-        let judged = judge(&problem, &learned, (split, k), machine, observer)?;
-        rows.push(Row { name, judged, seconds });
+        rows.push(Row { name, judged: judge(&learned)?, seconds });
     }
     Ok(rows)
 }
@@ -123,15 +144,35 @@ mod tests {
     use crate::recommend::problem::tests::two_tastes;
     use gossamer_machine::Silent;
 
+    fn subject<'a>(
+        problem: &'a Problem,
+        settings: &'a Settings,
+        again: &'a dyn Fn(bool) -> Result<Problem, Error>,
+    ) -> Subject<'a> {
+        Subject { problem, shape: Shape::of(problem), settings, again }
+    }
+
+    fn reported(
+        problem: &Problem,
+        settings: &Settings,
+        learned: &Learned,
+        machine: &Machine,
+    ) -> Vec<Row> {
+        let again = |facts: bool| {
+            let all = problem.clone();
+            Ok(if facts { all } else { all.without_facts() })
+        };
+        let (of, how) = (subject(problem, settings, &again), (Split::Test, 10, Among::All));
+        report(&of, learned.clone(), how, machine, &Silent).unwrap()
+    }
+
     #[test]
     fn whoever_uses_facts_stands_beside_itself_without_them() {
         let (problem, machine) = (two_tastes(40, 30), Machine::new(2, None));
         let names = |model: &str, facts: f32| -> Vec<String> {
             let settings = Settings { facts, ..Settings::of(model).unwrap() };
             let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
-            let of = (&settings, &learned, 0.0);
-            let rows =
-                report(&problem, of, (Split::Test, 10, Among::All), &machine, &Silent).unwrap();
+            let rows = reported(&problem, &settings, &learned, &machine);
             rows.into_iter().map(|row| row.name).collect()
         };
         let rules = ["baseline: pop", "baseline: itemknn"];
@@ -154,15 +195,15 @@ mod tests {
         (problem.interactions[0], problem.interactions[1]) = (train, valid);
         let settings = Settings { epochs: 60, dim: 4, ..Settings::of("bpr").unwrap() };
         let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
-        let of = (&settings, &learned, 0.0);
-        let rows = report(&problem, of, (Split::Test, 10, Among::All), &machine, &Silent).unwrap();
+        let rows = reported(&problem, &settings, &learned, &machine);
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let controls = ["control: bpr without facts", "control: bpr with shuffled facts"];
         assert_eq!(names[..3], [&["bpr"][..], &controls[..]].concat());
         // Facts change the rows of those items and no others; the controls' are empty, or others.
         let plain = Settings { facts: 0.0, ..settings.clone() };
         let plain = learn(problem.clone(), &plain, &machine, &Silent).unwrap().learned;
-        let others = otherwise_filled(&problem, &settings, &learned);
+        let again = |_| Ok(problem.clone());
+        let others = subject(&problem, &settings, &again).otherwise_filled(&learned).unwrap();
         let rows = |learned: &Learned, item: usize| match learned {
             Learned::Factors { items, .. } => items.row(item).to_vec(),
             _ => Vec::new(),

@@ -10,20 +10,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gossamer_graph::{Snapshot, Split};
-use gossamer_machine::FileError;
 use gossamer_machine::file::write_whole;
 use gossamer_machine::folder::{Folder, seal};
+use gossamer_machine::{FileError, Ledger};
 
-use super::Settings;
+use super::census::Census;
 use super::judge::top;
 use super::problem::Problem;
-use super::scores::Learned;
+use super::scores::{Floats, Learned};
+use super::{Settings, Shape};
 use crate::error::Error;
 use crate::model::file;
 use crate::train::begin_folder;
 
 /// What a run of this kind is sealed as.
 pub const KIND: &str = "recommender";
+
+/// The file of what was learned.
+const TABLES: &str = "tables.safetensors";
 
 /// A finished run.
 #[derive(Debug)]
@@ -34,7 +38,9 @@ pub struct Run {
     pub graph: Snapshot,
     /// Its settings.
     pub settings: Settings,
-    /// Who interacted with what.
+    /// What its graph has.
+    pub census: Census,
+    /// Who interacted with what; facts are not read.
     pub problem: Problem,
     /// What was learned.
     pub learned: Learned,
@@ -65,9 +71,9 @@ pub fn save(
     begin_folder(graph, out, replace)?;
     let about = BTreeMap::from([("model".to_string(), settings.model.clone())]);
     let tables = learned.tables();
-    let tables: Vec<(&str, &crate::table::Table)> =
+    let tables: Vec<(&str, &Floats<'_>)> =
         tables.iter().map(|(name, table)| (*name, table)).collect();
-    file::write(&out.join("tables.safetensors"), &tables, &about)?;
+    file::write(&out.join(TABLES), &tables, &about)?;
     write_whole(&out.join("config.toml"), settings.to_toml().as_bytes())?;
     seal(KIND, out, &BTreeMap::new())?;
     Ok(())
@@ -84,16 +90,32 @@ impl Run {
     /// # Errors
     /// [`Error::File`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self::open_within(path, |_, _, _| Ok(Ledger::default()))?.0)
+    }
+
+    /// The same, after a plan was made of what there is, the settings, and the bytes of the tables.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of the plan; no interaction or row was read then.
+    pub fn open_within(
+        path: &Path,
+        plan: impl FnOnce(&Shape, &Settings, u64) -> Result<Ledger, Error>,
+    ) -> Result<(Self, Ledger), Error> {
         let folder = Folder::open(KIND, path)?;
         let text = String::from_utf8_lossy(&folder.read("config.toml")?).into_owned();
         let graph = Snapshot::open(&path.join("graph"))?;
-        let (settings, problem) = (of_toml(&text)?, Problem::of(&graph)?);
-        let tables = file::read(&folder, "tables.safetensors", None)?;
+        let (settings, census) = (of_toml(&text)?, Census::of(&graph)?);
+        let tables = path.join(TABLES);
+        let bytes = std::fs::metadata(&tables).map_err(FileError::io("read", &tables))?.len();
+        let plan = plan(&census.shape(), &settings, bytes)?;
+        let problem = census.read(&graph, false)?;
+        let tables = file::read(&folder, TABLES, None)?;
         let sizes = [problem.users.len(), problem.items.len()];
         let learned = Learned::of_tables(tables, sizes).ok_or_else(|| {
             FileError::corrupt(path, 0, "the tables do not fit the users and items")
         })?;
-        Ok(Self { path: path.to_path_buf(), graph, settings, problem, learned })
+        let path = path.to_path_buf();
+        Ok((Self { path, graph, settings, census, problem, learned }, plan))
     }
 
     /// Verifies every byte of the run and of its graph.

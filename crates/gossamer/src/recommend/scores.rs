@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use gossamer_machine::{InstructionSet, Machine};
+use gossamer_machine::{FileError, InstructionSet, Machine};
 use gossamer_tensor::kernel::pack::{Matrix as Of, MatrixMut, Right};
 use gossamer_tensor::kernel::product::{Put, multiply};
 use gossamer_tensor::kernel::vector;
+use gossamer_tensor::row_code::RowCode;
 
 use super::attended::Attended;
 use super::conditioned::Conditioned;
+use crate::model::file::Rows;
 use crate::table::Table;
 
 /// A matrix (rows × width) as it stands in memory.
@@ -24,6 +26,28 @@ impl Matrix {
     /// A row.
     pub fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.width..][..self.width]
+    }
+}
+
+/// The rows of a matrix, as a file takes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Floats<'a> {
+    values: &'a [f32],
+    width: usize,
+}
+
+impl Rows for Floats<'_> {
+    fn size(&self) -> [usize; 2] {
+        [self.values.len() / self.width.max(1), self.width]
+    }
+    fn code(&self) -> Option<&'static dyn RowCode> {
+        None
+    }
+    fn for_each_stored(
+        &self,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        write(bytemuck::cast_slice(self.values))
     }
 }
 
@@ -129,25 +153,17 @@ impl Learned {
     }
 
     /// Its matrices by name, as files have them.
-    pub fn tables(&self) -> Vec<(&'static str, Table)> {
-        let table = |matrix: &Matrix| {
-            let n = matrix.values.len() / matrix.width.max(1);
-            let fill = |row: u32, out: &mut [f32]| out.copy_from_slice(matrix.row(row as usize));
-            Table::filled(n, matrix.width, fill)
+    pub fn tables<'a>(&'a self) -> Vec<(&'static str, Floats<'a>)> {
+        let of = |(name, matrix): (&'static str, &'a Matrix)| {
+            (name, Floats { values: &matrix.values, width: matrix.width })
         };
         match self {
-            Self::Popularity(scores) => {
-                vec![("popularity", table(&Matrix { values: scores.clone(), width: 1 }))]
-            }
-            Self::Weights(weights) => vec![("weights", table(weights))],
-            Self::Nearest(nearest) => vec![("nearest", table(nearest))],
-            Self::Factors { users, items } => vec![("user", table(users)), ("item", table(items))],
-            Self::Conditioned(conditioned) => {
-                conditioned.matrices().map(|(name, matrix)| (name, table(matrix))).to_vec()
-            }
-            Self::Attended(attended) => {
-                attended.matrices().map(|(name, matrix)| (name, table(matrix))).to_vec()
-            }
+            Self::Popularity(scores) => vec![("popularity", Floats { values: scores, width: 1 })],
+            Self::Weights(weights) => vec![of(("weights", weights))],
+            Self::Nearest(nearest) => vec![of(("nearest", nearest))],
+            Self::Factors { users, items } => vec![of(("user", users)), of(("item", items))],
+            Self::Conditioned(conditioned) => conditioned.matrices().map(of).to_vec(),
+            Self::Attended(attended) => attended.matrices().map(of).to_vec(),
         }
     }
 
@@ -217,8 +233,18 @@ fn products(isa: InstructionSet, rows: &[f32], of: &Matrix, out: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The tables of a file that has what was learned.
+    pub fn as_read(learned: &Learned) -> BTreeMap<String, Table> {
+        let table = |(name, of): (&str, Floats<'_>)| {
+            let ([n, width], mut rows) = (of.size(), of.values.chunks(of.width.max(1)));
+            let fill = |_: u32, out: &mut [f32]| out.copy_from_slice(rows.next().unwrap());
+            (name.to_string(), Table::filled(n, width, fill))
+        };
+        learned.tables().into_iter().map(table).collect()
+    }
 
     #[test]
     fn all_kinds_score_and_come_back_from_their_tables() {
@@ -240,8 +266,7 @@ mod tests {
             let mut out = [9.0; 4];
             learned.scores(&machine, &users, 2, &mut out);
             assert_eq!(out, wanted, "{learned:?}");
-            let named = |(name, table): (&str, Table)| (name.to_string(), table);
-            let tables: BTreeMap<String, Table> = learned.tables().into_iter().map(named).collect();
+            let tables = as_read(&learned);
             assert_eq!(Learned::of_tables(tables.clone(), [2, 2]).as_ref(), Some(&learned));
             assert_eq!(Learned::of_tables(tables, [2, 3]), None);
         }

@@ -24,13 +24,11 @@ pub struct Unseen {
 impl Unseen {
     /// Those of a problem: none where everything was had, or no fact joins anything.
     pub fn of(problem: &Problem) -> Self {
-        let n_items = problem.items.len();
-        let had = problem.interactions[0].turned(n_items);
-        let items: Vec<u32> =
-            (0..n_items as u32).filter(|item| had.of(*item as usize).is_empty()).collect();
+        let (n_items, items) = (problem.items.len(), problem.unseen());
         if items.is_empty() || problem.facts.is_empty() {
             return Self { items, entities: Lists::default(), had: Lists::default() };
         }
+        let had = problem.interactions[0].turned(n_items);
         let entities = problem.neighbours();
         let pairs = |item: u32| entities.of(item as usize).iter().map(move |e| (*e, item));
         let seen = (0..n_items as u32).filter(|item| !had.of(*item as usize).is_empty());
@@ -119,7 +117,7 @@ mod tests {
         assert_eq!((items.row(4), items.row(6)), (&[0.0; 3][..], &[0.0; 3][..]));
         let mut learned = Learned::Factors { users: items.clone(), items: rows.clone() };
         let before = learned.clone();
-        Unseen::of(&problem.without_facts()).fill(&mut learned);
+        Unseen::of(&problem.clone().without_facts()).fill(&mut learned);
         assert_eq!(learned, before);
     }
 }
