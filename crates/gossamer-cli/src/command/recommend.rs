@@ -53,8 +53,9 @@ impl Command for Recommend {
         true
     }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
-        let asking =
-            |shape: &Shape, _: &Settings, tables| plans::asking(shape, tables, &context.machine);
+        let asking = |shape: &Shape, settings: &Settings, tables| {
+            plans::asking(shape, settings, tables, &context.machine)
+        };
         let (run, _) = Run::open_within(&path(arguments, "run"), asking)?;
         let k = number(arguments, "k")?.unwrap_or(10);
         let novel = arguments.get_flag("novel").then(|| run.problem.novel());

@@ -181,8 +181,11 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
     }
     let (mut of_seeds, mut plan): (Vec<Vec<Row>>, Option<Ledger>) = (Vec::new(), None);
     for path in runs_in(&folder)? {
-        let judging = |shape: &Shape, settings: &Settings, tables| {
-            plans::judging(shape, settings, tables, &context.machine)
+        let among = if arguments.get_flag("alone") { Among::None } else { Among::All };
+        let alone = among == Among::None || arguments.get_flag("kgcn");
+        let judging = |shape: &Shape, settings: &Settings, tables| match alone {
+            true => plans::judging_alone(shape, settings, tables, &context.machine),
+            false => plans::judging(shape, settings, tables, &context.machine),
         };
         let (run, ledger) = Run::open_within(&path, judging)?;
         if arguments.get_flag("kgcn") {
@@ -190,7 +193,6 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
             by_pairs(&run, split, seed, context);
             continue;
         }
-        let among = if arguments.get_flag("alone") { Among::None } else { Among::All };
         let of = Subject {
             problem: &run.problem,
             shape: run.census.shape(),

@@ -82,12 +82,8 @@ impl Recommender for Kgcn {
         // Slopes of the tables and two arrays of a level's rows.
         let step = (sizes.n_users + n + labels + 2 * rows) * dim * 17 / 16;
         ledger.add(needs::OF_A_STEP, format!("{step}"), "f32", 4 * step);
-        // When that is given back: what was learned since the best epoch, and what scores take:
-        // E·W, who stands around whom, and rows of each thread.
-        let middle = u64::from(hops - 1).min(2) * n;
-        let levels = (sizes.n_items + u64::from(hops - 1) * n) * (2 * k + 1);
-        let of_scores = (n + sizes.n_threads * middle) * dim + levels;
-        let bytes = 4 * (floats + of_scores) * 17 / 16;
+        // When that is given back: what was learned since the best epoch, and what scores take.
+        let bytes = 4 * (floats + of_scores(sizes, settings)) * 17 / 16;
         let scores = bytes.saturating_sub(ledger.total() - before);
         if scores > 0 {
             ledger.add("scores while learning", "beyond a step's".into(), "f32", scores);
@@ -98,6 +94,10 @@ impl Recommender for Kgcn {
             ledger.add("facts", "beyond a step's arrays".into(), "u32", facts);
         }
         needs::pairs(settings, 0, ledger);
+    }
+    fn plan_asking(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
+        let floats = of_scores(sizes, settings);
+        ledger.add("rows around items", format!("{floats}"), "f32", 4 * floats * 17 / 16);
     }
     fn learn(
         &self,
@@ -110,6 +110,14 @@ impl Recommender for Kgcn {
         let mut body = Kgcns::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
+}
+
+/// Floats that scores take: E·W, who stands around whom, and rows of each thread.
+fn of_scores(sizes: &Sizes, settings: &Settings) -> u64 {
+    let (n, hops) = (sizes.n_items + sizes.n_others, settings.layers as u64);
+    let middle = hops.saturating_sub(1).min(2) * n;
+    let levels = (sizes.n_items + hops.saturating_sub(1) * n) * (2 * settings.nearest as u64 + 1);
+    (n + sizes.n_threads * middle) * settings.dim as u64 + levels
 }
 
 /// Places of parameters; after them W and b of each hop.

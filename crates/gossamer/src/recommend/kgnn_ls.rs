@@ -75,6 +75,9 @@ impl Recommender for KgnnLs {
         let bytes = Lists::bytes_for(sizes.n_users, sizes.n_interactions);
         ledger.add("what users have", format!("{}", sizes.n_interactions), "u32", bytes);
     }
+    fn plan_asking(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
+        Kgcn.plan_asking(sizes, settings, ledger);
+    }
     fn learn(
         &self,
         problem: Problem,

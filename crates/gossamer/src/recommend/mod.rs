@@ -160,6 +160,8 @@ pub trait Recommender: Sync {
     fn defaults(&self, settings: Settings) -> Settings;
     /// Adds what learning takes, what is learned included.
     fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger);
+    /// Adds what asking takes beyond what was learned and a user's scores.
+    fn plan_asking(&self, _shape: &Shape, _settings: &Settings, _ledger: &mut Ledger) {}
     /// Learns.
     ///
     /// # Errors

@@ -17,8 +17,20 @@ pub fn learning(shape: &Shape, settings: &Settings, machine: &Machine) -> Result
     within(machine, |shape| of_learning(shape, settings), shape)
 }
 
-/// The bytes of judging a run whose tables have so many, and of learning its controls. What these
-/// are judged by stands beside what they learn from.
+/// The bytes of judging a run whose tables have so many, and nothing beside it.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`], and those of the settings.
+pub fn judging_alone(
+    shape: &Shape,
+    settings: &Settings,
+    tables: u64,
+    machine: &Machine,
+) -> Result<Ledger, Error> {
+    within(machine, |shape| of_judging(shape, settings, tables), shape)
+}
+
+/// The same, and of learning controls: what these are judged by stands beside what they learn from.
 ///
 /// # Errors
 /// [`Error::BudgetTooSmall`], and those of the settings.
@@ -29,15 +41,7 @@ pub fn judging(
     machine: &Machine,
 ) -> Result<Ledger, Error> {
     let of = |shape: &Shape| {
-        let mut first = begun(shape);
-        let fills = settings.fills(shape)?;
-        // With the rows of items that nobody had, without them, and with others.
-        let times = if fills { 3 } else { 1 };
-        first.add("tables", format!("{times} × {tables} bytes"), "f32", times * tables);
-        if fills {
-            add_sharing(shape, &mut first);
-        }
-        judge::plan(shape, &mut first);
+        let first = of_judging(shape, settings, tables)?;
         let mut then = of_learning(shape, settings)?;
         if needs::bytes_of_a_step(&then) == 0 {
             judge::plan(shape, &mut then);
@@ -52,13 +56,19 @@ pub fn judging(
 /// The bytes of asking a run whose tables have so many; reasons pass over facts and hold few.
 ///
 /// # Errors
-/// [`Error::BudgetTooSmall`].
-pub fn asking(shape: &Shape, tables: u64, machine: &Machine) -> Result<Ledger, Error> {
+/// [`Error::BudgetTooSmall`], and those of an unknown model.
+pub fn asking(
+    shape: &Shape,
+    settings: &Settings,
+    tables: u64,
+    machine: &Machine,
+) -> Result<Ledger, Error> {
     let of = |shape: &Shape| {
         let mut ledger = begun(shape);
         ledger.add("tables", format!("{tables} bytes"), "f32", tables);
         // Scores, the items that compete, in their order, those that are novel, and their facts.
         ledger.add("scores", format!("{}", shape.n_items), "f32", 24 * shape.n_items);
+        find(&settings.model)?.plan_asking(shape, settings, &mut ledger);
         Ok(ledger)
     };
     within(machine, of, shape)
@@ -100,6 +110,20 @@ fn of_learning(shape: &Shape, settings: &Settings) -> Result<Ledger, Error> {
     if read > 0 {
         ledger.add("facts while they are read", "beyond all else".into(), "u32", read);
     }
+    Ok(ledger)
+}
+
+fn of_judging(shape: &Shape, settings: &Settings, tables: u64) -> Result<Ledger, Error> {
+    let mut ledger = begun(shape);
+    let fills = settings.fills(shape)?;
+    // With the rows of items that nobody had, without them, and with others.
+    let times = if fills { 3 } else { 1 };
+    ledger.add("tables", format!("{times} × {tables} bytes"), "f32", times * tables);
+    if fills {
+        add_sharing(shape, &mut ledger);
+    }
+    find(&settings.model)?.plan_asking(shape, settings, &mut ledger);
+    judge::plan(shape, &mut ledger);
     Ok(ledger)
 }
 
