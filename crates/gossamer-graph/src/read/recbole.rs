@@ -231,6 +231,12 @@ mod tests {
             types.of(id).iter().map(|kind| types.names.name(*kind).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!([kind("user/1"), kind("item/3"), kind("1")].concat(), ["user", "item"]);
+        let mut items = Vec::new();
+        graph.for_each_of_type("item", |id| items.push(graph.entities().name(id))).unwrap();
+        let mut items: Vec<String> = items.into_iter().map(Result::unwrap).collect();
+        items.sort();
+        assert_eq!(items, ["item/1", "item/2", "item/3"]);
+        graph.for_each_of_type("shop", |id| panic!("{id}")).unwrap();
         let toy = graph.entities().find("item/1").unwrap().unwrap();
         assert_eq!(graph.entities().shown(toy).unwrap(), "Toy Story (item/1)");
         assert_eq!(report.sources[0].read.unread, 2);

@@ -156,3 +156,41 @@ impl Census {
         Ok(Problem { users, items, interactions, facts, n_entities: self.n_entities })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gossamer_graph::{ImportRequest, import};
+    use gossamer_machine::Silent;
+    use std::fs;
+
+    #[test]
+    fn what_is_counted_is_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::write(folder.join("clicks.csv"), "user,item\n1,a\n1,b\n2,b\n2,c\n3,a\n3,c\n").unwrap();
+        // Of d nobody had anything; e and f are about no item.
+        let facts = "a\tof\tkind\nb\tof\tkind\nd\tby\tsomeone\ne\tknows\tf\n";
+        fs::write(folder.join("facts.tsv"), facts).unwrap();
+        let request = ImportRequest {
+            sources: vec![folder.join("facts.tsv")],
+            interactions: vec![folder.join("clicks.csv")],
+            ..ImportRequest::default()
+        };
+        import(&request, &folder.join("graph"), &Silent).unwrap();
+        let graph = Snapshot::open(&folder.join("graph")).unwrap();
+        let census = Census::of(&graph).unwrap();
+        let all = census.read(&graph, true).unwrap();
+        assert_eq!((all.users.len(), all.items.len(), all.facts.len()), (3, 3, 4));
+        assert_eq!(census.shape(), Shape::of(&all));
+        assert_eq!(census.shape().n_others, 5);
+        assert_eq!(census.read(&graph, false).unwrap(), all.clone().without_facts());
+        let mut facts = Vec::new();
+        census.for_each_fact(&graph, &mut |fact| facts.push(fact)).unwrap();
+        assert_eq!(facts, all.facts);
+        let nodes = super::super::nodes::Nodes::of(&mut all.clone());
+        assert_eq!((&census.others, &census.relations), (&nodes.others, &nodes.relations));
+        assert_eq!(census.entity(3 + 3), nodes.others.first().copied());
+        assert_eq!(census.entity(3 + 3 + 5), None);
+    }
+}
