@@ -1,4 +1,4 @@
-//! The plans of learning, judging and asking, made before any interaction or fact is read.
+//! The plans of learning, judging and asking, made before any interaction or fact is held.
 //!
 //! *Formula:* what stands while all else goes on, and the most of what comes one after the other.
 

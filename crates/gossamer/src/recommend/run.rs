@@ -96,7 +96,7 @@ impl Run {
     /// The same, after a plan was made of what there is, the settings, and the bytes of the tables.
     ///
     /// # Errors
-    /// [`Error::File`], and those of the plan; no interaction or row was read then.
+    /// [`Error::File`], and those of the plan; no interaction or row is held then.
     pub fn open_within(
         path: &Path,
         plan: impl FnOnce(&Shape, &Settings, u64) -> Result<Ledger, Error>,
