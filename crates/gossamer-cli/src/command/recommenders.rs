@@ -10,7 +10,7 @@ use gossamer::config::SETTINGS;
 use gossamer::evaluate::compare::Spread;
 use gossamer::recommend::census::Census;
 use gossamer::recommend::judge::{LEGACY_NDCG, METRICS};
-use gossamer::recommend::report::{Among, Row, Subject, report};
+use gossamer::recommend::report::{self, Among, Row, Subject};
 use gossamer::recommend::run::{Run, refuse_existing, save};
 use gossamer::recommend::settings::KEYS;
 use gossamer::recommend::{self, Outcome, Settings, Shape, learn, pairs, plans};
@@ -181,13 +181,20 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
     }
     let (mut of_seeds, mut plan): (Vec<Vec<Row>>, Option<Ledger>) = (Vec::new(), None);
     for path in runs_in(&folder)? {
-        let among = if arguments.get_flag("alone") { Among::None } else { Among::All };
-        let alone = among == Among::None || arguments.get_flag("kgcn");
-        let judging = |shape: &Shape, settings: &Settings, tables| match alone {
-            true => plans::judging_alone(shape, settings, tables, &context.machine),
-            false => plans::judging(shape, settings, tables, &context.machine),
+        let alone = arguments.get_flag("alone") || arguments.get_flag("kgcn");
+        let among = if alone { Among::None } else { Among::All };
+        let mut alone_fits = false;
+        let judging = |shape: &Shape, settings: &Settings, tables| {
+            let of = |among| report::plan((shape, settings), tables, among, &context.machine);
+            let plan = of(among);
+            alone_fits = plan.is_err() && of(Among::None).is_ok();
+            plan
         };
-        let (run, ledger) = Run::open_within(&path, judging)?;
+        let opened = Run::open_within(&path, judging).map_err(Failure::from);
+        let (run, ledger) = opened.map_err(|failure| match alone_fits {
+            true => failure.hinting("or --alone, without controls and baselines: it fits"),
+            false => failure,
+        })?;
         if arguments.get_flag("kgcn") {
             let seed = number(arguments, "seed")?.unwrap_or(0);
             by_pairs(&run, split, seed, context);
@@ -199,7 +206,13 @@ pub fn judge(arguments: &ArgMatches, split: Split, context: &Context) -> Result<
             settings: &run.settings,
             again: &|facts| run.census.read(&run.graph, facts),
         };
-        of_seeds.push(report(&of, run.learned, (split, k, among), &context.machine, context)?);
+        of_seeds.push(report::report(
+            &of,
+            run.learned,
+            (split, k, among),
+            &context.machine,
+            context,
+        )?);
         plan = Some(ledger);
     }
     if of_seeds.is_empty() {

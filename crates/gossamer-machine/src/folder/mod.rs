@@ -24,7 +24,7 @@ pub use summed::{SummedFile, Summing, Sums};
 const MANIFEST: &str = "manifest";
 const VERSION: u32 = 1;
 /// Bytes per checksum of a plain file: near enough to name a place.
-const BLOCK_BYTES: u64 = 1 << 20;
+pub const BLOCK_BYTES: u64 = 1 << 20;
 
 /// Writes the manifest of what is in `folder` now. Subfolders and hidden files are left out.
 ///

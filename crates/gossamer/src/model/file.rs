@@ -154,6 +154,26 @@ pub fn read(
     Ok(tables)
 }
 
+/// The tables in a file of a sealed folder, each whole in one piece: name, values, floats of a row.
+///
+/// # Errors
+/// [`Error::File`] when the file is damaged, or holds rows in a code or numbers that are none.
+pub fn read_whole(folder: &Folder, name: &str) -> Result<Vec<(String, Vec<f32>, usize)>, Error> {
+    let mut stream = Stream::new(folder.open_bytes(name)?);
+    let path = folder.path().join(name);
+    let mut tables = Vec::new();
+    for Entry { name, size: [n_rows, width], code, .. } in entries(&mut stream, &path)?.0 {
+        let mut values = vec![0.0f32; n_rows * width];
+        stream.fill(bytemuck::cast_slice_mut(&mut values))?;
+        if code.is_some() || !values.iter().all(|value| value.is_finite()) {
+            let what = "a table holds values that are no numbers";
+            return Err(FileError::corrupt(&path, 0, what).into());
+        }
+        tables.push((name, values, width));
+    }
+    Ok(tables)
+}
+
 /// The tensors of a file in their order, and where the first begins.
 fn entries(stream: &mut Stream, path: &Path) -> Result<(Vec<Entry>, u64), Error> {
     let mut length = [0; 8];

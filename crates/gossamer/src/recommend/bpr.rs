@@ -44,8 +44,9 @@ impl Recommender for Bpr {
     fn plan(&self, sizes: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         needs::parameters(rows * dim, ledger);
-        needs::arrays(settings, 2 * rows * dim, (0, rows, dim), ledger);
-        needs::pairs(settings, 0, ledger);
+        let step = needs::of_table(rows, needs::named(settings).iter().sum()) * dim;
+        needs::arrays(settings, step, (0, rows, dim), ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

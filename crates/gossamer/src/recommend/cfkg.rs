@@ -7,7 +7,7 @@ use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::nodes::Nodes;
 use super::pairwise;
 use super::problem::Problem;
-use super::translate::Translation;
+use super::translate::{Shape as Facts, Translation};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
 use crate::layer::Shape;
@@ -39,9 +39,14 @@ impl Recommender for Cfkg {
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         needs::parameters((sizes.n_nodes() + sizes.n_relations + 1) * dim, ledger);
-        needs::arrays(settings, 2 * sizes.n_nodes() * dim, (0, rows, 2 * dim), ledger);
-        needs::facts(sizes, 2, ledger);
-        needs::pairs(settings, 16 * dim, ledger);
+        let (batch, n, relations) = (settings.batch as u64, sizes.n_nodes(), sizes.n_relations + 1);
+        let facts = Facts { entities: n, relations, dim, matrix: 0 };
+        let of_nodes = needs::of_table(n, needs::named(settings).iter().sum());
+        let step = ((of_nodes + 2 * relations) * dim).max(facts.of_a_step(batch));
+        needs::arrays(settings, step, (0, rows, 2 * dim), ledger);
+        facts.plan(batch, sizes.n_threads, ledger);
+        needs::facts(sizes, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

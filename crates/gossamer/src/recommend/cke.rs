@@ -7,7 +7,7 @@ use super::body::{Asked, At, Between, Body, Made, Place, Side, State};
 use super::nodes::Nodes;
 use super::pairwise;
 use super::problem::Problem;
-use super::translate::Translation;
+use super::translate::{Shape as Facts, Translation};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
 use crate::layer::Shape;
@@ -39,9 +39,15 @@ impl Recommender for Cke {
         let (rows, dim) = (sizes.n_users + sizes.n_items, settings.dim as u64);
         let (entities, labels) = (sizes.n_items + sizes.n_others, sizes.n_relations.max(1));
         needs::parameters((rows + entities) * dim + labels * (dim + dim * dim), ledger);
-        needs::arrays(settings, 2 * (rows + entities) * dim, (0, rows, 2 * dim), ledger);
-        needs::facts(sizes, 2, ledger);
-        needs::pairs(settings, 64 * dim, ledger);
+        let (batch, [users, items]) = (settings.batch as u64, needs::named(settings));
+        let facts = Facts { entities, relations: labels, dim, matrix: dim * dim };
+        let tables = [(sizes.n_users, users), (sizes.n_items, items), (entities, items)];
+        let of_pairs: u64 = tables.map(|(rows, named)| needs::of_table(rows, named)).iter().sum();
+        let step = (of_pairs * dim).max(facts.of_a_step(batch));
+        needs::arrays(settings, step, (0, rows, 2 * dim), ledger);
+        facts.plan(batch, sizes.n_threads, ledger);
+        needs::facts(sizes, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,
@@ -52,14 +58,12 @@ impl Recommender for Cke {
     ) -> Result<Outcome, Error> {
         let mut problem = problem.with_weight(settings.facts);
         let nodes = Nodes::of(&mut problem);
-        let first = nodes.n_users as u32;
-        let of_entities = nodes.facts.iter().filter(|[head, _, tail]| *head.min(tail) >= first);
-        let triples = of_entities.map(|[head, r, tail]| [head - first, *r, tail - first]).collect();
         let n_entities = nodes.n() - nodes.n_users;
         let translation =
             Translation { drawn: (0, n_entities), entities: 2, relations: 3, projections: Some(4) };
         let labels = nodes.relations.len().max(1);
         let sizes = [nodes.n_users, nodes.n_items, n_entities, labels, settings.dim];
+        let triples = nodes.into_facts_of_entities();
         let mut body = Ckes { sizes, triples, translation };
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }

@@ -12,7 +12,7 @@ use gossamer_tensor::kernel::vector;
 use gossamer_tensor::tape::op::attend_for::weights;
 use gossamer_tensor::tape::op::leak::leaky;
 
-use super::scores::{MOST_ITEMS, Matrix};
+use super::scores::{MOST_NUMBERS, Matrix};
 
 /// Tables of a recommender that scores a short list anew.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +84,7 @@ impl Conditioned {
         let (dim, n, hops) = (found.nodes.width, rows(&found.nodes), rows(&found.biases));
         let widths = [&found.worth, &found.weights, &found.biases];
         let around = [&found.near, &found.given, &found.labels];
-        let fits = (n_users + n_items..=MOST_ITEMS).contains(&n)
+        let fits = (n_users + n_items..=MOST_NUMBERS).contains(&n)
             && widths.iter().all(|of| of.width == dim)
             && (rows(&found.worth), rows(&found.weights)) == (4, hops * dim)
             && around.iter().all(|of| rows(of) == n && of.width == found.near.width)

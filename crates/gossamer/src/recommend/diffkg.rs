@@ -105,7 +105,7 @@ impl Recommender for DiffKg {
         let blocks = sizes.n_threads.min(8);
         let bytes = 4 * (blocks * 64 * entities + 8 * 2 * 512 * hidden + items * dim) + 16 * facts;
         ledger.add("noisy rows", format!("{blocks} × 64 × {entities}"), "f32", bytes);
-        needs::pairs(settings, 0, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

@@ -9,7 +9,7 @@ use gossamer_tensor::inverse::invert;
 
 use super::problem::{Lists, Problem};
 use super::scores::{Learned, Matrix};
-use super::{Outcome, Recommender, Settings, Shape, needs};
+use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
 /// EASE^R, collective where facts count.
@@ -39,9 +39,9 @@ impl Recommender for Ease {
     }
     fn plan(&self, shape: &Shape, _: &Settings, ledger: &mut Ledger) {
         let n = shape.n_items;
-        // Those learned, and those being written; or those of a run, and those of its control.
-        ledger.add("weights", format!("2 × {n} × {n}"), "f32", 8 * n * n);
-        needs::facts(shape, 2, ledger);
+        ledger.add("weights", format!("{n} × {n}"), "f32", 4 * n * n);
+        let facts = shape.n_facts;
+        ledger.add("facts, and what items share", format!("2 × {facts}"), "u32", 24 * facts);
         ledger.add("rows being eliminated", format!("3 × 64 × {n}"), "f32", 12 * 64 * n);
     }
     fn learn(

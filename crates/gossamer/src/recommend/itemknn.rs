@@ -3,7 +3,7 @@
 use gossamer_machine::{Ledger, Machine, Observer};
 
 use super::problem::Problem;
-use super::scores::{Learned, MOST_ITEMS, Matrix};
+use super::scores::{Learned, Matrix, check_numbers};
 use super::{Outcome, Recommender, Settings, Shape};
 use crate::error::Error;
 
@@ -43,10 +43,7 @@ impl Recommender for ItemKnn {
         _: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let (items, n) = (&problem.interactions[0], problem.items.len());
-        if n > MOST_ITEMS {
-            let what = format!("{n} items are more than itemknn can number");
-            return Err(Error::Request { what, hint: "use ials".into() });
-        }
+        check_numbers(n, (self.name(), "ials"))?;
         let users = items.turned(n);
         let k = settings.nearest.min(n);
         let size = |item: usize| users.of(item).len() as f32;

@@ -83,6 +83,13 @@ pub fn plan(shape: &Shape, ledger: &mut Ledger) {
     );
 }
 
+/// The sum of these.
+pub fn bytes(shape: &Shape) -> u64 {
+    let mut ledger = Ledger::default();
+    plan(shape, &mut ledger);
+    ledger.total()
+}
+
 /// What one user's list is worth.
 #[derive(Debug, Clone, Default)]
 struct OfUser {

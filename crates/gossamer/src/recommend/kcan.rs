@@ -16,8 +16,8 @@ use super::kgat::attend;
 use super::nodes::{Both, Nodes, places};
 use super::pairwise;
 use super::problem::Problem;
-use super::scores::{Learned, MOST_ITEMS, Matrix};
-use super::translate::Translation;
+use super::scores::{Learned, Matrix, check_numbers};
+use super::translate::{Shape as Facts, Translation};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
 use crate::layer::Shape;
@@ -87,7 +87,11 @@ impl Recommender for Kcan {
         needs::kept(settings, (rows, of_hops), (dim, 0), ledger);
         // Found by counting: two of all nodes, and four of what hops make.
         let step = 2 * n * dim + rows.saturating_mul(4 * dim);
+        let relations = sizes.n_relations + 1;
+        let facts = Facts { entities: n, relations, dim, matrix: dim * dim };
+        let step = step.max(facts.of_a_step(settings.batch as u64));
         needs::arrays(settings, step, (n, n, dim), ledger);
+        facts.plan(settings.batch as u64, sizes.n_threads, ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
         needs::held(sizes, 4 * step + 44 * triples, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
@@ -96,7 +100,7 @@ impl Recommender for Kcan {
         ledger.add("nearest neighbours", format!("{n} × {}", k + 1), "f32", 28 * near);
         let bytes = rows.saturating_mul(16 + 16 * k);
         ledger.add("subgraphs", format!("{rows} × {k}"), "u32", bytes);
-        needs::pairs(settings, 64 * dim, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,
@@ -106,11 +110,8 @@ impl Recommender for Kcan {
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let mut problem = problem.with_weight(settings.facts);
-        let n = Sizes::of(&problem).n_nodes();
-        if n > MOST_ITEMS as u64 {
-            let what = format!("{n} users, items and others are more than kcan keeps numbers of");
-            return Err(Error::Request { what, hint: "use kgin or lightkg".into() });
-        }
+        let n = Sizes::of(&problem).n_nodes() as usize;
+        check_numbers(n, (self.name(), "kgin or lightkg"))?;
         let mut body = Kcans::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }

@@ -12,7 +12,7 @@ use super::body::{Asked, At, Between, Body, Made, Place, Side, State, of_nodes};
 use super::nodes::{Both, Nodes, places};
 use super::pairwise;
 use super::problem::Problem;
-use super::translate::{Translation, attention};
+use super::translate::{Shape as Facts, Translation, attention};
 use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
 use crate::error::Error;
 use crate::layer::Shape;
@@ -74,13 +74,17 @@ impl Recommender for Kgat {
         needs::kept(settings, (picked, sum), (0, n_layers), ledger);
         // A layer's way back, and the rows that are compared with their slopes.
         let step = n * of_way_back(settings, &widths) + 2 * picked * (dim + sum);
-        let rows = sizes.n_users + sizes.n_items;
+        let (rows, batch) = (sizes.n_users + sizes.n_items, settings.batch as u64);
+        let relations = sizes.n_relations + 1;
+        let facts = Facts { entities: n, relations, dim, matrix: dim * dim };
+        let step = step.max(facts.of_a_step(batch));
         needs::arrays(settings, step, (n, rows, dim + sum), ledger);
+        facts.plan(batch, sizes.n_threads, ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
         needs::held(sizes, 4 * step + 36 * triples, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 24 * triples + 4 * n);
-        needs::pairs(settings, 64 * dim, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

@@ -10,10 +10,10 @@ use super::attended::Attended;
 use super::batch::Batch;
 use super::body::{Asked, At, Body, Loss, Made, Place, Side};
 use super::nodes::Nodes;
-use super::pairwise;
+use super::pairwise::{self, VALIDATE_EVERY};
 use super::problem::Problem;
-use super::scores::{Learned, Matrix};
-use super::{Outcome, Recommender, Settings, Shape as Sizes, needs};
+use super::scores::{Learned, Matrix, check_numbers};
+use super::{Outcome, Recommender, Settings, Shape as Sizes, judge, needs};
 use crate::error::Error;
 use crate::layer::Shape;
 
@@ -68,22 +68,34 @@ impl Recommender for Kgcn {
         let labels = sizes.n_relations + 1;
         let floats = (sizes.n_users + n + labels + u64::from(hops) * (dim + 1)) * dim;
         needs::parameters(floats, ledger);
-        ledger.add("the best epoch's tables", format!("{floats}"), "f32", 4 * floats);
-        ledger.add("drawn neighbours", format!("{n} × 2 × {k}"), "u32", 40 * n * k);
-        // Rows of the levels that a hop makes: an item, its neighbours, theirs …
+        let (of_drawn, validated) = (8 * n * k, 4 * floats + 8 * n * k);
+        ledger.add("drawn neighbours", format!("{n} × 2 × {k}"), "u32", of_drawn);
+        if settings.epochs > VALIDATE_EVERY {
+            let words = format!("{floats} + {n} × 2 × {k}");
+            ledger.add("the best epoch's tables", words, "f32", validated);
+        }
+        // Rows of the levels that a hop makes: an item, its neighbours, theirs; then a level less.
         let pairs = settings.batch as u64 * (1 + settings.negatives as u64);
-        let of_level = |level: u32| pairs * k.saturating_pow(level);
-        let rows: u64 = (0..hops).map(of_level).fold(0, u64::saturating_add);
+        let of_level = |level: u32| pairs.saturating_mul(k.saturating_pow(level));
+        let of_hop = |hops: u32| (0..hops).map(of_level).fold(0, u64::saturating_add);
+        let (rows, all) = (of_hop(hops), (1..=hops).map(of_hop).fold(0, u64::saturating_add));
         let before = ledger.total();
-        needs::kept(settings, (rows, 2 * dim), (dim, 0), ledger);
-        ledger.add("rows of levels", format!("{rows} × {k}"), "u32", rows * (16 * k + 16));
+        needs::kept(settings, (all, 2 * dim), (dim, 0), ledger);
+        let bytes = rows.saturating_mul(16 * k + 16);
+        ledger.add("rows of levels", format!("{rows} × {k}"), "u32", bytes);
         // Slopes of weights, and one of the lists of who adds how much of whom, listed and sorted.
-        ledger.add("shares of levels", format!("{rows} × {k}"), "u32", rows * (28 * k + 20));
-        // Slopes of the tables and two arrays of a level's rows.
-        let step = (sizes.n_users + n + labels + 2 * rows) * dim * 17 / 16;
+        let bytes = rows.saturating_mul(28 * k + 20);
+        ledger.add("shares of levels", format!("{rows} × {k}"), "u32", bytes);
+        // Found by counting: two arrays of the first hop's rows, or one and the slopes of entities;
+        // and those of users and labels.
+        let of_users = needs::of_table(sizes.n_users, settings.batch as u64);
+        let step = rows.saturating_add(rows.max(n)).saturating_add(of_users + 2 * labels);
+        // Of these and of what is kept a sixteenth more may have room, and one may wait for its use.
+        let waiting = step.saturating_add(all.saturating_mul(2)) / 8;
+        let step = step.saturating_add(waiting).saturating_mul(dim);
         ledger.add(needs::OF_A_STEP, format!("{step}"), "f32", 4 * step);
-        // When that is given back: what was learned since the best epoch, and what scores take.
-        let bytes = 4 * (floats + of_scores(sizes, settings)) * 17 / 16;
+        // When that is given back: what was learned now, what scores take, and what judges them.
+        let bytes = (validated + 4 * of_scores(sizes, settings)) * 17 / 16 + judge::bytes(sizes);
         let scores = bytes.saturating_sub(ledger.total() - before);
         if scores > 0 {
             ledger.add("scores while learning", "beyond a step's".into(), "f32", scores);
@@ -93,7 +105,7 @@ impl Recommender for Kgcn {
         if facts > 0 {
             ledger.add("facts", "beyond a step's arrays".into(), "u32", facts);
         }
-        needs::pairs(settings, 0, ledger);
+        needs::pairs(settings, ledger);
     }
     fn plan_asking(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let floats = of_scores(sizes, settings);
@@ -107,9 +119,19 @@ impl Recommender for Kgcn {
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let mut problem = problem.with_weight(settings.facts);
+        check_entities(&problem, self.name())?;
         let mut body = Kgcns::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }
+}
+
+/// Refuses more items and others than rows of numbers can name.
+///
+/// # Errors
+/// [`Error::Request`].
+pub(super) fn check_entities(problem: &Problem, model: &str) -> Result<(), Error> {
+    let [_, others] = problem.of_facts();
+    check_numbers(problem.items.len() + others.len(), (model, "kgin or lightkg"))
 }
 
 /// Floats that scores take: E·W, who stands around whom, and rows of each thread.

@@ -82,16 +82,20 @@ impl Recommender for Kgin {
         let picked = n.min(settings.batch as u64 * (settings.negatives as u64 + 2));
         needs::kept(settings, (picked, dim), (0, 1), ledger);
         let rows = sizes.n_users + sizes.n_items;
-        // Found by counting: three of all nodes; one where no hop stands on another, for then those
-        // rows alone are made that are compared.
-        let (all, of_compared) = if before == 0 { (n, 3 * picked) } else { (3 * n, picked) };
+        // Found by counting: three of all nodes, of two hops half of one less; one where no hop stands
+        // on another, for then those rows alone are made that are compared.
+        let (all, of_compared) = match before {
+            0 => (n, 3 * picked),
+            1 => (5 * n / 2, picked),
+            _ => (3 * n, picked),
+        };
         needs::arrays(settings, (all + of_compared) * dim, (all, rows, dim), ledger);
         let entries = 2 * sizes.n_facts;
-        let bytes = 24 * entries + 16 * sizes.n_interactions + 16 * n;
+        let bytes = 20 * entries + 16 * sizes.n_interactions + 16 * n;
         ledger.add("neighbours", format!("2 × {entries}"), "f32", bytes);
         // Sixteen parts of what belongs to labels.
         ledger.add("parts of labels", format!("16 × {labels} × {dim}"), "f32", 64 * labels * dim);
-        needs::pairs(settings, 16 * dim, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

@@ -17,7 +17,7 @@ use gossamer_tensor::tape::{Gradients, Parameter, Tape};
 
 use super::batch::{Batch, Pair};
 use super::body::{Asked, At, Body, Loss, Made, Side};
-use super::kgcn::{Kgcn, Kgcns, LABELS, USERS};
+use super::kgcn::{Kgcn, Kgcns, LABELS, USERS, check_entities};
 use super::pairwise;
 use super::problem::{Lists, Problem};
 use super::scores::Learned;
@@ -86,6 +86,7 @@ impl Recommender for KgnnLs {
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let mut problem = problem.with_weight(settings.facts);
+        check_entities(&problem, self.name())?;
         let mut body = Smooth::of(&mut problem, settings);
         pairwise::learn(&problem, settings, machine, observer, &mut body)
     }

@@ -61,7 +61,7 @@ impl Recommender for LightGcn {
         needs::arrays(settings, 4 * rows * dim, (rows, rows, dim), ledger);
         let bytes = 40 * sizes.n_interactions + 8 * rows;
         ledger.add("neighbours", format!("2 × {}", sizes.n_interactions), "f32", bytes);
-        needs::pairs(settings, 0, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

@@ -64,13 +64,14 @@ impl Recommender for LightKg {
         let hops = settings.layers as u64;
         needs::kept(settings, (n, hops * dim), (dim, 0), ledger);
         let rows = sizes.n_users + sizes.n_items;
-        needs::arrays(settings, 4 * n * dim, (n, rows, dim), ledger);
+        // Found by counting: of all nodes what a hop made, its slopes and the sum's.
+        needs::arrays(settings, 3 * n * dim, (n, rows, dim), ledger);
         let triples = sizes.n_interactions + sizes.n_facts;
         needs::held(sizes, 16 * n * dim, ledger);
         ledger.add("triples", format!("{triples}"), "u32", 12 * triples);
         // Both ways with labels; and what a step makes of weights.
         ledger.add("neighbours", format!("2 × {triples}"), "f32", 48 * triples + 4 * n);
-        needs::pairs(settings, 0, ledger);
+        needs::pairs(settings, ledger);
     }
     fn learn(
         &self,

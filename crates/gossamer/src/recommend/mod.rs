@@ -83,7 +83,7 @@ pub struct Shape {
 impl Shape {
     /// That of a problem.
     pub fn of(problem: &Problem) -> Self {
-        let (n_relations, n_others) = problem.sizes_of_facts();
+        let [n_relations, n_others] = problem.of_facts().map(|ids| ids.len() as u64);
         let [train, valid, test] = problem.interactions.each_ref().map(|lists| lists.n_values());
         Self {
             n_users: problem.users.len() as u64,

@@ -22,23 +22,34 @@ pub fn bytes_of_a_step(ledger: &Ledger) -> u64 {
 }
 
 /// The arrays of a step, floats, or where that is more those of a validation: so many wide rows of
-/// all nodes, beside what is made of them for users and items, and that once more as it is judged;
-/// a sixteenth more may wait for their next use. Beside them what the best epoch so far has
-/// learned.
+/// all nodes, from which those of users and items are made, and judged without them; a sixteenth
+/// more may wait for their next use. Beside them what the best epoch so far has learned.
 pub fn arrays(
     settings: &Settings,
     step: u64,
     (nodes, rows, width): (u64, u64, u64),
     ledger: &mut Ledger,
 ) {
-    let learned = 2 * rows * width;
-    let validation = nodes * settings.dim as u64 + learned;
-    let floats = step.max(validation) + step.max(validation) / 16 - learned;
-    ledger.add("rows of users and items", format!("2 × {rows} × {width}"), "f32", 4 * learned);
+    let learned = rows * width;
+    let most = step.max(nodes * settings.dim as u64 + learned);
+    let floats = most + most / 16 - learned;
+    ledger.add("rows of users and items", format!("{rows} × {width}"), "f32", 4 * learned);
     ledger.add(OF_A_STEP, format!("{floats}"), "f32", 4 * floats);
     if settings.epochs > VALIDATE_EVERY {
-        ledger.add("the best epoch's rows", format!("{rows} × {width}"), "f32", 4 * rows * width);
+        ledger.add("the best epoch's rows", format!("{rows} × {width}"), "f32", 4 * learned);
     }
+}
+
+/// Users that a batch names at most, and items.
+pub fn named(settings: &Settings) -> [u64; 2] {
+    let batch = settings.batch as u64;
+    [batch, batch * (settings.negatives as u64 + 1)]
+}
+
+/// How many rows a step has at once of a table's rows, of which pairs name so many at most: what is
+/// picked, its slopes and a gradient; of all where most are named.
+pub fn of_table(rows: u64, named: u64) -> u64 {
+    if 2 * named > rows { 2 * rows } else { 3 * named }
 }
 
 /// What the system's allocator does not give back of what was freed while a graph was read, as a
@@ -49,9 +60,9 @@ pub fn held(sizes: &Sizes, bytes: u64, ledger: &mut Ledger) {
     ledger.add("held by the allocator", format!("{twentieths}/20 of {bytes}"), "u8", held);
 }
 
-/// Facts, read, and as they are learned from.
-pub fn facts(sizes: &Sizes, times: u64, ledger: &mut Ledger) {
-    ledger.add("facts", format!("{times} × {}", sizes.n_facts), "u32", 12 * times * sizes.n_facts);
+/// Facts.
+pub fn facts(sizes: &Sizes, ledger: &mut Ledger) {
+    ledger.add("facts", format!("{}", sizes.n_facts), "u32", 12 * sizes.n_facts);
 }
 
 /// What is kept between the ways: so many rows and floats of each through the codec, and exactly so
@@ -72,9 +83,9 @@ pub fn kept(
     ledger.add("kept between the ways", words, codec.name(), bytes);
 }
 
-/// Pairs of a step, and so many floats for each task of triples beside.
-pub fn pairs(settings: &Settings, beside: u64, ledger: &mut Ledger) {
+/// Pairs of a step.
+pub fn pairs(settings: &Settings, ledger: &mut Ledger) {
     let pairs = settings.batch as u64 * (settings.negatives as u64 + 2);
-    let bytes = 48 * pairs + 4 * beside * settings.batch as u64 / 64;
-    ledger.add("pairs", format!("{} × {}", settings.batch, settings.negatives), "f32", bytes);
+    let words = format!("{} × {}", settings.batch, settings.negatives);
+    ledger.add("pairs", words, "f32", 48 * pairs);
 }

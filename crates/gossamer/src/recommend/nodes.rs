@@ -27,16 +27,7 @@ pub struct Nodes {
 impl Nodes {
     /// Those of a problem, whose facts go into them.
     pub fn of(problem: &mut Problem) -> Self {
-        let ends = problem.facts.iter().flat_map(|[head, _, tail]| [*head, *tail]);
-        let known = |id: &u32| {
-            problem.users.binary_search(id).is_ok() || problem.items.binary_search(id).is_ok()
-        };
-        let mut others: Vec<u32> = ends.filter(|id| !known(id)).collect();
-        others.sort_unstable();
-        others.dedup();
-        let mut relations: Vec<u32> = problem.facts.iter().map(|fact| fact[1]).collect();
-        relations.sort_unstable();
-        relations.dedup();
+        let [relations, others] = problem.of_facts();
         let (n_users, n_items) = (problem.users.len(), problem.items.len());
         let place = |ids: &[u32], id: u32| ids.partition_point(|other| *other < id);
         let node = |id: u32| {
@@ -88,14 +79,19 @@ impl Nodes {
         Both::of(n, triples)
     }
 
-    /// Items and others, as entities of their own: neighbours by facts, both ways, with labels,
-    /// weighed 1/(how many an entity has); and the transpose. The facts go into it.
-    pub fn into_around_entities(mut self) -> [Labelled; 2] {
-        let (n, inverse) = (self.n() - self.n_users, self.relations.len() as u32);
-        let first = self.n_users as u32;
-        let mut facts = std::mem::take(&mut self.facts);
+    /// The facts of items and others, as entities of their own, which start at items.
+    pub fn into_facts_of_entities(self) -> Vec<[u32; 3]> {
+        let (first, mut facts) = (self.n_users as u32, self.facts);
         facts.retain(|[head, _, tail]| *head.min(tail) >= first);
         facts.iter_mut().for_each(|fact| *fact = [fact[0] - first, fact[1], fact[2] - first]);
+        facts
+    }
+
+    /// Items and others, as entities of their own: neighbours by facts, both ways, with labels,
+    /// weighed 1/(how many an entity has); and the transpose. The facts go into it.
+    pub fn into_around_entities(self) -> [Labelled; 2] {
+        let (n, inverse) = (self.n() - self.n_users, self.relations.len() as u32);
+        let mut facts = self.into_facts_of_entities();
         facts.sort_unstable_by_key(|[head, relation, tail]| (*relation, *head, *tail));
         Both::of(n, facts).into_labelled(inverse)
     }

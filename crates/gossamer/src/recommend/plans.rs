@@ -2,6 +2,7 @@
 //!
 //! *Formula:* what stands while all else goes on, and the most of what comes one after the other.
 
+use gossamer_machine::folder::BLOCK_BYTES;
 use gossamer_machine::{Ledger, Machine};
 
 use super::unseen::Unseen;
@@ -65,7 +66,7 @@ pub fn asking(
 ) -> Result<Ledger, Error> {
     let of = |shape: &Shape| {
         let mut ledger = begun(shape);
-        ledger.add("tables", format!("{tables} bytes"), "f32", tables);
+        add_tables(1, tables, &mut ledger);
         // Scores, the items that compete, in their order, those that are novel, and their facts.
         ledger.add("scores", format!("{}", shape.n_items), "f32", 24 * shape.n_items);
         find(&settings.model)?.plan_asking(shape, settings, &mut ledger);
@@ -86,6 +87,13 @@ fn begun(shape: &Shape) -> Ledger {
 /// Interactions as they stand, and who users and items are.
 fn bytes_of_lists(shape: &Shape) -> u64 {
     4 * shape.n_all() + 28 * shape.n_users + 4 * shape.n_items
+}
+
+/// Adds tables, so many times, and the block of their file that is being read.
+fn add_tables(times: u64, bytes: u64, ledger: &mut Ledger) {
+    let block = bytes.min(BLOCK_BYTES);
+    let words = format!("{times} × {bytes} bytes + {block}");
+    ledger.add("tables", words, "f32", times * bytes + block);
 }
 
 /// Adds facts by which items that nobody had get rows.
@@ -118,7 +126,7 @@ fn of_judging(shape: &Shape, settings: &Settings, tables: u64) -> Result<Ledger,
     let fills = settings.fills(shape)?;
     // With the rows of items that nobody had, without them, and with others.
     let times = if fills { 3 } else { 1 };
-    ledger.add("tables", format!("{times} × {tables} bytes"), "f32", times * tables);
+    add_tables(times, tables, &mut ledger);
     if fills {
         add_sharing(shape, &mut ledger);
     }
@@ -130,10 +138,8 @@ fn of_judging(shape: &Shape, settings: &Settings, tables: u64) -> Result<Ledger,
 /// Where learning goes by steps, it is judged between them: adds what that takes beyond a step's
 /// arrays.
 fn add_validation(shape: &Shape, ledger: &mut Ledger) {
-    let mut judging = Ledger::default();
-    judge::plan(shape, &mut judging);
     let of_a_step = needs::bytes_of_a_step(ledger);
-    let more = judging.total().saturating_sub(of_a_step);
+    let more = judge::bytes(shape).saturating_sub(of_a_step);
     if of_a_step > 0 && more > 0 {
         ledger.add("judging", "beyond a step's".into(), "f32", more);
     }

@@ -135,19 +135,18 @@ impl Problem {
         novel
     }
 
-    /// How many relations facts have, and how many entities they are about that are neither users
-    /// nor items.
-    pub fn sizes_of_facts(&self) -> (u64, u64) {
-        let n_relations = self.facts.iter().map(|fact| fact[1]).max().map_or(0, |most| most + 1);
-        let (mut relations, mut others) =
-            (vec![false; n_relations as usize], vec![false; self.n_entities]);
+    /// The relations that facts have, and the entities that they are about and are neither users nor
+    /// items; both ascending.
+    pub fn of_facts(&self) -> [Vec<u32>; 2] {
+        let n_relations = self.facts.iter().map(|fact| fact[1] + 1).max().unwrap_or(0);
+        let mut relations = vec![false; n_relations as usize];
+        let mut others = vec![false; self.n_entities];
         for [head, relation, tail] in &self.facts {
             relations[*relation as usize] = true;
             (others[*head as usize], others[*tail as usize]) = (true, true);
         }
         self.users.iter().chain(&self.items).for_each(|id| others[*id as usize] = false);
-        let count = |of: &[bool]| of.iter().filter(|is| **is).count() as u64;
-        (count(&relations), count(&others))
+        [relations, others].map(|marks| (0..).zip(marks).filter(|of| of.1).map(|of| of.0).collect())
     }
 
     /// Of each item the entities that a fact joins it to.
@@ -220,6 +219,6 @@ pub(super) mod tests {
         };
         assert_eq!(few.novel(), [true, false, true, true]);
         assert_eq!(problem.neighbours().of(3), [51]);
-        assert_eq!(problem.sizes_of_facts(), (1, 2));
+        assert_eq!(problem.of_facts().map(|ids| ids.len()), [1, 2]);
     }
 }

@@ -4,7 +4,7 @@
 //! facts that say nothing, unless someone asks for it alone.
 
 use gossamer_graph::Split;
-use gossamer_machine::{Machine, Observer};
+use gossamer_machine::{Ledger, Machine, Observer};
 
 use super::judge::{Judged, judge};
 use super::problem::Problem;
@@ -58,26 +58,61 @@ enum Told {
     Shuffled,
 }
 
-impl Subject<'_> {
-    /// What is learned beside a recommender: a name, settings, and what it is told of facts.
-    fn beside(&self) -> Result<Vec<(String, Settings, Told)>, Error> {
-        let (mut rows, own) = (Vec::new(), self.settings);
-        if own.learns_from_facts()? && self.shape.n_facts > 0 {
-            let without = Settings { facts: 0.0, ..own.clone() };
-            rows.push((format!("control: {} without facts", own.model), without, Told::Nothing));
-            let name = format!("control: {} with shuffled facts", own.model);
-            rows.push((name, own.clone(), Told::Shuffled));
+impl Told {
+    /// What there is to learn from.
+    fn of(self, shape: &Shape) -> Shape {
+        match self {
+            Self::Nothing => shape.without_facts(),
+            Self::Shuffled => *shape,
         }
-        for model in ["pop", "itemknn", "ease"] {
-            if model == own.model || (model == "ease" && self.shape.n_items > MOST_ITEMS) {
-                continue;
-            }
-            let plain = Settings { facts: 0.0, ..Settings::of(model)? };
-            rows.push((format!("baseline: {model}"), plain, Told::Nothing));
-        }
-        Ok(rows)
     }
+}
 
+/// What is learned beside a recommender: a name, settings, and what it is told of facts.
+fn beside(shape: &Shape, own: &Settings) -> Result<Vec<(String, Settings, Told)>, Error> {
+    let mut rows = Vec::new();
+    if own.learns_from_facts()? && shape.n_facts > 0 {
+        let without = Settings { facts: 0.0, ..own.clone() };
+        rows.push((format!("control: {} without facts", own.model), without, Told::Nothing));
+        let name = format!("control: {} with shuffled facts", own.model);
+        rows.push((name, own.clone(), Told::Shuffled));
+    }
+    for model in ["pop", "itemknn", "ease"] {
+        if model == own.model || (model == "ease" && shape.n_items > MOST_ITEMS) {
+            continue;
+        }
+        let plain = Settings { facts: 0.0, ..Settings::of(model)? };
+        rows.push((format!("baseline: {model}"), plain, Told::Nothing));
+    }
+    Ok(rows)
+}
+
+/// The bytes of judging a run whose tables have so many: those of the largest part, be it what
+/// stands beside it. What has no room in the budget is no part.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`], and those of the settings.
+pub fn plan(
+    (shape, settings): (&Shape, &Settings),
+    tables: u64,
+    among: Among,
+    machine: &Machine,
+) -> Result<Ledger, Error> {
+    if among == Among::None {
+        return plans::judging_alone(shape, settings, tables, machine);
+    }
+    let mut largest = plans::judging(shape, settings, tables, machine)?;
+    for (_, settings, told) in beside(shape, settings)? {
+        match plans::judging(&told.of(shape), &settings, 0, machine) {
+            Ok(ledger) if ledger.total() > largest.total() => largest = ledger,
+            Ok(_) | Err(Error::BudgetTooSmall { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(largest)
+}
+
+impl Subject<'_> {
     /// The controls of a recommender to which facts say nothing but rows of items that nobody had:
     /// such items without rows, and with rows by facts that say nothing. Neither is learned anew.
     fn otherwise_filled(&self, learned: &Learned) -> Result<Vec<(String, Learned)>, Error> {
@@ -115,13 +150,9 @@ pub fn report(
         rows.push(Row { name, judged: judge(&learned)?, seconds: 0.0 });
     }
     drop(learned);
-    for (name, settings, told) in of.beside()? {
-        let shape = match told {
-            Told::Nothing => of.shape.without_facts(),
-            Told::Shuffled => of.shape,
-        };
+    for (name, settings, told) in beside(&of.shape, of.settings)? {
         if let Err(error @ Error::BudgetTooSmall { .. }) =
-            plans::judging(&shape, &settings, 0, machine)
+            plans::judging(&told.of(&of.shape), &settings, 0, machine)
         {
             observer.log(&format!("left out, {name}: {error}"));
             continue;

@@ -17,7 +17,7 @@ use gossamer_machine::{FileError, Ledger};
 use super::census::Census;
 use super::judge::top;
 use super::problem::Problem;
-use super::scores::{Floats, Learned};
+use super::scores::{Floats, Learned, Matrix};
 use super::{Settings, Shape};
 use crate::error::Error;
 use crate::model::file;
@@ -109,7 +109,8 @@ impl Run {
         let bytes = std::fs::metadata(&tables).map_err(FileError::io("read", &tables))?.len();
         let plan = plan(&census.shape(), &settings, bytes)?;
         let problem = census.read(&graph, false)?;
-        let tables = file::read(&folder, TABLES, None)?;
+        let tables = file::read_whole(&folder, TABLES)?.into_iter();
+        let tables = tables.map(|(name, values, width)| (name, Matrix { values, width })).collect();
         let sizes = [problem.users.len(), problem.items.len()];
         let learned = Learned::of_tables(tables, sizes).ok_or_else(|| {
             FileError::corrupt(path, 0, "the tables do not fit the users and items")

@@ -10,8 +10,8 @@ use gossamer_tensor::row_code::RowCode;
 
 use super::attended::Attended;
 use super::conditioned::Conditioned;
+use crate::error::Error;
 use crate::model::file::Rows;
-use crate::table::Table;
 
 /// A matrix (rows × width) as it stands in memory.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -75,7 +75,19 @@ pub enum Learned {
 }
 
 /// The largest number that a float holds exactly.
-pub const MOST_ITEMS: usize = 1 << 24;
+pub const MOST_NUMBERS: usize = 1 << 24;
+
+/// Refuses more entities than a model that keeps their numbers as floats can tell apart.
+///
+/// # Errors
+/// [`Error::Request`].
+pub fn check_numbers(n: usize, (model, others): (&str, &str)) -> Result<(), Error> {
+    if n <= MOST_NUMBERS {
+        return Ok(());
+    }
+    let what = format!("{n} entities are more than {model} keeps numbers of ({MOST_NUMBERS})");
+    Err(Error::Request { what, hint: format!("use {others}") })
+}
 
 impl Learned {
     /// Fills `out` (users × items) with the scores of some users, each with a history of items.
@@ -169,30 +181,18 @@ impl Learned {
 
     /// From the tables of a file; none if they are of no recommender for so many users and items.
     pub fn of_tables(
-        mut tables: BTreeMap<String, Table>,
+        mut tables: BTreeMap<String, Matrix>,
         [n_users, n_items]: [usize; 2],
     ) -> Option<Self> {
-        let matrix = |mut table: Table| {
-            let (n, mut room) = (table.n_rows(), Vec::new());
-            let mut values = Vec::with_capacity(n * table.width());
-            for panel in 0..table.n_panels() {
-                values.extend_from_slice(table.panel(panel, &mut room).rows);
-                // There is no room for a second copy of all.
-                drop(table.take(&[panel as u32]));
-            }
-            Matrix { values, width: table.width() }
-        };
         if tables.contains_key("near") {
             let sizes = [n_users, n_items];
-            let matrices: BTreeMap<String, Matrix> =
-                tables.into_iter().map(|(name, table)| (name, matrix(table))).collect();
-            return match matrices.contains_key("given") {
-                true => Conditioned::of(matrices, sizes).map(Self::Conditioned),
-                false => Attended::of(matrices, sizes).map(Self::Attended),
+            return match tables.contains_key("given") {
+                true => Conditioned::of(tables, sizes).map(Self::Conditioned),
+                false => Attended::of(tables, sizes).map(Self::Attended),
             };
         }
         let mut take = |name: &str, n: usize| {
-            Some(matrix(tables.remove(name).filter(|table| table.n_rows() == n)?))
+            tables.remove(name).filter(|table| table.values.len() == n * table.width)
         };
         if let Some(scores) = take("popularity", n_items) {
             return Some(Self::Popularity(scores.values));
@@ -237,13 +237,18 @@ pub(super) mod tests {
     use super::*;
 
     /// The tables of a file that has what was learned.
-    pub fn as_read(learned: &Learned) -> BTreeMap<String, Table> {
+    pub fn as_read(learned: &Learned) -> BTreeMap<String, Matrix> {
         let table = |(name, of): (&str, Floats<'_>)| {
-            let ([n, width], mut rows) = (of.size(), of.values.chunks(of.width.max(1)));
-            let fill = |_: u32, out: &mut [f32]| out.copy_from_slice(rows.next().unwrap());
-            (name.to_string(), Table::filled(n, width, fill))
+            (name.to_string(), Matrix { values: of.values.to_vec(), width: of.width })
         };
         learned.tables().into_iter().map(table).collect()
+    }
+
+    #[test]
+    fn more_entities_than_floats_tell_apart_are_refused() {
+        assert!(check_numbers(MOST_NUMBERS, ("kgcn", "kgin")).is_ok());
+        let error = check_numbers(MOST_NUMBERS + 1, ("kgcn", "kgin")).unwrap_err().to_string();
+        assert!(error.contains("16777217 entities") && error.contains("use kgin"), "{error}");
     }
 
     #[test]
@@ -270,8 +275,7 @@ pub(super) mod tests {
             assert_eq!(Learned::of_tables(tables.clone(), [2, 2]).as_ref(), Some(&learned));
             assert_eq!(Learned::of_tables(tables, [2, 3]), None);
         }
-        let far =
-            BTreeMap::from([("nearest".to_string(), Table::filled(2, 2, |_, row| row.fill(7.0)))]);
+        let far = BTreeMap::from([("nearest".to_string(), matrix(&[7.0; 4], 2))]);
         assert_eq!(Learned::of_tables(far, [2, 2]), None);
     }
 }

@@ -13,7 +13,7 @@
 //! *Invariant:* threads change no bit: tasks are blocks of a relation's triples, added in order.
 
 use gossamer_machine::random::{Address, Permutation, Purpose};
-use gossamer_machine::{InstructionSet, Machine, Progress};
+use gossamer_machine::{InstructionSet, Ledger, Machine, Progress};
 use gossamer_tensor::array::Array;
 use gossamer_tensor::kernel::logistic::tanh_row;
 use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
@@ -37,6 +37,43 @@ pub struct Translation {
     pub relations: usize,
     /// The parameter with relations' matrices, a row each; none: rows are compared as they are.
     pub projections: Option<usize>,
+}
+
+/// How many entities and relations triples are about, and floats of a row and of a relation's
+/// matrix, if there is one.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Entities.
+    pub entities: u64,
+    /// Relations.
+    pub relations: u64,
+    /// Floats of a row.
+    pub dim: u64,
+    /// Floats of a matrix.
+    pub matrix: u64,
+}
+
+impl Shape {
+    /// Floats of the arrays that a step over so many triples has at once: slopes of three rows of
+    /// each, then their sums by row and by relation.
+    pub fn of_a_step(&self, batch: u64) -> u64 {
+        let (slopes, rows) = (3 * batch * self.dim, self.entities.min(3 * batch) * self.dim);
+        rows + slopes.max(self.named(batch) * (self.dim + self.matrix))
+    }
+
+    /// Adds what its tasks find beside, and what each thread has of a task.
+    pub fn plan(&self, batch: u64, n_threads: u64, ledger: &mut Ledger) {
+        let tasks = self.named(batch) + batch / TASK as u64;
+        let found = tasks * (self.dim + self.matrix);
+        let threads = n_threads.min(tasks) * (7 * TASK as u64 * self.dim + 3 * self.matrix);
+        let words = format!("{tasks} × ({} + {})", self.dim, self.matrix);
+        ledger.add("slopes of relations", words, "f32", 4 * (found + threads));
+    }
+
+    /// Relations that a batch names at most.
+    fn named(&self, batch: u64) -> u64 {
+        self.relations.min(batch)
+    }
 }
 
 /// The triples of a task, of one relation: with a drawn tail each.
