@@ -86,11 +86,11 @@ impl Recommender for Kgcn {
         // Slopes of weights, and one of the lists of who adds how much of whom, listed and sorted.
         let bytes = rows.saturating_mul(28 * k + 20);
         ledger.add("shares of levels", format!("{rows} × {k}"), "u32", bytes);
-        // Found by counting: two arrays of the first hop's rows, or one and the slopes of entities;
-        // and those of users and labels.
+        // Found by counting: two arrays of the first hop's rows, or one and entities' slopes; and
+        // those of users and labels.
         let of_users = needs::of_table(sizes.n_users, settings.batch as u64);
         let step = rows.saturating_add(rows.max(n)).saturating_add(of_users + 2 * labels);
-        // Of these and of what is kept a sixteenth more may have room, and one may wait for its use.
+        // Of these and of what is kept a sixteenth more may have room, and one may wait.
         let waiting = step.saturating_add(all.saturating_mul(2)) / 8;
         let step = step.saturating_add(waiting).saturating_mul(dim);
         ledger.add(needs::OF_A_STEP, format!("{step}"), "f32", 4 * step);
@@ -134,12 +134,17 @@ pub(super) fn check_entities(problem: &Problem, model: &str) -> Result<(), Error
     check_numbers(problem.items.len() + others.len(), (model, "kgin or lightkg"))
 }
 
-/// Floats that scores take: E·W, who stands around whom, and rows of each thread.
+/// Floats that scores take: E·W, who stands around whom, and of each thread the rows of a hop and
+/// of the one before; items' own rows are not kept.
 fn of_scores(sizes: &Sizes, settings: &Settings) -> u64 {
-    let (n, hops) = (sizes.n_items + sizes.n_others, settings.layers as u64);
-    let middle = hops.saturating_sub(1).min(2) * n;
-    let levels = (sizes.n_items + hops.saturating_sub(1) * n) * (2 * settings.nearest as u64 + 1);
-    (n + sizes.n_threads * middle) * settings.dim as u64 + levels
+    let (n, k) = (sizes.n_items + sizes.n_others, settings.nearest as u64);
+    // Whom items come from, so many hops before the last.
+    let reached =
+        |before: usize| n.min(sizes.n_items.saturating_mul((1 + k).saturating_pow(before as u32)));
+    let all: u64 = (0..settings.layers).map(reached).sum();
+    let before = settings.layers.saturating_sub(1);
+    let middle: u64 = (1..=before).rev().take(2).map(reached).sum();
+    (n + sizes.n_threads * middle) * settings.dim as u64 + all * (2 * k + 1)
 }
 
 /// Places of parameters; after them W and b of each hop.

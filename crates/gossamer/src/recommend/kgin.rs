@@ -82,8 +82,8 @@ impl Recommender for Kgin {
         let picked = n.min(settings.batch as u64 * (settings.negatives as u64 + 2));
         needs::kept(settings, (picked, dim), (0, 1), ledger);
         let rows = sizes.n_users + sizes.n_items;
-        // Found by counting: three of all nodes, of two hops half of one less; one where no hop stands
-        // on another, for then those rows alone are made that are compared.
+        // Found by counting: three of all nodes, of two hops half of one less; one where no hop
+        // stands on another, for then those rows alone are made that are compared.
         let (all, of_compared) = match before {
             0 => (n, 3 * picked),
             1 => (5 * n / 2, picked),

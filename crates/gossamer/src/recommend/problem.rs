@@ -135,8 +135,8 @@ impl Problem {
         novel
     }
 
-    /// The relations that facts have, and the entities that they are about and are neither users nor
-    /// items; both ascending.
+    /// The relations that facts have, and the entities that they are about and that are neither
+    /// users nor items; both ascending.
     pub fn of_facts(&self) -> [Vec<u32>; 2] {
         let n_relations = self.facts.iter().map(|fact| fact[1] + 1).max().unwrap_or(0);
         let mut relations = vec![false; n_relations as usize];
