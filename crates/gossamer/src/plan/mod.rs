@@ -27,8 +27,8 @@ pub(crate) use training::rows_held;
 pub use training::{piece_triples, train_plan};
 
 /// Resident bytes of the program itself: text, the runtime and what a thread touches of its stack
-/// and of the allocator's arenas; measured on Linux, rounded up. Text not optimised is longer, and more
-/// of it is mapped the more of it the system has at hand.
+/// and of the allocator's arenas; measured on Linux, rounded up. Text not optimised is longer, and
+/// more of it is mapped the more of it the system has at hand.
 const PROGRAM_BYTES: u64 = if cfg!(debug_assertions) { 11 << 20 } else { 9 << 20 };
 /// The same, for each thread.
 const THREAD_BYTES: u64 = 1 << 19;
