@@ -63,7 +63,7 @@ fn counted<T>(work: impl FnOnce() -> T) -> (u64, T) {
     (COUNTED.peak_usage() as u64 - before, made)
 }
 
-/// What is wrong with a plan: less than was counted, or more by 16 MiB and a tenth.
+/// Whether a plan says less than was counted, or more by 16 MiB or a tenth, whichever is more.
 fn wrong(counted: u64, planned: u64) -> bool {
     let most = (16 << 20).max(planned / 10);
     counted > planned + SMALL_THINGS || planned.saturating_sub(counted) > most
