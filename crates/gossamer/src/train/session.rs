@@ -175,10 +175,13 @@ impl<'a> Session<'a> {
         if let Some(pages) = &mut learner.pages {
             pages.hold(self.partitions_held, self.config);
         }
-        while standing.epoch < self.config.epochs as u64 && !standing.done {
-            self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
-            self.close_epoch(&mut learner, &mut standing, &mut best, &seconds)?;
-        }
+        self.machine.workers.within(|| {
+            while standing.epoch < self.config.epochs as u64 && !standing.done {
+                self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
+                self.close_epoch(&mut learner, &mut standing, &mut best, &seconds)?;
+            }
+            Ok::<(), Error>(())
+        })?;
         standing.done = true;
         standing.seconds = seconds();
         self.finish(&mut learner, &standing, best.as_deref())?;
