@@ -151,6 +151,13 @@ impl Buffers {
     }
 }
 
+/// An array that the system gave, and gets back.
+impl From<Vec<f32>> for Buffer {
+    fn from(values: Vec<f32>) -> Self {
+        Self { values, home: None }
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);

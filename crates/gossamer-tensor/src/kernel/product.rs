@@ -124,17 +124,17 @@ pub fn add_product<T: Number>(
     }
 }
 
-/// out (m × n) = A (m × k) · Bᵀ, B being (n × k), with factors of a kind.
+/// out (m × n) = A (m × k) · Bᵀ, B being (n × k), with factors of a kind; B is packed in `right`.
 pub fn rows_by_rows<T: Number>(
     isa: InstructionSet,
     [m, k, n]: [usize; 3],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
+    [a, b]: [Matrix<'_>; 2],
+    right: &mut Right<T>,
     out: MatrixMut<'_>,
 ) {
-    let (mut right, mut room) = (Right::<T>::default(), Vec::new());
+    let mut room = Vec::new();
     right.pack_transposed(isa, k, n, b);
-    multiply(isa, m, T::left(isa, [m, k], a, &mut room), &right, Put::Set, out);
+    multiply(isa, m, T::left(isa, [m, k], a, &mut room), right, Put::Set, out);
 }
 
 #[cfg(test)]
@@ -156,7 +156,8 @@ mod tests {
     /// As [`super::rows_by_rows`], of rows without gaps and in f32.
     fn rows_by_rows(isa: InstructionSet, m_k_n: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
         let [_, k, n] = m_k_n;
-        super::rows_by_rows::<f32>(isa, m_k_n, of(a, k), of(b, k), to(out, n));
+        let (both, mut room) = ([of(a, k), of(b, k)], Right::<f32>::default());
+        super::rows_by_rows(isa, m_k_n, both, &mut room, to(out, n));
     }
 
     fn to(values: &mut [f32], stride: usize) -> MatrixMut<'_> {
@@ -192,13 +193,8 @@ mod tests {
             let sum = |term: &dyn Fn(usize) -> f32| (0..k).map(term).sum::<f32>();
             let mut scores = vec![9.0; m * (n + 2)];
             let mut added = vec![9.0; m * (n + 2)];
-            super::rows_by_rows::<T>(
-                isa,
-                [m, k, n],
-                of(&a, k + 2),
-                of(&b, k),
-                to(&mut scores, n + 2),
-            );
+            let (both, mut right) = ([of(&a, k + 2), of(&b, k)], Right::<T>::default());
+            super::rows_by_rows(isa, [m, k, n], both, &mut right, to(&mut scores, n + 2));
             let mut room = Vec::new();
             let left = T::left(isa, [m, k], of(&a, k + 2), &mut room);
             add_product(isa, [m, k, n], left, of(&columns, n), to(&mut added, n + 2));
@@ -232,7 +228,8 @@ mod tests {
             let product = |a: &[f32], b: &[f32], [rows, columns]: [usize; 2]| {
                 let mut out = vec![0.0; rows * columns];
                 let shape = [rows, k, columns];
-                super::rows_by_rows::<T>(isa, shape, of(a, k), of(b, k), to(&mut out, columns));
+                let (both, mut right) = ([of(a, k), of(b, k)], Right::<T>::default());
+                super::rows_by_rows(isa, shape, both, &mut right, to(&mut out, columns));
                 out
             };
             let (whole, exchanged) = (product(&a, &b, [m, n]), product(&b, &a, [n, m]));

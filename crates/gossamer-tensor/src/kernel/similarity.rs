@@ -231,21 +231,22 @@ impl Similarity {
         }
     }
 
-    /// Fills `out` (m × n) with the scores of every query against every row.
+    /// Fills `out` (m × n) with the scores of every query against every row; rows are packed in
+    /// `room`.
     pub fn scores_by_query(
         self,
         isa: InstructionSet,
         (queries, rows): (&[f32], &[f32]),
         columns: Columns,
+        room: &mut Right<f32>,
         out: &mut [f32],
     ) {
         let n = columns.rows.count(rows);
         if let Some(measure) = self.measure() {
-            let mut packed = Right::default();
-            packed.pack_transposed(isa, columns.rows.n, n, columns.rows.of(rows));
+            room.pack_transposed(isa, columns.rows.n, n, columns.rows.of(rows));
             let queries = (columns.queries.count(queries), columns.queries.of(queries));
             let matrix = MatrixMut { values: &mut *out, stride: n };
-            product::measures(isa, measure, queries, &packed, matrix);
+            product::measures(isa, measure, queries, room, matrix);
             return self.finish(isa, out);
         }
         let rows = columns.rows.each(rows);
@@ -404,7 +405,8 @@ mod tests {
             similarity.scores_by_row(isa, &first, last, columns, &mut alone);
             assert_eq!(alone[0].to_bits(), by_row[(n - 1) * m].to_bits());
             let mut by_query = vec![0.0; m * n];
-            similarity.scores_by_query(isa, (&queries, &rows), columns, &mut by_query);
+            let (both, room) = ((&queries[..], &rows[..]), &mut Right::default());
+            similarity.scores_by_query(isa, both, columns, room, &mut by_query);
             for (i, query) in queries.chunks_exact(of_query).enumerate() {
                 let mut out = vec![0.0; n];
                 similarity.scores(isa, query, &apart, &mut out);

@@ -11,6 +11,7 @@
 
 use gossamer_machine::{InstructionSet, Machine};
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::pack::Right;
 use gossamer_tensor::kernel::similarity::{Block, Columns, Similarity};
 use gossamer_tensor::kernel::softmax::exp_columns;
 use gossamer_tensor::kernel::vector;
@@ -79,7 +80,13 @@ impl Held<'_> {
     fn parts(&self, own: &[f32], panel: &[f32], out: &mut Vec<f32>) {
         out.resize(own.len() / self.dim * (panel.len() / self.dim), 0.0);
         let columns = Columns::from(self.dim);
-        Similarity::Dot.scores_by_query(self.isa, (own, panel), columns, out);
+        Similarity::Dot.scores_by_query(
+            self.isa,
+            (own, panel),
+            columns,
+            &mut Right::default(),
+            out,
+        );
         let n = panel.len() / self.dim;
         exp_columns(self.isa, out, &vec![self.most; n], &mut vec![0.0; n]);
     }

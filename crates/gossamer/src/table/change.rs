@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use gossamer_machine::{Address, Machine, Purpose};
+use gossamer_machine::{Address, Buffer, Buffers, Machine, Purpose};
 use gossamer_tensor::kernel::prefetch;
 use gossamer_tensor::kernel::verify::{bit_sum, byte_sum};
 use gossamer_tensor::optim::{Optimiser, Step};
@@ -86,19 +86,22 @@ impl<'a, T: Clone> Due<'a, T> {
 }
 
 /// A thread's room.
-struct Room<S> {
+struct Room<'a, S> {
     scratch: S,
     ids: Vec<u32>,
     rows: Vec<f32>,
-    gradients: Vec<f32>,
+    /// Gradients of the last piece of work, and room for more.
+    gradients: Buffer,
+    buffers: &'a Buffers,
 }
 
-impl<S> Room<S> {
-    fn new(scratch: S) -> Self {
-        Self { scratch, ids: Vec::new(), rows: Vec::new(), gradients: Vec::new() }
+impl<'a, S> Room<'a, S> {
+    fn new(scratch: S, buffers: &'a Buffers) -> Self {
+        let (ids, rows, gradients) = (Vec::new(), Vec::new(), Buffer::default());
+        Self { scratch, ids, rows, gradients, buffers }
     }
 
-    /// Fills `ids` with those of a piece of work on `n` rows, and `gradients` with zeros.
+    /// Fills `ids` with those of a piece of work on `n` rows, and as many gradients with zeros.
     fn open<T>(&mut self, work: &Work<'_, T>, n: usize, width: usize) {
         let first = (work.panel * PANEL_ROWS) as u32;
         self.ids.clear();
@@ -106,8 +109,13 @@ impl<S> Room<S> {
             Some(some) => self.ids.extend_from_slice(some),
             None => self.ids.extend(first..first + n as u32),
         }
-        self.gradients.clear();
-        self.gradients.resize(self.ids.len() * width, 0.0);
+        let n = self.ids.len() * width;
+        if self.gradients.len() < n {
+            // What was there goes back first.
+            self.gradients = Buffer::default();
+            self.gradients = self.buffers.room(n);
+        }
+        self.gradients[..n].fill(0.0);
     }
 }
 
@@ -122,10 +130,11 @@ struct Change<'a, S> {
 
 impl<S> Change<'_, S> {
     /// Changes rows of floats where they stand.
-    fn floats(&self, room: &mut Room<S>, work: &mut Work<'_, f32>) {
+    fn floats(&self, room: &mut Room<'_, S>, work: &mut Work<'_, f32>) {
         let (width, state_width) = (self.width, self.state_width);
         room.open(work, work.rows.len() / width, width);
         let Room { scratch, ids, gradients, .. } = room;
+        let gradients = &mut gradients[..ids.len() * width];
         let part = Part { panel: work.panel, ids, rows: &*work.rows, alone: false, width };
         (self.gradient)(scratch, &part, gradients);
         for (id, gradient) in ids.iter().zip(gradients.chunks_exact(width)) {
@@ -137,11 +146,12 @@ impl<S> Change<'_, S> {
     }
 
     /// Decodes the rows that change, changes them, and encodes them over their old bytes.
-    fn codes(&self, coding: Coding, room: &mut Room<S>, work: &mut Work<'_, u8>) {
+    fn codes(&self, coding: Coding, room: &mut Room<'_, S>, work: &mut Work<'_, u8>) {
         let (width, state_width) = (self.width, self.state_width);
         let bytes = coding.code.row_bytes(width);
         room.open(work, work.rows.len() / bytes, width);
-        let Room { scratch, ids, rows, gradients } = room;
+        let Room { scratch, ids, rows, gradients, .. } = room;
+        let gradients = &mut gradients[..ids.len() * width];
         rows.resize(ids.len() * width, 0.0);
         let place = |id: &u32| *id as usize - work.panel * PANEL_ROWS;
         for (id, row) in ids.iter().zip(rows.chunks_exact_mut(width)) {
@@ -161,9 +171,10 @@ impl<S> Change<'_, S> {
 }
 
 impl Table {
-    /// Bytes of one thread's scratch in [`apply`](Self::apply).
-    pub fn scratch_bytes(width: u64) -> u64 {
-        PANEL_ROWS as u64 * (8 * width + 4)
+    /// Floats of the gradients that one thread has in hand in [`apply`](Self::apply), where so many
+    /// rows are touched.
+    pub fn gradient_floats(touched: usize, width: usize) -> usize {
+        Buffers::roomy(PANEL_ROWS.min(touched) * width)
     }
 
     /// Changes the touched rows by their gradients, panel by panel, in parallel. `state` is the
@@ -184,12 +195,12 @@ impl Table {
         let Panels::Floats(state) = &mut state.panels else { return };
         let change = Change { optimiser, step, gradient, width, state_width };
         let sums = Sums { of: Mutex::new(self.sums(machine)), machine };
-        let buffers = || Room::new(scratch());
+        let room = || Room::new(scratch(), &machine.buffers);
         match (&mut self.panels, &mut self.open) {
             (Panels::Codes(coding, panels), open) if open.is_empty() => {
                 let bytes = coding.code.row_bytes(width);
                 let due = due(panels, state, touched);
-                each(machine, due, (bytes, state_width), buffers, |room, mut work| {
+                each(machine, due, (bytes, state_width), room, |room, mut work| {
                     let rows = work.rows.len() / bytes;
                     sums.look(work.panel, rows, || byte_sum(work.rows));
                     change.codes(*coding, room, &mut work);
@@ -198,7 +209,7 @@ impl Table {
             }
             (Panels::Floats(panels), _) | (Panels::Codes(..), panels) => {
                 let due = due(panels, state, touched);
-                each(machine, due, (width, state_width), buffers, |room, mut work| {
+                each(machine, due, (width, state_width), room, |room, mut work| {
                     let rows = work.rows.len() / width;
                     sums.look(work.panel, rows, || bit_sum(work.rows));
                     change.floats(room, &mut work);

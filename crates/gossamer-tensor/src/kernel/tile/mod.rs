@@ -4,6 +4,7 @@
 //! whatever the tile around it.
 //! *Not here:* packing, and cutting a product into tiles ([`product`](super::product)).
 
+use bytemuck::Pod;
 use gossamer_machine::InstructionSet;
 
 /// Columns of a strip: two AVX-512 registers.
@@ -42,7 +43,7 @@ impl<T> Operands<'_, T> {
 }
 
 /// What matrices are made of.
-pub trait Factor: Copy + Default + Send + Sync {
+pub trait Factor: Pod + Default + Send + Sync {
     /// Numbers along the depth in one factor.
     const NUMBERS: usize;
     /// An instruction set, ready for tiles.

@@ -23,7 +23,7 @@ use crate::form::step::{Learner, Method, StepLoss};
 use crate::model::Asked;
 use crate::paging::negatives::{NUMBERS, Residents};
 use crate::sample;
-use crate::table::Part;
+use crate::table::{Part, Table};
 
 mod shared;
 mod own;
@@ -128,9 +128,15 @@ impl TrainingForm for NegativeSampling {
         }
         // Rows and queries once more, as factors of products want them.
         let factors = n_threads * (negatives + block) * widths.query;
-        let blocks = if config.shared_negatives { arrays.blocks } else { factors };
+        let blocks = match config.shared_negatives {
+            true => arrays.blocks + arrays.changes + n_threads * block * widths.query,
+            false => {
+                let touched = n * (negatives + 2);
+                2 * factors + n_threads * Table::gradient_floats(touched, widths.entity)
+            }
+        };
         let words = format!("{n_threads} × {negatives} × {}", widths.query);
-        ledger.add("negatives", words, "f32", 4 * (factors + blocks) as u64);
+        ledger.add("negatives", words, "f32", 4 * blocks as u64);
     }
 
     fn most_kept_bytes(&self, _: &Config, _: &StepShape) -> u64 {

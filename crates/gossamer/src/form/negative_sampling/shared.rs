@@ -3,7 +3,7 @@
 //! What negatives get are blocks; what an answer gets is made of its query when its row changes.
 
 use gossamer_machine::{Buffer, Buffers, Machine};
-use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Number};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Number, Right};
 use gossamer_tensor::kernel::pairs::Pairs;
 use gossamer_tensor::kernel::product;
 use gossamer_tensor::kernel::similarity::{Block, Similarity};
@@ -14,7 +14,7 @@ use crate::config::Precision;
 use crate::form::met::{Met, MetByRow};
 use crate::form::step::{Learner, Method, Scored, StepLoss, condition_parts, finish};
 use crate::score::Widths;
-use crate::table::{Part, SparseRows, rows};
+use crate::table::{Part, SparseRows, Table, rows};
 
 /// A step in which blocks of queries share their negatives.
 pub fn step<'a>(
@@ -63,8 +63,10 @@ pub struct Arrays {
     pub queries: usize,
     /// Of the gradients of negatives.
     pub negatives: usize,
-    /// Of the blocks at work: rows of negatives, scores and coefficients.
+    /// Of the blocks at work: rows of negatives, plain and packed, scores and coefficients.
     pub blocks: usize,
+    /// Of the threads: gradients of a panel's rows while they change.
+    pub changes: usize,
 }
 
 impl Arrays {
@@ -80,17 +82,19 @@ impl Arrays {
         let blocks = n.div_ceil(block.max(1));
         let parts = condition_parts(relation_rows as u64, n as u64) as usize;
         let of_queries = [n * query, n * query, n * entity, parts * relation];
-        let of_block = [rows, block * negatives, block * negatives].map(Buffers::roomy);
+        let of_block = [rows, rows, block * negatives, block * negatives].map(Buffers::roomy);
+        let touched = 2 * n + blocks * negatives;
         Self {
             queries: of_queries.map(Buffers::roomy).iter().sum(),
             negatives: Buffers::roomy(blocks * rows),
             blocks: blocks.min(n_threads) * of_block.iter().sum::<usize>(),
+            changes: n_threads * Table::gradient_floats(touched, entity),
         }
     }
 
     /// All of them.
     pub fn all(&self) -> usize {
-        self.queries + self.negatives + self.blocks
+        self.queries + self.negatives + self.blocks + self.changes
     }
 }
 
@@ -179,13 +183,16 @@ impl Work<'_> {
     /// Fills `out` (queries × rows).
     fn scores(&self, (queries, rows): (&[f32], &[f32]), out: &mut [f32]) {
         let (isa, columns) = (self.machine.instruction_set, self.columns);
+        let buffers = &self.machine.buffers;
         if !self.of_bf16() {
-            return self.similarity.scores_by_query(isa, (queries, rows), columns, out);
+            let (both, room) = ((queries, rows), &mut Right::within(buffers));
+            return self.similarity.scores_by_query(isa, both, columns, room, out);
         }
         let (m, n) = (queries.len() / columns.queries.width, rows.len() / columns.rows.width);
         let (a, b) = (columns.queries.of(queries), columns.rows.of(rows));
         let out = MatrixMut { values: out, stride: n };
-        product::rows_by_rows::<Bf16Pair>(isa, [m, columns.rows.n, n], a, b, out);
+        let room = &mut Right::<Bf16Pair>::within(buffers);
+        product::rows_by_rows(isa, [m, columns.rows.n, n], [a, b], room, out);
     }
 
     /// Adds what a block says of its queries, and of its rows.
@@ -215,7 +222,6 @@ mod tests {
     use crate::form::TrainingForm;
     use crate::form::batch::Examples;
     use crate::model::Model;
-    use crate::table::Table;
     use gossamer_graph::{Adjacency, Triples};
 
     const N_ENTITIES: usize = 40;

@@ -47,6 +47,10 @@ impl Blocks for Distances<'_> {
     /// Derivatives.
     type Room = Vec<f32>;
 
+    fn room(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
     fn scores(&self, panel: Panel<'_>, _: &mut Vec<f32>, out: &mut [f32]) {
         let Questions { machine, similarity, columns, .. } = self.questions;
         let isa = machine.instruction_set;

@@ -83,7 +83,9 @@ struct Values<'a> {
 /// How scores of a panel are made, kept and used.
 trait Blocks: Sync {
     /// A thread's own room.
-    type Room: Default;
+    type Room;
+    /// Empty room.
+    fn room(&self) -> Self::Room;
     /// Fills `out` (rows × queries) with scores.
     fn scores(&self, panel: Panel<'_>, room: &mut Self::Room, out: &mut [f32]);
     /// Words that the values of so many rows take.
@@ -97,7 +99,6 @@ trait Blocks: Sync {
 }
 
 /// A thread's scratch.
-#[derive(Default)]
 struct Room<R> {
     scores: Vec<f32>,
     values: Vec<u32>,
@@ -156,11 +157,23 @@ impl<B: Blocks> Pass<'_, B> {
                         self.blocks.add_row_gradient(values, room, out);
                     });
                 };
-                self.finish(learner, (batch, method), found, None, (&Room::default, &gradient))
+                self.finish(learner, (batch, method), found, None, (&|| self.room(), &gradient))
             }
         };
         learner.kept = kept;
         loss
+    }
+
+    /// A thread's scratch.
+    fn room(&self) -> Room<B::Room> {
+        Room {
+            scores: Vec::new(),
+            values: Vec::new(),
+            maxima: Vec::new(),
+            factors: Vec::new(),
+            decoded: Vec::new(),
+            blocks: self.blocks.room(),
+        }
     }
 
     /// Hands over what was found.
@@ -205,33 +218,37 @@ impl<B: Blocks> Pass<'_, B> {
             })
             .collect();
         let tasks = groups.iter_mut().collect();
-        self.questions.machine.workers.each_with(tasks, Room::default, |room, group| {
-            for (place, index) in group.panels.clone().enumerate() {
-                let mut decoded = std::mem::take(&mut room.decoded);
-                let panel = field.panel(index, &mut decoded);
-                self.score(panel, room);
-                self.count(panel, &room.scores, group);
-                self.weigh(panel, &mut room.scores);
-                room.decoded = decoded;
-                let sums = self.transform(&mut room.scores, &mut room.maxima);
-                match self.over_all {
-                    OverAll::Softmax => {
-                        let found = room.maxima.iter().zip(sums);
-                        for (sum, (max, more)) in group.sums.iter_mut().zip(found) {
-                            *sum = sum.join(LogSumExp { max: *max, sum: more });
+        self.questions.machine.workers.each_with(
+            tasks,
+            || self.room(),
+            |room, group| {
+                for (place, index) in group.panels.clone().enumerate() {
+                    let mut decoded = std::mem::take(&mut room.decoded);
+                    let panel = field.panel(index, &mut decoded);
+                    self.score(panel, room);
+                    self.count(panel, &room.scores, group);
+                    self.weigh(panel, &mut room.scores);
+                    room.decoded = decoded;
+                    let sums = self.transform(&mut room.scores, &mut room.maxima);
+                    match self.over_all {
+                        OverAll::Softmax => {
+                            let found = room.maxima.iter().zip(sums);
+                            for (sum, (max, more)) in group.sums.iter_mut().zip(found) {
+                                *sum = sum.join(LogSumExp { max: *max, sum: more });
+                            }
+                        }
+                        OverAll::Sigmoids => {
+                            let softplus = group.softplus.iter_mut().zip(sums);
+                            softplus.for_each(|(sum, more)| *sum += f64::from(more));
                         }
                     }
-                    OverAll::Sigmoids => {
-                        let softplus = group.softplus.iter_mut().zip(sums);
-                        softplus.for_each(|(sum, more)| *sum += f64::from(more));
+                    if let Some(kept) = group.kept.get_mut(place) {
+                        self.blocks.store(&room.scores, kept.values);
+                        kept.maxima.copy_from_slice(&room.maxima);
                     }
                 }
-                if let Some(kept) = group.kept.get_mut(place) {
-                    self.blocks.store(&room.scores, kept.values);
-                    kept.maxima.copy_from_slice(&room.maxima);
-                }
-            }
-        });
+            },
+        );
         self.loss(&groups)
     }
 
@@ -355,16 +372,20 @@ impl<B: Blocks> Pass<'_, B> {
         let parts = groups.iter().map(|_| machine.buffers.zeroed(queries.len()));
         let mut parts: Vec<Buffer> = parts.collect();
         let tasks = groups.into_iter().zip(&mut parts).collect();
-        machine.workers.each_with(tasks, Room::default, |room, (panels, sum)| {
-            for index in panels {
-                let mut decoded = std::mem::take(&mut room.decoded);
-                let panel = field.panel(index, &mut decoded);
-                self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
-                    self.blocks.add_query_gradient(values, room, sum);
-                });
-                room.decoded = decoded;
-            }
-        });
+        machine.workers.each_with(
+            tasks,
+            || self.room(),
+            |room, (panels, sum)| {
+                for index in panels {
+                    let mut decoded = std::mem::take(&mut room.decoded);
+                    let panel = field.panel(index, &mut decoded);
+                    self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
+                        self.blocks.add_query_gradient(values, room, sum);
+                    });
+                    room.decoded = decoded;
+                }
+            },
+        );
         let mut total = machine.buffers.zeroed(queries.len());
         let width = self.questions.columns.queries.width;
         machine.workers.each(total.chunks_mut(width).enumerate().collect(), |(query, total)| {
@@ -385,12 +406,16 @@ impl<B: Blocks> Pass<'_, B> {
         let machine = self.questions.machine;
         let mut rows = machine.buffers.zeroed(drawn.ids.len() * drawn.width);
         let tasks = rows.chunks_mut(drawn.panel_rows * drawn.width).enumerate().collect();
-        machine.workers.each_with(tasks, Room::default, |room, (index, out)| {
-            let panel = drawn.panel(index);
-            self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
-                self.blocks.add_row_gradient(values, room, out);
-            });
-        });
+        machine.workers.each_with(
+            tasks,
+            || self.room(),
+            |room, (index, out)| {
+                let panel = drawn.panel(index);
+                self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
+                    self.blocks.add_row_gradient(values, room, out);
+                });
+            },
+        );
         SparseRows::new(&drawn.ids, rows, drawn.width)
     }
 }

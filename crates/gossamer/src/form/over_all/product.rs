@@ -103,12 +103,6 @@ pub struct Room<T> {
     right: Right<T>,
 }
 
-impl<T: Value> Default for Room<T> {
-    fn default() -> Self {
-        Self { left: Vec::new(), right: Right::default() }
-    }
-}
-
 impl<'a, T: Value> Products<'a, T> {
     /// For the queries of a batch.
     pub fn new(questions: &'a Questions<'a>) -> Self {
@@ -128,6 +122,11 @@ impl<'a, T: Value> Products<'a, T> {
 
 impl<T: Value> Blocks for Products<'_, T> {
     type Room = Room<T>;
+
+    fn room(&self) -> Room<T> {
+        let right = Right::within(&self.questions.machine.buffers);
+        Room { left: Vec::new(), right }
+    }
 
     fn scores(&self, panel: Panel<'_>, room: &mut Room<T>, out: &mut [f32]) {
         let (isa, columns) = (self.questions.machine.instruction_set, self.questions.columns.rows);

@@ -70,9 +70,12 @@ pub fn scratch_bytes(config: &Config, shape: &StepShape, panels: Panels) -> u64 
     let is_product = score::find(&config.model).is_ok_and(|f| f.similarity() == Similarity::Dot);
     // Scores, what the loss makes of them, and for distances scores as they were and derivatives.
     let blocks = if is_product { 2 } else { 4 };
-    // Rows, packed and changed; queries, packed.
-    let rows = panel * (blocks * batch + 3 * shape.widths.entity as u64);
-    shape.n_threads * (rows + 4 * batch * shape.widths.query as u64)
+    // Rows, decoded, packed and changed; queries, packed. What is packed and changed by waits for
+    // the next step.
+    let Widths { entity, query, .. } = shape.widths;
+    let waiting = |rows: usize, width: usize| 4 * Buffers::roomy(rows * width) as u64;
+    let packed = 2 * waiting(panels.rows as usize, entity) + waiting(config.batch, query);
+    shape.n_threads * (panel * (blocks * batch + entity as u64) + packed)
 }
 
 /// Bytes of all that a loss makes of a batch's scores.

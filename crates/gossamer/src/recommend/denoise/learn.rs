@@ -9,7 +9,7 @@ use std::ops::Range;
 use gossamer_machine::Machine;
 use gossamer_machine::random::{Address, Permutation, Purpose};
 use gossamer_tensor::array::Array;
-use gossamer_tensor::kernel::pack::{Matrix, MatrixMut};
+use gossamer_tensor::kernel::pack::{Matrix, MatrixMut, Right};
 use gossamer_tensor::kernel::product::add_product;
 use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 use gossamer_tensor::kernel::vector;
@@ -105,7 +105,8 @@ impl Denoiser {
         let dim = sums.width;
         let rows = &sums.values[columns.start * dim..][..n * dim];
         let mut found = vec![0.0; misfit.len() / dim * n];
-        Similarity::Dot.scores_by_query(isa, (misfit, rows), Columns::from(dim), &mut found);
+        let (columns_of, room) = (Columns::from(dim), &mut Right::default());
+        Similarity::Dot.scores_by_query(isa, (misfit, rows), columns_of, room, &mut found);
         let slopes = slopes.chunks_exact_mut(columns.len());
         for (slopes, found) in slopes.zip(found.chunks_exact(n)) {
             vector::add_scaled(isa, &mut slopes[..n], 1.0, found);

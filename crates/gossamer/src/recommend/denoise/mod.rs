@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use gossamer_machine::InstructionSet;
 use gossamer_tensor::array::Array;
+use gossamer_tensor::kernel::pack::Right;
 use gossamer_tensor::kernel::similarity::{Columns, Similarity};
 use gossamer_tensor::kernel::vector;
 
@@ -92,7 +93,7 @@ impl Denoiser {
         let width = self.width;
         let rows = &from.values[columns.start * width..columns.end * width];
         let whole = Columns::from(width);
-        Similarity::Dot.scores_by_query(isa, (hidden, rows), whole, out);
+        Similarity::Dot.scores_by_query(isa, (hidden, rows), whole, &mut Right::default(), out);
         let bias = &bias.values[columns.clone()];
         for out in out.chunks_exact_mut(columns.len().max(1)) {
             vector::add_scaled(isa, out, 1.0, bias);

@@ -72,41 +72,9 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::Diverged`], [`Error::Stopped`].
     fn pace(&self, learner: &mut Learner) -> Result<Pace, Error> {
-        /// Time for steps, beside the first one, which makes the room that others use.
-        const LONG_ENOUGH: Duration = Duration::from_millis(500);
-        /// Steps and triples at most.
+        /// Triples that are ranked, at most.
         const MOST: usize = 64;
-        let n_items = self.form.n_items(self.examples());
-        let order = Permutation::new(n_items, Address::new(self.config.seed, Purpose::Order, 0));
-        let batch = (self.config.batch as u64).min(n_items);
-        let n_steps = n_items.div_ceil(batch.max(1));
-        // Of several threads one makes batches while the others learn.
-        let beside = self.machine.workers.n_threads() > 1;
-        let (mut learning, mut done) = (Duration::ZERO, 0);
-        for step in 0..(n_steps as usize).min(MOST) as u64 {
-            let last = ((step + 1) * batch).min(n_items);
-            let items: Vec<u64> = (step * batch..last).map(|place| order.get(place)).collect();
-            let mut begun = self.observer.now();
-            let batch = self.form.batch(self.examples(), &items, &self.method);
-            if beside {
-                begun = self.observer.now();
-            }
-            let work = (self.examples(), batch);
-            form::learn(self.form, learner, work, &self.method, self.machine);
-            if step == 0 && n_steps > 1 {
-                continue;
-            }
-            learning += self.observer.now().saturating_sub(begun);
-            done += items.len() as u64;
-            if learning > LONG_ENOUGH {
-                break;
-            }
-            if self.observer.cancelled() {
-                return Err(Error::Stopped);
-            }
-        }
-        let seconds = |since: Duration| self.observer.now().saturating_sub(since).as_secs_f64();
-        let epoch = learning.as_secs_f64() * n_items as f64 / done.max(1) as f64;
+        let epoch = self.machine.workers.within(|| self.pace_of_epoch(learner))?;
         let Some((triples, valid)) = &self.valid else {
             return Ok(Pace { epoch, validation: 0.0 });
         };
@@ -116,7 +84,46 @@ impl Session<'_> {
         let judge = Judge { model, known, candidates: &candidates, machine: self.machine };
         let some = &triples[..triples.len().min(MOST)];
         judge.ranks(some, "validating", self.observer)?;
-        let validation = seconds(begun) * triples.len() as f64 / some.len() as f64;
+        let seconds = self.observer.now().saturating_sub(begun).as_secs_f64();
+        let validation = seconds * triples.len() as f64 / some.len() as f64;
         Ok(Pace { epoch, validation })
+    }
+
+    /// Seconds of an epoch, from some of its steps; those of a short one are taken again.
+    fn pace_of_epoch(&self, learner: &mut Learner) -> Result<f64, Error> {
+        /// Time for steps, and their number at most, beside the first one, which makes the room
+        /// that others use.
+        const LONG_ENOUGH: Duration = Duration::from_millis(500);
+        const MOST: u64 = 1024;
+        let n_items = self.form.n_items(self.examples());
+        let order = Permutation::new(n_items, Address::new(self.config.seed, Purpose::Order, 0));
+        let size = (self.config.batch as u64).min(n_items).max(1);
+        let n_steps = n_items.div_ceil(size).max(1);
+        // Of several threads one makes batches while the others learn.
+        let beside = self.machine.workers.n_threads() > 1;
+        let (mut learning, mut done) = (Duration::ZERO, 0);
+        for step in 0..=MOST {
+            let first = step % n_steps * size;
+            let places = first..(first + size).min(n_items);
+            let items: Vec<u64> = places.map(|place| order.get(place)).collect();
+            let mut begun = self.observer.now();
+            let batch = self.form.batch(self.examples(), &items, &self.method);
+            if beside {
+                begun = self.observer.now();
+            }
+            form::learn(self.form, learner, (self.examples(), batch), &self.method, self.machine);
+            if self.observer.cancelled() {
+                return Err(Error::Stopped);
+            }
+            if step == 0 {
+                continue;
+            }
+            learning += self.observer.now().saturating_sub(begun);
+            done += items.len() as u64;
+            if learning > LONG_ENOUGH {
+                break;
+            }
+        }
+        Ok(learning.as_secs_f64() * n_items as f64 / done.max(1) as f64)
     }
 }
