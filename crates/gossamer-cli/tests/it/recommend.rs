@@ -193,17 +193,31 @@ fn learning_and_judging_stay_within_the_budget() {
         assert!(found <= budget, "{model}: {found}");
         let line = format!("gossamer evaluate run --threads 2 --json --budget {budget}");
         assert!(peak(&line) <= budget, "{model}");
+        // Controls are learned once more; where a model is judged alone, that is in no plan.
+        let judge = "gossamer evaluate run --threads 2";
+        if model.starts_with("kgat") {
+            let of_run = least(folder, &format!("{judge} --alone"));
+            assert!(of_run < least(folder, judge));
+            fail(folder, &format!("{judge} --budget {of_run}MiB"), 4, &["or --alone", "it fits"]);
+            succeed(folder, &format!("{judge} --alone --budget {of_run}MiB"));
+        }
         // Asked in the least that is accepted; more than that would be told as an error.
         let ask = "gossamer recommend run --user 7 --explain --threads 2";
-        let words: Vec<&str> = ask.split(' ').skip(1).chain(["--budget", "1MiB"]).collect();
-        let refused = crate::said(&crate::gossamer(folder, &words).output().unwrap()).1;
-        let least = refused.split_once("hint: --budget ").unwrap().1.split("MiB").next().unwrap();
         // Of text that is not optimised, what draws tables alone is some megabytes.
         let text = if cfg!(debug_assertions) { 4 } else { 0 };
-        let budget = least.parse::<u64>().unwrap() + text;
+        let budget = least(folder, ask) + text;
         let listed = succeed(folder, &format!("{ask} --budget {budget}MiB"));
         assert_eq!(listed.lines().count(), 11, "{model}: {listed}");
     }
+}
+
+/// The least budget, in MiB, that is accepted, as a refusal names it.
+#[cfg(target_os = "linux")]
+fn least(folder: &Path, line: &str) -> u64 {
+    let words: Vec<&str> = line.split(' ').skip(1).chain(["--budget", "1MiB"]).collect();
+    let refused = crate::said(&crate::gossamer(folder, &words).output().unwrap()).1;
+    let least = refused.split_once("hint: --budget ").unwrap().1.split("MiB").next().unwrap();
+    least.parse().unwrap()
 }
 
 /// Facts that a recommender does not learn from are not held; what is held was planned before.

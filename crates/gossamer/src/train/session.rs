@@ -195,6 +195,8 @@ impl<'a> Session<'a> {
 
     pub(super) fn validate(&self, model: &Model) -> Result<Option<Scores>, Error> {
         let Some((triples, valid)) = &self.valid else { return Ok(None) };
+        // What steps take anew is planned beside no ranks.
+        self.machine.buffers.release();
         let (candidates, parts) = (Candidates::All, [&self.train, valid]);
         // The filter knows train and valid while it chooses.
         let stored = self.paged.as_ref().and_then(|paged| paged.stored.as_ref());

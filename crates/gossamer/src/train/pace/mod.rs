@@ -78,6 +78,7 @@ impl Session<'_> {
         let Some((triples, valid)) = &self.valid else {
             return Ok(Pace { epoch, validation: 0.0 });
         };
+        self.machine.buffers.release();
         let (candidates, begun) = (Candidates::All, self.observer.now());
         let (parts, model) = ([&self.train, valid], &learner.model);
         let known = Known::new(&parts);
