@@ -162,10 +162,10 @@ fn plan_tells_what_mrr_to_expect() {
     let mrr = |offer: &serde_json::Value| offer["valid_mean_reciprocal_rank"].as_f64().unwrap();
     let offers = value["offers"].as_array().unwrap();
     assert!(offers.iter().all(|offer| (0.0..=1.0).contains(&mrr(offer))), "{out}");
-    // The two small models of each form are learned, the others estimated.
+    // The three small models of each form are learned, the others estimated.
     let learned: Vec<_> =
         offers.iter().filter(|offer| offer["learned"].as_bool().unwrap()).collect();
-    assert_eq!(learned.len(), 4, "{out}");
+    assert_eq!(learned.len(), 6, "{out}");
     // What is said of a model is what learning it gives.
     let line = "gossamer train graph -o run --model complex --dim 50 --json";
     let trained: serde_json::Value = serde_json::from_str(&succeed(&folder, line)).unwrap();

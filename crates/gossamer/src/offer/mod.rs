@@ -127,7 +127,7 @@ pub fn offers(
         observer.progress(&Progress { stage, done, total, unit, detail });
         let pace = pace(graph, &config, wanted.scratch, machine, observer)?;
         let curve = curves.iter().find(|(of, _)| *of == way);
-        let worth = curve.and_then(|(_, curve)| curve.map(|curve| curve.at(config.dim)));
+        let worth = curve.and_then(|(_, curve)| curve.at(config.dim));
         offers.push(Offer { settings, config, bytes, pace, worth });
     }
     let chosen = choose(&offers, wanted.seconds, Config::default().dim);
@@ -191,39 +191,41 @@ fn fitting(
     }
 }
 
-/// Learns small models in each way that is offered, as long as there is time.
+/// Learns small models in each way that is offered, as long as there is time: the smallest of all
+/// ways first.
 fn curves(
     graph: &Snapshot,
     wanted: &Wanted<'_>,
     fitting: &[Fitting],
     machine: &Machine,
     observer: &dyn Observer,
-) -> Result<Vec<(Way, Option<Curve>)>, Error> {
+) -> Result<Vec<(Way, Curve)>, Error> {
     let shape = GraphShape::of(graph)?;
     let mut ways: Vec<Way> = fitting.iter().map(|fitting| fitting.way).collect();
     ways.sort_unstable();
     ways.dedup();
     let deadline = observer.now() + wanted.learning;
-    let mut curves = Vec::new();
-    for way in ways {
-        let of_dim = |dim| Ok(settings(wanted.model, way, dim, &shape)?.1);
-        let whole = worth::LEARNED.into_iter().try_fold(0.0, |whole, dim| {
-            let config = of_dim(dim)?;
-            let pace = pace(graph, &config, wanted.scratch, machine, observer)?;
-            Ok(whole + pace.whole(&config))
-        });
-        let whole: f64 = match whole {
-            // What does not fit is not learned, though rows of another size do.
-            Err(Error::BudgetTooSmall { .. }) => f64::INFINITY,
-            whole => whole?,
-        };
-        let left = deadline.saturating_sub(observer.now()).as_secs_f64();
-        // Nothing is begun that would not end.
-        let curve = match whole <= left {
-            true => Curve::learn(graph, &of_dim, (wanted.scratch, deadline), machine, observer)?,
-            false => None,
-        };
-        curves.push((way, curve));
+    let mut curves: Vec<(Way, Curve)> =
+        ways.into_iter().map(|way| (way, Curve::default())).collect();
+    for (round, dims) in worth::LEARNED.into_iter().enumerate() {
+        for (way, curve) in curves.iter_mut().filter(|(_, curve)| round == 0 || curve.is_known()) {
+            let of_dim = |dim| Ok(settings(wanted.model, *way, dim, &shape)?.1);
+            let whole = dims.iter().try_fold(0.0, |whole, dim| {
+                let config = of_dim(*dim)?;
+                let pace = pace(graph, &config, wanted.scratch, machine, observer)?;
+                Ok(whole + pace.whole(&config))
+            });
+            let whole: f64 = match whole {
+                // What does not fit is not learned, though rows of another size do.
+                Err(Error::BudgetTooSmall { .. }) => f64::INFINITY,
+                whole => whole?,
+            };
+            // Nothing is begun that would not end.
+            if whole <= deadline.saturating_sub(observer.now()).as_secs_f64() {
+                let within = (wanted.scratch, deadline);
+                curve.learn(graph, (dims, &of_dim), within, machine, observer)?;
+            }
+        }
     }
     Ok(curves)
 }

@@ -175,6 +175,7 @@ impl<'a> Session<'a> {
         if let Some(pages) = &mut learner.pages {
             pages.hold(self.partitions_held, self.config);
         }
+        // On one of the threads: what small steps hand out is done before another one has woken up.
         self.machine.workers.within(|| {
             while standing.epoch < self.config.epochs as u64 && !standing.done {
                 self.epoch(&mut learner, &mut standing, &mut best, &seconds)?;
