@@ -99,6 +99,14 @@ impl Buffers {
         Buffer { values, home }
     }
 
+    /// Makes an array hold `n` floats or more, of any value; what was there goes back first.
+    pub fn grow(&self, buffer: &mut Buffer, n: usize) {
+        if buffer.len() < n {
+            *buffer = Buffer::default();
+            *buffer = self.room(n);
+        }
+    }
+
     /// Bytes of the most that were ever in hands at once.
     pub fn most_bytes(&self) -> u64 {
         self.shelf.lock().map_or(0, |shelf| 4 * shelf.most_in_hands as u64)

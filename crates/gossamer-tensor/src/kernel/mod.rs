@@ -76,6 +76,7 @@ mod measure;
 pub mod tile;
 pub mod transpose;
 pub mod pack;
+pub mod right;
 pub mod product;
 pub mod verify;
 pub mod softmax;

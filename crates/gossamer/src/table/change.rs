@@ -110,11 +110,7 @@ impl<'a, S> Room<'a, S> {
             None => self.ids.extend(first..first + n as u32),
         }
         let n = self.ids.len() * width;
-        if self.gradients.len() < n {
-            // What was there goes back first.
-            self.gradients = Buffer::default();
-            self.gradients = self.buffers.room(n);
-        }
+        self.buffers.grow(&mut self.gradients, n);
         self.gradients[..n].fill(0.0);
     }
 }

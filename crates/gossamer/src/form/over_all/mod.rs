@@ -22,6 +22,7 @@ use gossamer_tensor::kernel::softmax::{LogSumExp, exp, exp_columns, raise_to_col
 use gossamer_tensor::kernel::tile::Pair;
 use gossamer_tensor::kernel::vector;
 
+use self::blocks::{Blocks, Room, Values};
 use self::distance::Distances;
 use self::field::Field;
 use self::product::Products;
@@ -39,6 +40,7 @@ use crate::table::{GradientOf, Panel, Part, SparseRows};
 mod sizes;
 mod field;
 mod questions;
+mod blocks;
 mod distance;
 mod product;
 
@@ -68,45 +70,6 @@ pub fn step(
             Pass { questions: &questions, over_all, blocks }.step(learner, batch, method)
         }
     }
-}
-
-/// What the loss made of a panel's scores, as a pass uses it: the derivative of the loss by the
-/// score of query q and row e is factors\[q\]·value(e, q), less what labels give.
-struct Values<'a> {
-    panel: Panel<'a>,
-    stored: &'a [u32],
-    factors: &'a [f32],
-    /// The scores themselves, where the similarity needs them.
-    scores: &'a [f32],
-}
-
-/// How scores of a panel are made, kept and used.
-trait Blocks: Sync {
-    /// A thread's own room.
-    type Room;
-    /// Empty room.
-    fn room(&self) -> Self::Room;
-    /// Fills `out` (rows × queries) with scores.
-    fn scores(&self, panel: Panel<'_>, room: &mut Self::Room, out: &mut [f32]);
-    /// Words that the values of so many rows take.
-    fn words(&self, rows: usize) -> usize;
-    /// Keeps values (rows × queries) as words.
-    fn store(&self, values: &[f32], out: &mut [u32]);
-    /// Adds a panel's share of ∂loss/∂queries.
-    fn add_query_gradient(&self, values: &Values<'_>, room: &mut Self::Room, out: &mut [f32]);
-    /// Adds ∂loss/∂rows of a panel.
-    fn add_row_gradient(&self, values: &Values<'_>, room: &mut Self::Room, out: &mut [f32]);
-}
-
-/// A thread's scratch.
-struct Room<R> {
-    scores: Vec<f32>,
-    values: Vec<u32>,
-    maxima: Vec<f32>,
-    factors: Vec<f32>,
-    /// Rows of a panel that stands encoded.
-    decoded: Vec<f32>,
-    blocks: R,
 }
 
 /// What one group of panels found in the first pass.
@@ -151,29 +114,23 @@ impl<B: Blocks> Pass<'_, B> {
                 self.finish(learner, (batch, method), found, candidates, (&|| (), &gradient))
             }
             None => {
-                let gradient = |room: &mut Room<B::Room>, part: &Part<'_>, out: &mut [f32]| {
+                let gradient = |room: &mut Room<B>, part: &Part<'_>, out: &mut [f32]| {
                     let panel = Panel { first: part.ids[0], rows: part.rows };
                     self.use_values(panel, kept.panel(part.panel), &log_z, room, |values, room| {
                         self.blocks.add_row_gradient(values, room, out);
                     });
                 };
-                self.finish(learner, (batch, method), found, None, (&|| self.room(), &gradient))
+                self.finish(
+                    learner,
+                    (batch, method),
+                    found,
+                    None,
+                    (&|| Room::new(&self.blocks), &gradient),
+                )
             }
         };
         learner.kept = kept;
         loss
-    }
-
-    /// A thread's scratch.
-    fn room(&self) -> Room<B::Room> {
-        Room {
-            scores: Vec::new(),
-            values: Vec::new(),
-            maxima: Vec::new(),
-            factors: Vec::new(),
-            decoded: Vec::new(),
-            blocks: self.blocks.room(),
-        }
     }
 
     /// Hands over what was found.
@@ -220,7 +177,7 @@ impl<B: Blocks> Pass<'_, B> {
         let tasks = groups.iter_mut().collect();
         self.questions.machine.workers.each_with(
             tasks,
-            || self.room(),
+            || Room::new(&self.blocks),
             |room, group| {
                 for (place, index) in group.panels.clone().enumerate() {
                     let mut decoded = std::mem::take(&mut room.decoded);
@@ -277,7 +234,7 @@ impl<B: Blocks> Pass<'_, B> {
     }
 
     /// Fills the room with the scores of a panel.
-    fn score(&self, panel: Panel<'_>, room: &mut Room<B::Room>) {
+    fn score(&self, panel: Panel<'_>, room: &mut Room<B>) {
         room.scores.resize(self.questions.len() * self.questions.rows(panel), 0.0);
         self.blocks.scores(panel, &mut room.blocks, &mut room.scores);
     }
@@ -334,7 +291,7 @@ impl<B: Blocks> Pass<'_, B> {
         panel: Panel<'_>,
         kept: Option<KeptPanel<'_>>,
         log_z: &[f32],
-        room: &mut Room<B::Room>,
+        room: &mut Room<B>,
         body: impl FnOnce(&Values<'_>, &mut B::Room),
     ) {
         let mut raw = Vec::new();
@@ -374,7 +331,7 @@ impl<B: Blocks> Pass<'_, B> {
         let tasks = groups.into_iter().zip(&mut parts).collect();
         machine.workers.each_with(
             tasks,
-            || self.room(),
+            || Room::new(&self.blocks),
             |room, (panels, sum)| {
                 for index in panels {
                     let mut decoded = std::mem::take(&mut room.decoded);
@@ -408,7 +365,7 @@ impl<B: Blocks> Pass<'_, B> {
         let tasks = rows.chunks_mut(drawn.panel_rows * drawn.width).enumerate().collect();
         machine.workers.each_with(
             tasks,
-            || self.room(),
+            || Room::new(&self.blocks),
             |room, (index, out)| {
                 let panel = drawn.panel(index);
                 self.use_values(panel, kept.panel(index), log_z, room, |values, room| {
