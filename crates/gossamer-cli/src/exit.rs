@@ -59,6 +59,11 @@ impl Failure {
         self.code == 130
     }
 
+    /// True if the system refused to read or write.
+    pub fn of_system(&self) -> bool {
+        self.code == 6
+    }
+
     /// Says it and gives the exit code.
     pub fn report(self) -> ExitCode {
         let prefix = if self.stopped() { "" } else { "error: " };

@@ -70,8 +70,22 @@ impl Buckets {
     /// Writes the triples of a split into a folder of their own, which is made anew.
     ///
     /// # Errors
-    /// [`FileError`].
+    /// [`FileError`]; the folder is gone then.
     pub fn write(
+        graph: &Snapshot,
+        split: Split,
+        folder: &Path,
+        cut: &Cut<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, FileError> {
+        Self::write_all(graph, split, folder, cut, observer).map_err(|error| {
+            let _ = remove_folder(folder);
+            let bytes = graph.n_triples(split).unwrap_or(0) * (4 * WORDS) as u64;
+            FileError::full(error, folder, bytes)
+        })
+    }
+
+    fn write_all(
         graph: &Snapshot,
         split: Split,
         folder: &Path,

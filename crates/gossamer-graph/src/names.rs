@@ -7,7 +7,7 @@ use gossamer_machine::FileError;
 use gossamer_machine::column::ColumnFile;
 
 /// Names in memory, by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Loaded {
     text: String,
     ends: Vec<usize>,
@@ -75,12 +75,19 @@ impl Names {
         self.text("name", id)
     }
 
+    /// Bytes of every name in memory.
+    pub fn bytes_of_all(&self) -> u64 {
+        self.file.n_values("name.bytes") + 8 * u64::from(self.n_names)
+    }
+
     /// Every name in memory.
     ///
     /// # Errors
     /// [`FileError::Corrupt`].
     pub fn load(&self) -> Result<Loaded, FileError> {
-        let mut loaded = Loaded::default();
+        let n_bytes = self.file.n_values("name.bytes") as usize;
+        let (text, ends) = (String::with_capacity(n_bytes), Vec::with_capacity(self.len()));
+        let mut loaded = Loaded { text, ends };
         self.for_each_text("name", |_, name| {
             loaded.text.push_str(name);
             loaded.ends.push(loaded.text.len());

@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
+
 /// Why a file of ours could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,12 +44,14 @@ pub enum FileError {
         readable: u32,
     },
     /// The disk has no room for what was to be written.
-    #[error("{}: the disk has no room for these {bytes} bytes\nhint: make room there; what was saved is whole", path.display())]
+    #[error("{}: {}\nhint: make room there; what was saved before is whole", path.display(), no_room(disk, *bytes))]
     Full {
         /// The file.
         path: PathBuf,
-        /// Its bytes.
-        bytes: u64,
+        /// Where it was to stand.
+        disk: Disk,
+        /// Its bytes, where they were known.
+        bytes: Option<u64>,
     },
     /// A part that should be there is not.
     #[error("{}: {what}\nhint: {hint}", path.display())]
@@ -71,22 +75,44 @@ fn io_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "\nhint: check the path",
         io::ErrorKind::PermissionDenied => "\nhint: check who may read and write there",
-        io::ErrorKind::StorageFull => "\nhint: make room on the disk; what was saved is whole",
         _ => "",
+    }
+}
+
+/// What the bytes of a file miss on its disk.
+fn no_room(disk: &Disk, bytes: Option<u64>) -> String {
+    let (root, left) = (disk.root.display(), disk.left);
+    match (bytes, left) {
+        (Some(bytes), Some(left)) if left < bytes => {
+            let missing = bytes - left;
+            format!(
+                "its {bytes} bytes do not fit the disk at {root}: {left} are left, {missing} are missing"
+            )
+        }
+        (Some(bytes), _) => format!("its {bytes} bytes did not fit the disk at {root}"),
+        (None, Some(left)) => format!("the disk at {root} is full: {left} bytes are left"),
+        (None, None) => format!("the disk at {root} is full"),
     }
 }
 
 impl FileError {
     /// For `map_err`: the system refused `action` on `path`.
     pub fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io { path: path.to_path_buf(), action, source }
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { path: path.to_path_buf(), disk: Disk::of(path), bytes: None }
+            }
+            _ => Self::Io { path: path.to_path_buf(), action, source },
+        }
     }
 
-    /// The same failure; where it is that of a full disk, with the file and its bytes.
+    /// The same failure; where it is that of a full disk, with the file and all its bytes. What was
+    /// written of them should be gone, so that what is left of the disk is true.
     pub fn full(error: Self, path: &Path, bytes: u64) -> Self {
         match error {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Self::Full { path: path.to_path_buf(), bytes }
+            Self::Full { .. } => {
+                let (path, disk) = (path.to_path_buf(), Disk::of(path));
+                Self::Full { path, disk, bytes: Some(bytes) }
             }
             other => other,
         }
@@ -251,12 +277,22 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_with_the_file_and_its_bytes() {
-        let path = Path::new("run/part-3");
-        let failed = |kind: io::ErrorKind| FileError::io("write", Path::new("x"))(kind.into());
-        let full = FileError::full(failed(io::ErrorKind::StorageFull), path, 77).to_string();
-        assert!(full.starts_with("run/part-3: the disk has no room for these 77 bytes"), "{full}");
-        let other = FileError::full(failed(io::ErrorKind::PermissionDenied), path, 77);
+    fn a_full_disk_is_told_with_what_is_left_and_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part-3");
+        let failed = |kind: io::ErrorKind| FileError::io("write", &path)(kind.into());
+        let full = failed(io::ErrorKind::StorageFull).to_string();
+        let disk = Disk::of(&path).root;
+        let wanted = format!("{}: the disk at {} is full: ", path.display(), disk.display());
+        assert!(full.starts_with(&wanted), "{full}");
+        let huge = FileError::full(failed(io::ErrorKind::StorageFull), &path, 1 << 60).to_string();
+        assert!(huge.contains(": its 1152921504606846976 bytes do not fit the disk at "), "{huge}");
+        assert!(huge.contains(" are missing\nhint: make room there"), "{huge}");
+        let other = FileError::full(failed(io::ErrorKind::PermissionDenied), &path, 77);
         assert!(matches!(other, FileError::Io { .. }));
+        let disk = Disk { root: "/data".into(), left: Some(30) };
+        let missing = "its 77 bytes do not fit the disk at /data: 30 are left, 47 are missing";
+        assert_eq!(no_room(&disk, Some(77)), missing);
+        assert_eq!(no_room(&disk, Some(20)), "its 20 bytes did not fit the disk at /data");
     }
 }

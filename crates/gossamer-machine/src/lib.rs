@@ -13,6 +13,7 @@ pub mod faults;
 pub mod instructions;
 pub mod machine;
 pub mod ledger;
+pub mod disk;
 pub mod file;
 pub mod column;
 pub mod folder;

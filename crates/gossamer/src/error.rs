@@ -109,7 +109,7 @@ impl Error {
         match self {
             Self::Graph(GraphError::File(error)) | Self::File(error) => match error {
                 FileError::Corrupt { .. } | FileError::FormatTooNew { .. } => Category::Corrupt,
-                FileError::Io { .. } => Category::Io,
+                FileError::Io { .. } | FileError::Full { .. } => Category::Io,
                 _ => Category::Input,
             },
             Self::Graph(GraphError::Cancelled) | Self::Stopped => Category::Stopped,

@@ -51,6 +51,7 @@ fn allocations_stay_within_the_lines_of_the_plan() {
         ("complex", true, 0.0),
         ("complex", true, 0.125),
         ("complex in int8", true, 0.0),
+        ("complex in bf16", true, 0.0),
         ("rotate in int4", true, 0.0),
         ("complex of drawn", true, 0.0),
         ("complex of drawn", true, 0.5),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::export::{self, write_file};
+use gossamer::plan::{Plan, export_plan, facts_plan};
 use gossamer::{Error, Run, Snapshot, Split};
 use gossamer_graph::write::{self, Writer};
 use gossamer_machine::FileError;
@@ -12,7 +13,8 @@ use serde_json::json;
 
 use super::{Command, flag, folder, option, output, path, text};
 use crate::exit::Failure;
-use crate::terminal::Context;
+use crate::output::ledger_json;
+use crate::terminal::{Context, peak_bytes};
 
 /// `gossamer export`.
 pub struct Export;
@@ -36,6 +38,9 @@ impl Command for Export {
             .arg(output("The folder to write"))
             .arg(flag("force", "Write into a folder that is there"))
     }
+    fn keeps_budget(&self) -> bool {
+        true
+    }
     fn run(&self, arguments: &ArgMatches, context: &Context) -> Result<(), Failure> {
         let (source, target) = (path(arguments, "source"), path(arguments, "output"));
         if target.exists() && !arguments.get_flag("force") {
@@ -44,11 +49,15 @@ impl Command for Export {
         let format = text(arguments, "format").unwrap_or_default();
         // Of a graph only facts can be had; of a run facts, where no vectors go by the format.
         let is_graph = Snapshot::open(&source).is_ok();
-        let files = match (export::find(format), write::find(format)) {
+        let (files, plan) = match (export::find(format), write::find(format)) {
             (vectors, Ok(format)) if is_graph || vectors.is_err() => {
                 write_facts(&source, format, &target, context)?
             }
-            (Ok(format), _) => export::export(&Run::open(&source)?, format, &target)?,
+            (Ok(format), _) => {
+                let (run, beside) = (Run::open(&source)?, |width| format.bytes_for(width));
+                let plan = export_plan(&run.config, &run.graph, beside, &context.machine)?;
+                (export::export(&run, format, &target, &context.machine)?, plan)
+            }
             (Err(vectors), _) => {
                 let facts = write::ALL.iter().map(|format| format.name());
                 let known = vectors.known.into_iter().chain(facts).collect();
@@ -57,7 +66,9 @@ impl Command for Export {
         };
         let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         if context.json {
-            context.print(&json!({ "files": names }).to_string());
+            let plan = ledger_json(&plan.ledger);
+            let value = json!({"files": names, "plan": plan, "peak_bytes": peak_bytes()});
+            context.print(&value.to_string());
         } else {
             context.print(&(names.join("\n") + "\n"));
         }
@@ -71,7 +82,7 @@ fn write_facts(
     format: &dyn Writer,
     target: &Path,
     context: &Context,
-) -> Result<Vec<PathBuf>, Failure> {
+) -> Result<(Vec<PathBuf>, Plan), Failure> {
     let graph = match Snapshot::open(source) {
         Ok(graph) => graph,
         // A run holds its graph.
@@ -80,6 +91,7 @@ fn write_facts(
             Err(_) => return Err(Error::from(error).into()),
         },
     };
+    let plan = facts_plan(&graph, &context.machine)?;
     std::fs::create_dir_all(target)
         .map_err(|error| Error::from(FileError::io("create", target)(error)))?;
     let mut files = Vec::new();
@@ -90,10 +102,10 @@ fn write_facts(
         let path = target.join(format!("{}.{}", split.name(), format.ending()));
         write_file(&path, |out| {
             let attributes = split == Split::Train;
-            write::write(&graph, split, attributes, format, out, context)?;
+            write::write(&graph, split, attributes, format, (out, &path), context)?;
             Ok(())
         })?;
         files.push(path);
     }
-    Ok(files)
+    Ok((files, plan))
 }

@@ -186,6 +186,7 @@ impl Ask<'_> {
         if self.context.json {
             let mut value = self.json(asked, answers)?;
             value["plan"] = output::ledger_json(&self.answerer.planned);
+            value["peak_bytes"] = crate::terminal::peak_bytes().into();
             self.context.print(&value.to_string());
             return Ok(());
         }

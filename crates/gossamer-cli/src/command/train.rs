@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command as Clap};
 use gossamer::config::SETTINGS;
+use gossamer::offer::nearest::nearest;
 use gossamer::plan::{GraphShape, train_plan};
+use gossamer::train::checkpoint::latest;
 use gossamer::train::vectors::{Vectors, names_beside};
 use gossamer::train::{Outcome, TrainRequest, resume, train};
 use gossamer::{Config, Error, Machine, Run, Snapshot, config::recipe, layer};
@@ -113,9 +115,12 @@ impl Command for Train {
         }
         recommenders::refuse_own(arguments)?;
         let shape = GraphShape::of(&graph)?;
-        let config = config_of(arguments, &shape, context)?;
+        let settings = settings_of(arguments, context)?;
+        let config =
+            Config::from_settings(&settings, Some((shape.n_entities, shape.n_triples[0])))?;
         let shape = shape.with_queries(&graph, &config)?;
-        let plan = train_plan(&config, &shape, &context.machine)?;
+        let plan = train_plan(&config, &shape, &context.machine)
+            .map_err(|error| refusal(error, &settings, &shape, context))?;
         let exact = Config { activations: "exact".into(), ..config.clone() };
         let exact = train_plan(&exact, &shape, &Machine::new(1, None))?.kept;
         let exact = exact.map_or(0, |exact| exact.total());
@@ -227,8 +232,10 @@ pub fn conclude(
 ) -> Result<(), Failure> {
     let outcome = result.map_err(|error| {
         let failure = Failure::from(error);
+        let saved = latest(out).is_some();
+        let goes_on = saved && (failure.stopped() || failure.of_system());
         let resume = format!("gossamer resume {}", out.display());
-        if failure.stopped() { failure.hinting(&resume) } else { failure }
+        if goes_on { failure.hinting(&resume) } else { failure }
     })?;
     // A budget is kept to the end; the page is made when asked for.
     if context.machine.budget_bytes.is_none() {
@@ -255,12 +262,31 @@ pub fn conclude(
     Ok(())
 }
 
-/// The configuration: defaults of the model on this graph, then the recipe, the file, the flags.
-fn config_of(
-    arguments: &ArgMatches,
+/// A refusal, with the settings near those asked for that would fit.
+fn refusal(
+    error: Error,
+    settings: &[(String, String)],
     shape: &GraphShape,
     context: &Context,
-) -> Result<Config, Failure> {
+) -> Failure {
+    let too_small = matches!(error, Error::BudgetTooSmall { .. });
+    let found = too_small.then(|| nearest(settings, shape, &context.machine));
+    let word = |(key, value): &(String, String)| format!("--{} {value}", key.replace('_', "-"));
+    let words = |changes: &Vec<_>| changes.iter().map(word).collect::<Vec<_>>().join(" ");
+    match found {
+        Some(Ok(found)) if !found.is_empty() => {
+            let words: Vec<String> = found.iter().map(words).collect();
+            Failure::from(error).hinting(&format!("or with {}", words.join(", or with ")))
+        }
+        _ => error.into(),
+    }
+}
+
+/// The settings that are said: the recipe's, then the file's, then those of flags.
+fn settings_of(
+    arguments: &ArgMatches,
+    context: &Context,
+) -> Result<Vec<(String, String)>, Failure> {
     let mut settings = Vec::new();
     if let Some(name) = text(arguments, "recipe") {
         let recipe = recipe::find(name).map_err(Error::from)?;
@@ -284,6 +310,5 @@ fn config_of(
             settings.push((key.to_string(), value.to_string()));
         }
     }
-    let graph = (shape.n_entities, shape.n_triples[0]);
-    Ok(Config::from_settings(&settings, Some(graph))?)
+    Ok(settings)
 }

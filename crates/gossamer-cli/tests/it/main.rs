@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod classes;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod kill;
 mod memory;
 mod networks;

@@ -20,9 +20,12 @@ fn training_and_evaluation_stay_within_plan_and_budget() {
             "gossamer train graph -o run{place} --dim 64 --epochs 1 --batch 256 --threads 2 \
              --budget {budget} --json"
         );
+        let planned = succeed(&folder, &format!("{line} --dry-run"));
+        let planned = number(&planned, "/plan/total_bytes").unwrap();
         let out = succeed(&folder, &line);
         let peak = number(&out, "/peak_bytes").unwrap();
-        assert!(peak <= budget, "train: {peak} of {budget}");
+        assert!(peak <= budget && planned <= budget, "train: {peak}, {planned} of {budget}");
+        assert!(peak.abs_diff(planned) <= SLACK.max(planned / 10), "{peak} {planned}");
         let line = format!("gossamer evaluate run{place} --threads 2 --budget {budget} --json");
         let out = succeed(&folder, &line);
         let (peak, planned) =
@@ -70,7 +73,9 @@ fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
     let ask = "gossamer predict run --head e7 --relation r1 -k 3 --json";
     let answered = |budget: u64| {
         let said = succeed(folder, &format!("{ask} --threads 1 --budget {budget}"));
-        assert!(number(&said, "/plan/total_bytes").unwrap() <= budget, "{said}");
+        let planned = number(&said, "/plan/total_bytes").unwrap();
+        let peak = number(&said, "/peak_bytes").unwrap();
+        assert!(peak <= planned && planned <= budget, "{said}");
         serde_json::from_str::<serde_json::Value>(&said).unwrap()["answers"].clone()
     };
     let mut budget = u64::MAX;
@@ -96,6 +101,32 @@ fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
         budget = planned - 1;
     }
     assert!(ends.len() >= 3 && ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+}
+
+/// Rows and facts go out within their plan, and a budget below it is refused.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_taken_out_stays_within_its_plan_however_large_the_run_is() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let size = "--entities 100000 --relations 8 --triples 200000 --split 98/1/1";
+    succeed(folder, &format!("gossamer synth {size} -o graph"));
+    let train = "--epochs 1 --form negative-sampling --validation-limit 1 --batch 4000";
+    succeed(folder, &format!("gossamer train graph -o run --dim 100 {train} --rows bf16"));
+    for format in ["numpy", "safetensors", "word2vec", "tsv"] {
+        let line = format!("gossamer export run --format {format} -o {format} --threads 1 --json");
+        let out = succeed(folder, &line);
+        let planned = number(&out, "/plan/total_bytes").unwrap();
+        let peak = number(&out, "/peak_bytes").unwrap();
+        // Rows in f32 would be 80 MB.
+        assert!(peak <= planned && planned < 32 << 20, "{format}: {peak} of {planned}");
+        let less = planned - 1;
+        fail(folder, &format!("{line} --force --budget {less}"), 4, &["too small", "hint"]);
+    }
+    let floats = std::fs::read(folder.join("numpy/entity.npy")).unwrap();
+    let other = std::fs::read(folder.join("safetensors/entity.safetensors")).unwrap();
+    let header = 8 + u64::from_le_bytes(other[..8].try_into().unwrap()) as usize;
+    assert!(floats.len() > 2 * 100_000 * 100 && floats.ends_with(&other[header..]));
 }
 
 #[cfg(target_os = "linux")]

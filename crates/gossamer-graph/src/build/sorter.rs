@@ -123,7 +123,19 @@ impl<P: Payload> Sorter<P> {
         }
         self.keys.sort_unstable();
         let path = self.folder.join(format!(".{}-{}", self.name, self.runs.len()));
-        let file = File::create(&path).map_err(FileError::io("create", &path))?;
+        self.write(&path).map_err(|error| {
+            let _ = fs::remove_file(&path);
+            let bytes = self.keys.len() * size_of::<u128>() + self.payloads.len();
+            FileError::full(error, &path, bytes as u64)
+        })?;
+        (self.keys, self.payloads) = (Vec::new(), Vec::new());
+        self.runs.push(path);
+        Ok(())
+    }
+
+    /// Writes what is there as one sorted run.
+    fn write(&self, path: &Path) -> Result<(), FileError> {
+        let file = File::create(path).map_err(FileError::io("create", path))?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
         for record in &self.keys {
             file.write_all(&record.to_le_bytes())
@@ -131,12 +143,9 @@ impl<P: Payload> Sorter<P> {
                     let payload = payload_at::<P>(&self.payloads, *record)?;
                     payload.map_or(Ok(()), |payload| payload.write(&mut file))
                 })
-                .map_err(FileError::io("write", &path))?;
+                .map_err(FileError::io("write", path))?;
         }
-        file.flush().map_err(FileError::io("write", &path))?;
-        (self.keys, self.payloads) = (Vec::new(), Vec::new());
-        self.runs.push(path);
-        Ok(())
+        file.flush().map_err(FileError::io("write", path))
     }
 
     /// Calls `take` with every record in order; may be called again.

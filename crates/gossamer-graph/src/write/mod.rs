@@ -4,6 +4,7 @@
 //! as the format can say them.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use gossamer_machine::{FileError, Observer, Progress};
 
@@ -68,8 +69,20 @@ pub trait Sink {
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
+/// Bytes that [`write`] has in memory: all names.
+///
+/// # Errors
+/// Those of opening files of names.
+pub fn bytes_for(graph: &Snapshot) -> Result<u64, FileError> {
+    let mut bytes = graph.entities().bytes_of_all() + graph.relations().bytes_of_all();
+    for file in ["graphs.gcol", "properties.gcol", "kinds.gcol"] {
+        bytes += graph.names_of(file)?.map_or(0, |names| names.bytes_of_all());
+    }
+    Ok(bytes)
+}
+
 /// Writes the facts of a split, and with `attributes` what is said of entities beside them. Returns
-/// how many facts. Cost: all names in memory.
+/// how many facts. Cost: all names in memory. `path` is where they go, for what may be wrong there.
 ///
 /// # Errors
 /// Those of reading the graph and of writing.
@@ -78,13 +91,10 @@ pub fn write(
     split: Split,
     attributes: bool,
     writer: &dyn Writer,
-    out: Out<'_>,
+    (out, path): (Out<'_>, &Path),
     observer: &dyn Observer,
 ) -> Result<u64, GraphError> {
-    let failed = |error: io::Error| GraphError::Request {
-        what: format!("cannot write: {error}"),
-        hint: "is there room on the disk?".into(),
-    };
+    let failed = |error: io::Error| GraphError::from(FileError::io("write", path)(error));
     let entities = graph.entities().load()?;
     let relations = graph.relations().load()?;
     let graphs = graph.names_of("graphs.gcol")?.map(|names| names.load()).transpose()?;
@@ -285,7 +295,7 @@ mod tests {
             let built = |writer: &&&dyn Writer| PARQUET || writer.name() != "parquet";
             for writer in ALL.iter().filter(built) {
                 let mut bytes = Vec::new();
-                write(&graph, Split::Train, true, *writer, &mut bytes, &Silent).unwrap();
+                write(&graph, Split::Train, true, *writer, (&mut bytes, Path::new("facts")), &Silent).unwrap();
                 let reader = read::find(writer.name()).unwrap();
                 let (_root, back) = graph_of(|builder| {
                     let report =

@@ -1,7 +1,7 @@
 //! Folders being written, and what they replace.
 //!
-//! *Invariant:* a folder is either whole under its name or gone, whenever a process ends; only
-//! folders of ours are ever replaced.
+//! *Invariant:* a folder is either whole under its name or gone, whenever a process ends; one that
+//! fails to become whole leaves nothing; only folders of ours are ever replaced.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,6 +72,13 @@ impl Draft {
     }
 }
 
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // One that is finished has another name by now.
+        let _ = remove_folder(&self.folder);
+    }
+}
+
 /// Refuses to replace what is no folder of ours: a file, or a folder in which we have never sealed
 /// or begun anything.
 fn refuse_strange(target: &Path) -> Result<(), FileError> {
@@ -131,7 +138,7 @@ pub fn remove_folder(folder: &Path) -> Result<(), FileError> {
 /// [`FileError::Io`].
 pub fn share(from: &Path, to: &Path) -> Result<(), FileError> {
     if fs::hard_link(from, to).is_err() {
-        fs::copy(from, to).map_err(FileError::io("copy", from))?;
+        fs::copy(from, to).map_err(FileError::io("copy into place", to))?;
     }
     Ok(())
 }

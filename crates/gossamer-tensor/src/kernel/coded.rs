@@ -1,6 +1,6 @@
-//! Rows as small whole numbers that are changed in place: the loops of row codes.
+//! Rows in few bits that are changed in place: the loops of row codes.
 //!
-//! A row stands as its scales, one bf16 for each 32 floats, and then its codes. Float i of a group
+//! A row of sixteen bits stands as its floats' upper halves. One of small whole numbers stands as its scales, one bf16 for each 32 floats, and then its codes. Float i of a group
 //! is scale·code, with codes from −127 to 127 in a byte each, or from −7 to 7 in half a byte: float
 //! i of the first half of a group beside float i of the second. Where a row is encoded over its old
 //! bytes rounding is stochastic, and a scale stays while its group fits, so that a float which does
@@ -109,6 +109,31 @@ fn encode_8(
         for (i, (x, code)) in (0u32..).zip(values.iter().zip(codes)) {
             *code = whole(x * inverse, noise(first + i) >> 16, MOST_8) as u8;
         }
+    }
+}
+
+/// Encodes a row of floats' upper halves: what the noise, of sixteen bits, carries into them stays.
+#[inline(always)]
+fn encode_16(values: &[f32], row: &mut [u8], noise: impl Fn(u32, u32) -> u32) {
+    let codes = row.as_chunks_mut::<2>().0;
+    for (i, (x, code)) in (0u32..).zip(values.iter().zip(codes)) {
+        let bits = x.to_bits();
+        let carried = (bits.wrapping_add(noise(i, bits)) >> 16) as u16;
+        *code = if x.is_finite() { carried } else { NO_NUMBER }.to_le_bytes();
+    }
+}
+
+for_each_instruction_set! {
+    /// Encodes a row of floats' upper halves: the nearer is the likelier, and the mean the float.
+    pub fn encode_row_16(key: u32, values: &[f32], row: &mut [u8]) {
+        encode_16(values, row, |i, _| mixed(key, i) >> 16);
+    }
+}
+
+for_each_instruction_set! {
+    /// Encodes a row of floats' upper halves, each the nearest.
+    pub fn round_row_16(values: &[f32], row: &mut [u8]) {
+        encode_16(values, row, |_, bits| 0x7FFF + (bits >> 16 & 1));
     }
 }
 

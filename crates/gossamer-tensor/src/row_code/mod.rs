@@ -11,6 +11,7 @@
 use gossamer_machine::InstructionSet;
 
 gossamer_machine::registry!("row code", RowCode:
+    half::Half,
     whole_numbers::INT8 + INT4,
 );
 
@@ -29,6 +30,10 @@ pub trait RowCode: Sync {
     fn coarse(&self) -> bool;
     /// Bytes of a row of so many floats.
     fn row_bytes(&self, width: usize) -> usize;
+    /// What other tools call the elements of which a row is nothing but a sequence, if it is one.
+    fn element(&self) -> Option<&'static str> {
+        None
+    }
     /// Encodes `values` over a row's old bytes; those of a new row are zero. Rounding follows the
     /// key.
     fn encode(&self, isa: InstructionSet, key: u32, values: &[f32], row: &mut [u8]);
@@ -168,7 +173,8 @@ mod tests {
                 let mut values = filled(40, 2);
                 values[35] = bad;
                 let mut row = fresh(*code, isa, 1, &values);
-                assert!(decoded(*code, isa, &row, 40)[32..].iter().all(|x| x.is_nan()));
+                let back = decoded(*code, isa, &row, 40);
+                assert!(back[..32].iter().all(|x| x.is_finite()) && back[35].is_nan());
                 code.encode(isa, 2, &filled(40, 2), &mut row);
                 assert!(decoded(*code, isa, &row, 40).iter().all(|x| x.is_finite()));
                 code.round(isa, &values, &mut row);

@@ -75,7 +75,7 @@ macro_rules! settings {
 settings! {
     model: String, "name", "score function; gossamer ls lists them";
     dim: usize, "coordinates", "size of an embedding; a complex coordinate takes two floats";
-    rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: int8 and int4 take a quarter and an eighth";
+    rows: String, "f32 or row code", "how entity rows stand in memory while they are learned: bf16, int8 and int4 take half, a quarter and an eighth";
     partitions: usize, "partitions", "how many partitions entity rows are dealt to, anew in each epoch; a few are learned from at a time, and where memory is short the others are on disk";
     in_memory: usize, "partitions", "how many partitions are learned from at a time";
     decoded: bool, "true or false", "with partitions and a row code: rows are floats while they are learned from, and are rounded once when their turn is over";

@@ -10,11 +10,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use gossamer_graph::Names;
-use gossamer_machine::FileError;
 use gossamer_machine::file::partial_path;
+use gossamer_machine::{FileError, Machine};
 
 use crate::error::Error;
 use crate::model::{Model, Run};
+use crate::plan::export_plan;
 use crate::table::Table;
 
 gossamer_machine::registry!("vector format", Export:
@@ -35,6 +36,10 @@ pub trait Export: Sync {
     fn paper(&self) -> &'static str;
     /// How the files are opened.
     fn example(&self) -> &'static str;
+    /// Bytes of what it holds beside a panel of rows of some floats.
+    fn bytes_for(&self, _width: u64) -> u64 {
+        0
+    }
     /// Writes the files of one kind of thing into a folder.
     ///
     /// # Errors
@@ -53,23 +58,48 @@ pub struct Vectors<'a> {
 }
 
 impl Vectors<'_> {
+    /// Calls `visit` with the floats of every panel, in order.
+    ///
+    /// # Errors
+    /// Those of reading rows, and of `visit`.
+    pub fn for_each_panel<E: From<FileError>>(
+        &self,
+        mut visit: impl FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut room = Vec::new();
+        for index in 0..self.table.n_panels() {
+            let panel = self.table.panel(index, &mut room);
+            self.table.failure()?;
+            visit(panel.rows)?;
+        }
+        Ok(())
+    }
+
     /// Calls `visit` with every name, label (empty where there is none) and row.
     ///
     /// # Errors
-    /// Those of reading names, and of `visit`.
+    /// Those of reading names and rows, and of `visit`.
     pub fn for_each(
         &self,
         mut visit: impl FnMut(&str, &str, &[f32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (n_names, mut room) = (self.names.len(), Vec::new());
-        for id in 0..self.table.n_rows() {
-            let owner = (id % n_names.max(1)) as u32;
-            let again = if id < n_names { "" } else { " (reciprocal)" };
-            let label = self.names.label(owner)?.unwrap_or_default();
-            let row = self.table.row(id as u32, &mut room);
-            visit(&(self.names.name(owner)? + again), &label, row)?;
-        }
-        Ok(())
+        let mut id = 0;
+        self.for_each_panel(|rows| {
+            rows.chunks_exact(self.table.width().max(1)).try_for_each(|row| {
+                let [name, label] = self.called(id)?;
+                id += 1;
+                visit(&name, &label, row)
+            })
+        })
+    }
+
+    /// The name and the label of a row's owner.
+    fn called(&self, row: usize) -> Result<[String; 2], FileError> {
+        let n_names = self.names.len();
+        let owner = (row % n_names.max(1)) as u32;
+        let again = if row < n_names { "" } else { " (reciprocal)" };
+        let label = self.names.label(owner)?.unwrap_or_default();
+        Ok([self.names.name(owner)? + again, label])
     }
 
     /// Writes `KIND.txt`, a name a line, and with labels `KIND_labels.txt`.
@@ -77,19 +107,29 @@ impl Vectors<'_> {
     /// # Errors
     /// Those of writing.
     pub fn write_names(&self, folder: &Path) -> Result<(), Error> {
-        let (mut names, mut labels, mut any) = (String::new(), String::new(), false);
-        self.for_each(|name, label, _| {
-            names += &(one_line(name) + "\n");
-            labels += &(one_line(label) + "\n");
-            any |= !label.is_empty();
-            Ok(())
-        })?;
-        let path = |ending: &str| folder.join(format!("{}{ending}", self.kind));
-        gossamer_machine::file::write_whole(&path(".txt"), names.as_bytes())?;
-        if any {
-            gossamer_machine::file::write_whole(&path("_labels.txt"), labels.as_bytes())?;
+        let kind = self.kind;
+        self.write_column("name", " (reciprocal)", &folder.join(format!("{kind}.txt")))?;
+        match self.names.file().find("label.offsets") {
+            Some(_) => self.write_column("label", "", &folder.join(format!("{kind}_labels.txt"))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Writes the texts of a column for as many rows as there are, a line each; those that come a
+    /// second time with a word behind.
+    fn write_column(&self, column: &str, again: &str, path: &Path) -> Result<(), Error> {
+        write_file(path, |out| {
+            let mut written = Ok(());
+            for row in (0..self.table.n_rows()).step_by(self.names.len().max(1)) {
+                let behind = if row == 0 { "" } else { again };
+                self.names.for_each_text(column, |_, text| {
+                    if written.is_ok() {
+                        written = writeln!(out, "{}{behind}", one_line(text));
+                    }
+                })?;
+            }
+            written.map_err(unwritable(path))
+        })
     }
 }
 
@@ -109,8 +149,11 @@ pub fn write_file(
     let partial = partial_path(path);
     let file = File::create(&partial).map_err(FileError::io("create", &partial))?;
     let mut file = BufWriter::with_capacity(1 << 18, file);
-    write(&mut file)?;
-    file.flush().map_err(FileError::io("write", &partial))?;
+    let written = write(&mut file)
+        .and_then(|()| file.flush().map_err(FileError::io("write", &partial)).map_err(Error::from));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&partial);
+    })?;
     fs::rename(&partial, path).map_err(FileError::io("rename", path))?;
     Ok(())
 }
@@ -120,12 +163,19 @@ pub fn unwritable(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     move |error| FileError::io("write", path)(error).into()
 }
 
-/// Writes a run's entity and relation rows into a folder, which is made. Returns its files.
+/// Writes a run's entity and relation rows into a folder, which is made. Returns its files. Entity
+/// rows are read a panel at a time, as [`export_plan`] says.
 ///
 /// # Errors
 /// [`Error`].
-pub fn export(run: &Run, format: &dyn Export, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let model: Model = run.model()?;
+pub fn export(
+    run: &Run,
+    format: &dyn Export,
+    folder: &Path,
+    machine: &Machine,
+) -> Result<Vec<PathBuf>, Error> {
+    export_plan(&run.config, &run.graph, |width| format.bytes_for(width), machine)?;
+    let model: Model = run.model_with(false)?;
     fs::create_dir_all(folder).map_err(FileError::io("create", folder))?;
     let graph = &run.graph;
     for (kind, table, names) in [

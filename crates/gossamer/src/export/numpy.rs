@@ -37,13 +37,10 @@ impl Export for Numpy {
             let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
             bytes.extend_from_slice(&(length as u16).to_le_bytes());
             bytes.extend_from_slice(header.as_bytes());
-            let mut result = out.write_all(&bytes);
-            vectors.table.for_each_panel(|panel| {
-                if result.is_ok() {
-                    result = out.write_all(bytemuck::cast_slice(panel.rows));
-                }
-            });
-            result.map_err(unwritable(&path))
+            out.write_all(&bytes).map_err(unwritable(&path))?;
+            vectors.for_each_panel(|rows| {
+                out.write_all(bytemuck::cast_slice(rows)).map_err(unwritable(&path))
+            })
         })?;
         vectors.write_names(folder)
     }

@@ -27,6 +27,10 @@ impl Export for Parquet {
          python: pyarrow.parquet.read_table('vectors/entity.parquet')"
     }
     #[cfg(feature = "parquet")]
+    fn bytes_for(&self, width: u64) -> u64 {
+        table::bytes_for(width)
+    }
+    #[cfg(feature = "parquet")]
     fn write(&self, vectors: &Vectors<'_>, folder: &Path) -> Result<(), Error> {
         let path = folder.join(format!("{}.parquet", vectors.kind));
         super::write_file(&path, |out| table::write(vectors, out, &path))
@@ -59,6 +63,12 @@ mod table {
     }";
     /// Floats of a row group: what waits in memory before it is written.
     const FLOATS: usize = 1 << 20;
+
+    /// Bytes of a group of rows of some floats: floats, their levels and what is made of them, and
+    /// names of some dozens of bytes.
+    pub fn bytes_for(width: u64) -> u64 {
+        24 * FLOATS as u64 + 200 * (FLOATS as u64 / width.max(1))
+    }
 
     /// Rows that wait for their group.
     #[derive(Default)]

@@ -5,9 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use gossamer_machine::FileError;
+use gossamer_machine::file::partial_path;
+use gossamer_tensor::row_code::RowCode;
+
 use super::{Export, Vectors};
 use crate::error::Error;
-use crate::model::file;
+use crate::model::file::{self, Rows};
 
 /// One file per kind, with one tensor.
 #[derive(Debug)]
@@ -29,10 +33,25 @@ impl Export for Safetensors {
     }
     fn write(&self, vectors: &Vectors<'_>, folder: &Path) -> Result<(), Error> {
         let path = folder.join(format!("{}.safetensors", vectors.kind));
-        let partial = gossamer_machine::file::partial_path(&path);
-        file::write(&partial, &[(vectors.kind, vectors.table)], &BTreeMap::new())?;
-        std::fs::rename(&partial, &path)
-            .map_err(gossamer_machine::FileError::io("rename", &path))?;
+        let partial = partial_path(&path);
+        file::write(&partial, &[(vectors.kind, vectors)], &BTreeMap::new())?;
+        std::fs::rename(&partial, &path).map_err(FileError::io("rename", &path))?;
         vectors.write_names(folder)
+    }
+}
+
+/// Floats, whatever they stand as.
+impl Rows for Vectors<'_> {
+    fn size(&self) -> [usize; 2] {
+        [self.table.n_rows(), self.table.width()]
+    }
+    fn code(&self) -> Option<&'static dyn RowCode> {
+        None
+    }
+    fn for_each_stored(
+        &self,
+        write: &mut dyn FnMut(&[u8]) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        self.for_each_panel(|rows| write(bytemuck::cast_slice(rows)))
     }
 }

@@ -75,7 +75,8 @@ pub fn write<R: Rows>(
             None => ("F32", width, 4 * width),
             Some(code) => {
                 about.insert(format!("{name}.code"), format!("{} {width}", code.name()));
-                ("U8", code.row_bytes(width), code.row_bytes(width))
+                let (dtype, parts) = elements(code, width);
+                (dtype, parts, code.row_bytes(width))
             }
         };
         let (shape, end) = ([n_rows, parts], offset + n_rows * row_bytes);
@@ -93,6 +94,11 @@ pub fn write<R: Rows>(
         let _ = fs::remove_file(path);
         FileError::full(error, path, bytes)
     })
+}
+
+/// The type and number of a row's elements: bytes, where a code has none of its own.
+fn elements(code: &dyn RowCode, width: usize) -> (&'static str, usize) {
+    code.element().map_or(("U8", code.row_bytes(width)), |dtype| (dtype, width))
 }
 
 fn write_parts<R: Rows>(
@@ -202,7 +208,7 @@ fn entries(stream: &mut Stream, path: &Path) -> Result<(Vec<Entry>, u64), Error>
             Some(said) => {
                 let (code, width) = said.split_once(' ').unwrap_or((said, ""));
                 let code = row_code::find(code)?;
-                let width = width.parse().ok().filter(|width| code.row_bytes(*width) == parts);
+                let width = width.parse().ok().filter(|width| elements(code, *width).1 == parts);
                 (Some(code), width.ok_or_else(|| wrong("a tensor's code does not fit its shape"))?)
             }
         };

@@ -1,7 +1,8 @@
 //! Offers: settings that fit a graph, a budget and a time, with what they would take and be worth.
 //!
 //! Bytes are those of the plans that training and evaluation keep; seconds come from a few steps on
-//! this machine, and MRR from small models that are learned on the graph ([`worth`]).
+//! this machine, and MRR from small models that are learned on the graph ([`worth`]). What does not fit is told what
+//! like it does ([`nearest`]).
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::plan::{GraphShape, evaluate_plan, train_plan};
 use crate::table::PANEL_ROWS;
 use crate::train::pace::{Pace, pace};
 
+pub mod nearest;
 pub mod worth;
 
 use worth::{Curve, Worth};
@@ -31,17 +33,18 @@ type Settings = &'static [(&'static str, &'static str)];
 const FORMS: [Settings; 2] =
     [&[], &[("form", "negative-sampling"), ("loss", "softmax-cross-entropy"), ("batch", "1024")]];
 
-/// How rows may stand: as floats; where those do not fit, as whole numbers with one float of state
+/// How rows may stand: as floats; where those do not fit, in fewer bits with one float of state
 /// each; and where these do not, with parts of them on disk.
-const ROWS: [Settings; 4] = [
+const ROWS: [Settings; 5] = [
     &[],
+    &[("rows", "bf16")],
     &[("rows", "int8")],
     &[("rows", "int8"), ("partitions", "8")],
     &[("rows", "int8"), ("partitions", "32")],
 ];
 
 /// How many of these each form has: rows on disk cannot be asked all at once.
-const ROWS_OF_FORM: [usize; 2] = [2, ROWS.len()];
+const ROWS_OF_FORM: [usize; 2] = [3, ROWS.len()];
 
 /// What is wanted of an offer, and what may be done to find it.
 #[derive(Debug, Clone, Copy)]

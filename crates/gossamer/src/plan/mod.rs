@@ -22,7 +22,7 @@ pub mod ranking;
 mod training;
 mod reading;
 
-pub use reading::{bits_plan, evaluate_plan, predict_plan};
+pub use reading::{bits_plan, evaluate_plan, export_plan, facts_plan, predict_plan};
 pub(crate) use training::rows_held;
 pub use training::{piece_triples, train_plan};
 

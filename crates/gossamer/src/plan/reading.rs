@@ -8,7 +8,7 @@ use gossamer_machine::ledger::count_in_words;
 use gossamer_machine::{Ledger, Machine};
 
 use super::ranking::{TRIPLES_READ, add_ranking};
-use super::{GraphShape, Plan, add_answers, common, within};
+use super::{GraphShape, Plan, add_answers, add_program, common, within};
 use crate::config::Config;
 use crate::error::Error;
 use crate::table::PANEL_ROWS;
@@ -76,6 +76,41 @@ pub fn predict_plan(config: &Config, graph: &Snapshot, machine: &Machine) -> Res
     let n_threads = machine.workers.n_threads() as u64;
     let rest = |ledger: &mut Ledger| add_ranking(config, ledger, (n_threads, 0)).map(|_| ());
     reading_plan(config, &shape, machine, &rest)
+}
+
+/// The plan of taking rows out, a panel at a time; `beside` says what a format holds beside rows of
+/// some floats.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`].
+pub fn export_plan(
+    config: &Config,
+    graph: &Snapshot,
+    beside: impl Fn(u64) -> u64,
+    machine: &Machine,
+) -> Result<Plan, Error> {
+    let shape = GraphShape::of(graph)?;
+    let rows = (2 * PANEL_ROWS as u64).min(shape.n_entities);
+    let (mut ledger, widths) = common(config, &shape, machine, rows)?;
+    let width = widths.entity as u64;
+    let n_panels = shape.n_entities.div_ceil(PANEL_ROWS as u64);
+    ledger.add("places of panels", count_in_words(n_panels), "u64", 32 * n_panels);
+    // Floats of a panel, where it stands as codes.
+    ledger.add("a panel's floats", format!("{PANEL_ROWS} × {width}"), "f32", 4 * rows * width);
+    ledger.add("the format's own", format!("{width} floats"), "—", beside(width));
+    within(machine, ledger)
+}
+
+/// The plan of taking facts out under their names.
+///
+/// # Errors
+/// [`Error::BudgetTooSmall`], those of files of names.
+pub fn facts_plan(graph: &Snapshot, machine: &Machine) -> Result<Plan, Error> {
+    let mut ledger = Ledger::default();
+    add_program(&mut ledger, machine.workers.n_threads() as u64);
+    let words = count_in_words(graph.entities().len() as u64);
+    ledger.add("names", words, "text", gossamer_graph::write::bytes_for(graph)?);
+    within(machine, ledger)
 }
 
 /// The plan of a command that changes no row: with as much in memory as there is room for.

@@ -111,6 +111,24 @@ pub fn train(
     machine.buffers.begin();
     let neighbourhoods = find_neighbourhoods(graph, request, machine)?;
     begin_folder(graph, &request.out, request.replace)?;
+    let begun = begin(graph, request, neighbourhoods, machine, observer);
+    let (learner, standing) = begun.inspect_err(|_| {
+        // Without a checkpoint there is nothing to go on from.
+        let _ = remove_folder(&request.out);
+    })?;
+    let session = Session::new(graph, config, &plan, request, machine, observer)?;
+    session.go_on(learner, standing, None)
+}
+
+/// What is learned, with first values, and its first checkpoint.
+fn begin(
+    graph: &Snapshot,
+    request: &TrainRequest,
+    neighbourhoods: Option<Neighbourhoods>,
+    machine: &Machine,
+    observer: &dyn Observer,
+) -> Result<(Learner, Standing), Error> {
+    let config = &request.config;
     if let Some(found) = neighbourhoods {
         write_whole(&request.out.join(NEIGHBOURHOODS), found.to_text().as_bytes())?;
     }
@@ -133,8 +151,7 @@ pub fn train(
     learner.encoder = encoder(graph, config, &learner.model, machine)?;
     let standing = Standing { best_mrr: -1.0, ..Standing::default() };
     checkpoint::save(&request.out, config, &mut learner, &standing, None)?;
-    let session = Session::new(graph, config, &plan, request, machine, observer)?;
-    session.go_on(learner, standing, None)
+    Ok((learner, standing))
 }
 
 /// Goes on with a run from its last checkpoint.
@@ -241,7 +258,14 @@ pub(crate) fn begin_folder(graph: &Snapshot, out: &Path, replace: bool) -> Resul
             remove_folder(&old)?;
         }
     }
-    let draft = Draft::create(gossamer_graph::snapshot::KIND, &out.join("graph"), false)?;
+    share_graph(graph, &out.join("graph")).inspect_err(|_| {
+        let _ = remove_folder(out);
+    })
+}
+
+/// A graph folder with the files of another.
+fn share_graph(graph: &Snapshot, target: &Path) -> Result<(), Error> {
+    let draft = Draft::create(gossamer_graph::snapshot::KIND, target, false)?;
     for name in graph.files() {
         share(&graph.folder().path().join(&name), &draft.path(&name))?;
     }

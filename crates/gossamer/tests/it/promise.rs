@@ -82,8 +82,13 @@ fn request(root: &Path, name: &str, config: Config) -> TrainRequest {
 fn any_number_of_threads_and_any_budget_give_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let graph = graph(root.path());
-    let rows_and_networks =
-        ["rotate in int4", "complex in int8", "complex on compgcn", "rotate on rgcn"];
+    let rows_and_networks = [
+        "rotate in int4",
+        "complex in int8",
+        "distmult in bf16",
+        "complex on compgcn",
+        "rotate on rgcn",
+    ];
     let drawn = ["complex of drawn", "distmult in int4 of drawn", "complex on compgcn of drawn"];
     let plain = ["complex", "transe-l2", "rotate"].into_iter().chain(drawn);
     for model in plain.chain(rows_and_networks) {
@@ -133,6 +138,7 @@ fn partitions_on_disk_give_the_bytes_of_partitions_in_memory() {
     for (model, optimiser, (partitions, in_memory), shared) in [
         ("complex", "adagrad", (5, 2), true),
         ("rotate in int8", "rowwise-adagrad", (6, 3), false),
+        ("complex in bf16", "rowwise-adagrad", (6, 3), false),
         ("distmult", "sgd", (6, 3), true),
         ("complex from int4", "rowwise-adagrad", (5, 2), true),
         ("rotate from int8", "adagrad", (6, 3), false),
