@@ -9,14 +9,25 @@ use std::path::Path;
 /// A part in so many is kept back for what the system takes on the process's behalf.
 const KEPT_BACK: u64 = 32;
 
-/// The bytes that may be used where a limit is below the machine's memory.
+/// The budget of a command: what was named, or what a limit leaves where nothing was, or less. True
+/// if more was named than the limit is.
+pub fn budget(named: Option<u64>, limit: Option<u64>) -> (Option<u64>, bool) {
+    let Some(limit) = limit else { return (named, false) };
+    let left = limit - limit / KEPT_BACK;
+    match named {
+        Some(named) if named <= limit => (Some(named), false),
+        named => (Some(left), named.is_some()),
+    }
+}
+
+/// The limit that is below the machine's memory, where there is one.
 pub fn memory_limit() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let limit = least_limit(&groups, Path::new("/sys/fs/cgroup"))?;
     let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
     let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = memory.trim().trim_end_matches("kB").trim().parse().ok()?;
-    (limit < kibibytes * 1024).then_some(limit - limit / KEPT_BACK)
+    (limit < kibibytes * 1024).then_some(limit)
 }
 
 /// The least limit of the groups that a process is in; `groups` is what `/proc/self/cgroup` says,
@@ -49,6 +60,15 @@ mod tests {
     fn group(root: &Path, way: &str, file: &str, limit: &str) {
         fs::create_dir_all(root.join(way)).unwrap();
         fs::write(root.join(way).join(file), limit).unwrap();
+    }
+
+    #[test]
+    fn a_limit_is_the_budget_that_nobody_named_and_the_most_that_is_taken() {
+        assert_eq!(budget(None, None), (None, false));
+        assert_eq!(budget(Some(50), None), (Some(50), false));
+        assert_eq!(budget(None, Some(64)), (Some(62), false));
+        assert_eq!(budget(Some(64), Some(64)), (Some(64), false));
+        assert_eq!(budget(Some(65), Some(64)), (Some(62), true));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use gossamer_machine::faults::Faults;
 use gossamer_machine::ledger::{bytes_in_words, parse_bytes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::container::memory_limit;
+use crate::container;
 use crate::exit::Failure;
 
 /// Interrupts so far.
@@ -69,9 +69,9 @@ impl Context {
             }
         };
         let budget = flag("budget").map(|text| parse_bytes(text)).transpose();
-        let budget =
+        let named =
             budget.map_err(|what| Failure::input(what, "--budget covers the whole process"))?;
-        let budget = budget.or_else(memory_limit);
+        let (budget, above) = container::budget(named, container::memory_limit());
         let json = arguments.try_get_one::<bool>("json").ok().flatten() == Some(&true);
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
@@ -95,7 +95,13 @@ impl Context {
         if arguments.try_get_one::<bool>("verify").ok().flatten() == Some(&true) {
             machine.faults = Faults::looking();
         }
-        Ok(Self { machine, json, started: Instant::now(), bar, plain: Mutex::default() })
+        let context = Self { machine, json, started: Instant::now(), bar, plain: Mutex::default() };
+        if let Some(limit) = budget.filter(|_| above) {
+            let limit = bytes_in_words(limit);
+            context
+                .say(&format!("the memory limit of this control group makes the budget {limit}"));
+        }
+        Ok(context)
     }
 
     /// One line to standard error.

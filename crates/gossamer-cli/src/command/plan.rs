@@ -89,6 +89,9 @@ impl Command for Plan {
 fn line(offer: &Offer, best: bool) -> Value {
     json!({
         "settings": offer.settings.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "optimiser": offer.config.optimiser,
+        "form": offer.config.form,
+        "batch": offer.config.batch,
         "train_bytes": offer.bytes[0],
         "evaluate_bytes": offer.bytes[1],
         "seconds_an_epoch": offer.pace.epoch,
@@ -101,8 +104,20 @@ fn line(offer: &Offer, best: bool) -> Value {
 }
 
 fn in_words(offers: &[Offer], shown: &[usize], chosen: Option<usize>) -> String {
-    let headings =
-        ["", "model", "dim", "rows", "form", "training", "evaluation", "an epoch", "a run", "MRR"];
+    let headings = [
+        "",
+        "model",
+        "dim",
+        "rows",
+        "optimiser",
+        "form",
+        "batch",
+        "training",
+        "evaluation",
+        "an epoch",
+        "a run",
+        "MRR",
+    ];
     let mut rows = output::table(&headings);
     for place in shown {
         let offer = &offers[*place];
@@ -116,7 +131,9 @@ fn in_words(offers: &[Offer], shown: &[usize], chosen: Option<usize>) -> String 
             config.model.clone(),
             config.dim.to_string(),
             rows_in_words,
+            config.optimiser.clone(),
             config.form.clone(),
+            config.batch.to_string(),
             bytes_in_words(offer.bytes[0]),
             bytes_in_words(offer.bytes[1]),
             seconds_in_words(offer.pace.epoch),

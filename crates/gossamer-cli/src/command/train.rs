@@ -238,7 +238,8 @@ pub fn conclude(
         if goes_on { failure.hinting(&resume) } else { failure }
     })?;
     // A budget is kept to the end; the page is made when asked for.
-    if context.machine.budget_bytes.is_none() {
+    let page = context.machine.budget_bytes.is_none();
+    if page {
         report::after_training(out, context)?;
     }
     let words = match outcome.best_mrr {
@@ -259,6 +260,10 @@ pub fn conclude(
         context.print(&format!("{} epochs in {:.1} s; {words}", outcome.epochs, outcome.seconds));
     }
     context.say(&format!("next: gossamer evaluate {}", out.display()));
+    if !page {
+        let out = out.display();
+        context.say(&format!("no page is made within a budget; gossamer report {out} makes it"));
+    }
     Ok(())
 }
 
