@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// Training met a number that is none.
     #[error(
-        "the loss became {loss} in epoch {epoch}\nhint: lower learning_rate, or raise regularisation; the last checkpoint is whole"
+        "the loss became {loss} in epoch {epoch}\nhint: lower learning_rate, or raise regularisation; what was saved before is whole"
     )]
     Diverged {
         /// Not finite.

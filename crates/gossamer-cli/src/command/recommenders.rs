@@ -54,7 +54,7 @@ pub fn options() -> [Arg; 8] {
         option(
             "contrast",
             "WEIGHT",
-            "With diffkg: weight of telling nodes of one view by the other; 0: none [default: 0.1]",
+            "With diffkg: weight of telling nodes of one view by the other; 0: none [default: 0.03]",
         ),
         option("denoiser", "N", "With diffkg: floats between the denoiser's layers [default: 64]"),
     ]

@@ -81,6 +81,17 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
         assert!(even(&item["name"]) && even(&item["reasons"][0]["item"]), "{list}");
         assert!(item["shared"][0]["items"].as_u64().unwrap() > 0, "{list}");
     }
+    // kcan says what around the user and the item it looks at, and how much.
+    succeed(&folder, "gossamer train g --model kcan --epochs 5 --dim 8 -o kcan");
+    let list = json(&folder, "gossamer recommend kcan --user 4 -k 3 --explain --json");
+    for item in list["items"].as_array().unwrap() {
+        let seen = item["looks_at"].as_array().unwrap();
+        let share = |of: &serde_json::Value| of["share"].as_f64().unwrap();
+        let shares = seen.iter().all(|of| share(of) > 0.0 && share(of) <= 1.0);
+        assert!(!seen.is_empty() && shares, "{list}");
+        let named = |of: &serde_json::Value| !of["entity"].as_str().unwrap().is_empty();
+        assert!(seen.iter().all(named), "{list}");
+    }
     // The most taken items come first by popularity, and are left out where others are wanted.
     let listed = |more: &str| {
         let list = json(&folder, &format!("gossamer recommend pop --user 4 -k 3 {more} --json"));

@@ -76,6 +76,11 @@ pub struct Between<'a> {
 }
 
 impl State {
+    /// True if every value is a finite number.
+    pub fn is_finite(&self) -> bool {
+        self.parameters.iter().all(|of| of.values.iter().all(|value| value.is_finite()))
+    }
+
     /// Changes a parameter's rows that have a gradient.
     pub fn change(
         &mut self,

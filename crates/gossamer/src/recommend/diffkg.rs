@@ -1,4 +1,4 @@
-//! DiffKG: rows from attention over facts and means over interactions, beside those of denoised facts.
+//! DiffKG: rows from attention over facts and sums over interactions, beside those of denoised facts.
 //!
 //! The code that its authors published denoises facts and then takes a random half of all in their stead; here the
 //! second view has those that were denoised.
@@ -42,7 +42,7 @@ impl Recommender for DiffKg {
         "rows by attention over facts, held against those of facts that a diffusion has denoised"
     }
     fn formula(&self) -> &'static str {
-        "⟨u, v⟩, means over 2 hops of u and of e' = (e + Σ softmax(leaky(⟨e‖e', W·r⟩))·e')/‖·‖; \
+        "⟨u, v⟩, sums over 2 hops of u and of e' = (e + Σ softmax(leaky(⟨e‖e', W·r⟩))·e')/‖·‖; \
          λ·−log softmax(cos(view, other view)/τ)"
     }
     fn paper(&self) -> &'static str {

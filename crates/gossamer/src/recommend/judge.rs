@@ -194,11 +194,13 @@ fn of_user(
     // Ranks of the held-out items that are candidates.
     let mut ranks: Vec<(f64, u32)> = Vec::new();
     for item in held_out.iter().filter(|item| !is_seen(**item)) {
-        let (mut above, mut alike) = (0u32, 0u32);
+        let (mut at_most, mut alike) = (0u32, 0u32);
         for other in candidates.iter() {
-            above += u32::from(score(*other) > score(*item));
+            at_most += u32::from(score(*other) <= score(*item));
             alike += u32::from(score(*other) == score(*item));
         }
+        // What is no number is above all others, and below them where it is asked for.
+        let above = candidates.len() as u32 - at_most;
         ranks.push((f64::from(above) + f64::from(alike + 1) / 2.0, *item));
     }
     ranks.sort_by(|one, other| one.0.total_cmp(&other.0));

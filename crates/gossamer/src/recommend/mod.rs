@@ -221,3 +221,59 @@ pub fn learn(
     unseen.iter().for_each(|unseen| unseen.fill(&mut outcome.learned));
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::problem::tests::two_tastes;
+    use super::*;
+    use gossamer_machine::Silent;
+
+    /// Settings of a model with few of everything that it has.
+    fn few(model: &dyn Recommender) -> Settings {
+        let mut settings = Settings::of(model.name()).unwrap();
+        let has = |key: &(&str, &str)| model.own().contains(&key.0);
+        for (key, value) in
+            [("dim", "6"), ("epochs", "6"), ("nearest", "3")].into_iter().filter(has)
+        {
+            settings.set(key, value).unwrap();
+        }
+        settings
+    }
+
+    #[test]
+    fn what_is_held_out_for_the_test_changes_nothing_that_is_learned() {
+        let machine = Machine::new(2, None);
+        let problem = two_tastes(12, 20);
+        let other = {
+            let mut other = problem.clone();
+            let all = (0..12).flat_map(|user| [(user, user % 20), (user, (7 * user + 3) % 20)]);
+            other.interactions[2] = problem::Lists::of_pairs(12, all.collect());
+            other
+        };
+        assert_ne!(problem.interactions, other.interactions);
+        for model in ALL {
+            let learned = |problem: &Problem| {
+                learn(problem.clone(), &few(*model), &machine, &Silent).unwrap().learned
+            };
+            assert!(learned(&problem) == learned(&other), "{}", model.name());
+        }
+    }
+
+    #[test]
+    fn at_any_rate_what_is_learned_is_finite_or_there_is_an_error() {
+        let machine = Machine::new(2, None);
+        let mut diverged = Vec::new();
+        for model in ALL.iter().filter(|model| model.own().contains(&"learning_rate")) {
+            let settings = Settings { learning_rate: 1e9, ..few(*model) };
+            match learn(two_tastes(12, 20), &settings, &machine, &Silent) {
+                Err(Error::Diverged { .. }) => diverged.push(model.name()),
+                found => {
+                    let mut scores = vec![0.0; 20];
+                    found.unwrap().learned.scores_of((3, &[]), &machine, &mut scores);
+                    assert!(scores.iter().all(|score| score.is_finite()), "{}", model.name());
+                }
+            }
+        }
+        assert!(diverged.contains(&"kgat"), "{diverged:?}");
+    }
+}

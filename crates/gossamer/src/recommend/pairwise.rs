@@ -75,6 +75,9 @@ pub fn learn(
         let loss = learner.epoch(body, epoch as u64, observer)?;
         machine.buffers.release();
         body.after_epoch(&mut learner.state, &between)?;
+        if !learner.state.is_finite() {
+            return Err(Error::Diverged { loss: f64::NAN, epoch: epoch as u64 + 1 });
+        }
         epochs += 1;
         of_steps += observer.now().saturating_sub(begun).as_secs_f64();
         let due = (epoch + 1).is_multiple_of(VALIDATE_EVERY) || epoch + 1 == settings.epochs;

@@ -92,7 +92,7 @@ impl Translation {
     /// One pass over triples (head, relation, tail, as rows of the tables); returns the mean loss.
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::Stopped`], [`Error::Diverged`].
     pub fn epoch(
         &self,
         triples: &[[u32; 3]],
@@ -118,6 +118,9 @@ impl Translation {
             let mut batch = tasks.concat();
             batch.sort_unstable();
             sum += self.step(state, with, &batch)?;
+            if !sum.is_finite() {
+                return Err(Error::Diverged { loss: sum, epoch: with.epoch + 1 });
+            }
             let done = n.min(first + with.settings.batch as u64);
             let (stage, unit) = ("facts", "facts");
             let detail = &format!("epoch {}/{}", with.epoch + 1, with.settings.epochs);
