@@ -97,7 +97,10 @@ pub fn export_plan(
     ledger.add("places of panels", count_in_words(n_panels), "u64", 32 * n_panels);
     // Floats of a panel, where it stands as codes.
     ledger.add("a panel's floats", format!("{PANEL_ROWS} × {width}"), "f32", 4 * rows * width);
-    ledger.add("the format's own", format!("{width} floats"), "—", beside(width));
+    let beside = beside(width);
+    if beside > 0 {
+        ledger.add("a group of rows", format!("{width} floats"), "parquet", beside);
+    }
     within(machine, ledger)
 }
 
