@@ -69,7 +69,7 @@ pub trait Sink {
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Bytes that [`write`] has in memory: all names.
+/// Bytes that [`write()`] has in memory: all names.
 ///
 /// # Errors
 /// Those of opening files of names.
