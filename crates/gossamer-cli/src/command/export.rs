@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command as Clap};
 use gossamer::export::{self, write_file};
-use gossamer::plan::{Plan, export_plan, facts_plan};
+use gossamer::plan::{Plan, facts_plan};
 use gossamer::{Error, Run, Snapshot, Split};
 use gossamer_graph::write::{self, Writer};
 use gossamer_machine::FileError;
@@ -54,9 +54,7 @@ impl Command for Export {
                 write_facts(&source, format, &target, context)?
             }
             (Ok(format), _) => {
-                let (run, beside) = (Run::open(&source)?, |width| format.bytes_for(width));
-                let plan = export_plan(&run.config, &run.graph, beside, &context.machine)?;
-                (export::export(&run, format, &target, &context.machine)?, plan)
+                export::export(&Run::open(&source)?, format, &target, &context.machine)?
             }
             (Err(vectors), _) => {
                 let facts = write::ALL.iter().map(|format| format.name());

@@ -25,7 +25,7 @@ fn on_disk(folder: &Path, bytes: &str, script: &str) -> Option<Output> {
 fn a_run_whose_disk_is_full_says_what_is_missing_and_goes_on_to_the_same_bytes() {
     let (_root, folder) = numbers(1600);
     succeed(&folder, "gossamer import source -o graph");
-    let words = "--dim 32 --epochs 30 --validate-every 2 --patience 0 --batch 2000 \
+    let words = "--dim 32 --epochs 90 --validate-every 9 --patience 0 --batch 2000 \
                  --form negative-sampling --loss softmax-cross-entropy --negatives 16 \
                  --partitions 4 --rows f32 --threads 1";
     let train = format!("gossamer train graph --save-every 0 {words}");

@@ -103,6 +103,24 @@ fn what_does_not_fit_is_read_from_disk_with_the_same_results() {
     assert!(ends.len() >= 3 && ends.iter().all(|end| *end == ends[0]), "{ends:?}");
 }
 
+#[test]
+fn a_refusal_names_settings_that_fit() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let size = "--entities 40000 --relations 8 --triples 80000 --split 98/1/1";
+    succeed(folder, &format!("gossamer synth {size} -o graph"));
+    let train = "gossamer train graph --dim 200 --threads 1 --budget 64MiB --dry-run";
+    let (_, refusal) = said(&run(folder, train));
+    let (_, named) = refusal.split_once("\nhint: or with ").unwrap();
+    let ways: Vec<&str> = named.trim().split(", or with ").collect();
+    assert!(ways.len() == 2 && ways[1].contains("--rows"), "{refusal}");
+    for way in ways {
+        let dim = if way.contains("--dim") { "" } else { "--dim 200" };
+        let line = format!("gossamer train graph {dim} {way} --threads 1 --budget 64MiB --dry-run");
+        succeed(folder, &line);
+    }
+}
+
 /// Rows and facts go out within their plan, and a budget below it is refused.
 #[cfg(target_os = "linux")]
 #[test]

@@ -339,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_that_does_not_become_whole_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let draft = Draft::create("graph", &root.path().join("g"), false).unwrap();
+        fs::write(draft.path("notes.txt"), "hello").unwrap();
+        drop(draft);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_folder_appears_whole_and_is_not_replaced_unasked() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("g");

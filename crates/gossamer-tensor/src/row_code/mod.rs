@@ -175,6 +175,8 @@ mod tests {
                 let mut row = fresh(*code, isa, 1, &values);
                 let back = decoded(*code, isa, &row, 40);
                 assert!(back[..32].iter().all(|x| x.is_finite()) && back[35].is_nan());
+                // Those that share a scale with it are none either.
+                assert!(code.element().is_some() || back[32..].iter().all(|x| x.is_nan()));
                 code.encode(isa, 2, &filled(40, 2), &mut row);
                 assert!(decoded(*code, isa, &row, 40).iter().all(|x| x.is_finite()));
                 code.round(isa, &values, &mut row);

@@ -15,7 +15,7 @@ use gossamer_machine::{FileError, Machine};
 
 use crate::error::Error;
 use crate::model::{Model, Run};
-use crate::plan::export_plan;
+use crate::plan::{Plan, export_plan};
 use crate::table::Table;
 
 gossamer_machine::registry!("vector format", Export:
@@ -163,8 +163,8 @@ pub fn unwritable(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     move |error| FileError::io("write", path)(error).into()
 }
 
-/// Writes a run's entity and relation rows into a folder, which is made. Returns its files. Entity
-/// rows are read a panel at a time, as [`export_plan`] says.
+/// Writes a run's entity and relation rows into a folder, which is made. Returns its files and the
+/// plan by which it was done: entity rows are read a panel at a time.
 ///
 /// # Errors
 /// [`Error`].
@@ -173,8 +173,8 @@ pub fn export(
     format: &dyn Export,
     folder: &Path,
     machine: &Machine,
-) -> Result<Vec<PathBuf>, Error> {
-    export_plan(&run.config, &run.graph, |width| format.bytes_for(width), machine)?;
+) -> Result<(Vec<PathBuf>, Plan), Error> {
+    let plan = export_plan(&run.config, &run.graph, |width| format.bytes_for(width), machine)?;
     let model: Model = run.model_with(false)?;
     fs::create_dir_all(folder).map_err(FileError::io("create", folder))?;
     let graph = &run.graph;
@@ -190,5 +190,5 @@ pub fn export(
         .map(|e| e.path())
         .collect();
     files.sort();
-    Ok(files)
+    Ok((files, plan))
 }

@@ -404,6 +404,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_helps_nobody() {
+        let none = f32::NAN;
+        let first = |scores: &[f32]| of_user((scores, &mut Vec::new()), &[], &[0], 2).values[0];
+        assert_eq!([first(&[3.0, 2.0, 1.0]), first(&[none, 2.0, 1.0])], [1.0, 0.0]);
+        assert_eq!([first(&[3.0, none, none]), first(&[none; 3])], [0.0, 0.0]);
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_has_its_mean_rank() {
         let found = of_user((&[1.0; 9], &mut Vec::new()), &[], &[4], 4);
         assert_eq!((found.values[0], found.values[6]), (0.0, 0.5));

@@ -68,9 +68,9 @@ impl Told {
     }
 }
 
-/// True if there are too many items for weights between all of them.
-fn is_without_ease(shape: &Shape) -> bool {
-    shape.n_items > MOST_ITEMS
+/// True if ease would stand beside a model, and there are too many items for weights between all.
+fn is_without_ease(shape: &Shape, own: &Settings) -> bool {
+    own.model != "ease" && shape.n_items > MOST_ITEMS
 }
 
 /// What is learned beside a recommender: a name, settings, and what it is told of facts.
@@ -83,7 +83,7 @@ fn beside(shape: &Shape, own: &Settings) -> Result<Vec<(String, Settings, Told)>
         rows.push((name, own.clone(), Told::Shuffled));
     }
     for model in ["pop", "itemknn", "ease"] {
-        if model == own.model || (model == "ease" && is_without_ease(shape)) {
+        if model == own.model || (model == "ease" && is_without_ease(shape, own)) {
             continue;
         }
         let plain = Settings { facts: 0.0, ..Settings::of(model)? };
@@ -155,7 +155,7 @@ pub fn report(
         rows.push(Row { name, judged: judge(&learned)?, seconds: 0.0 });
     }
     drop(learned);
-    if is_without_ease(&of.shape) {
+    if is_without_ease(&of.shape, of.settings) {
         observer.log(&format!("left out, baseline: ease: there are more than {MOST_ITEMS} items"));
     }
     for (name, settings, told) in beside(&of.shape, of.settings)? {
