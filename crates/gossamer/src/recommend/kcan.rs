@@ -74,7 +74,7 @@ impl Recommender for Kcan {
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
         let (n, dim) = (sizes.n_nodes(), settings.dim as u64);
         let (hops, k) = (settings.layers as u32, settings.nearest as u64);
-        let labels = 2 * (sizes.n_relations + 1);
+        let labels = sizes.n_relations + 1;
         let layers = (1 + u64::from(hops)) * (dim + 1) * dim;
         needs::parameters(n * dim + labels * (dim + dim * dim) + 4 * dim + layers, ledger);
         // A pair's two ends, their neighbours, theirs …
@@ -295,7 +295,7 @@ impl Kcans {
 
 impl Body for Kcans {
     fn shapes(&self) -> Vec<Shape> {
-        let (dim, labels) = (self.dim, 2 * self.n_relations);
+        let (dim, labels) = (self.dim, self.n_relations);
         let tables =
             [(self.both.forward.n_rows(), dim), (labels, dim), (labels, dim * dim), (4, dim)];
         let tables = tables.map(|(rows, width)| Shape::matrix(rows, width));
@@ -341,7 +341,7 @@ impl Body for Kcans {
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.both.triples, state, with)?;
         let tables = [NODES, RELATIONS, PROJECTIONS].map(|place| &state.parameters[place]);
-        attend(&mut self.both, self.n_relations, tables, with.machine);
+        attend(&mut self.both, tables, with.machine);
         self.distilled = Distilled::of(&self.both, self.distilled.k);
         Ok(())
     }

@@ -29,8 +29,8 @@ impl Recommender for Kgat {
         "rows from neighbours by interactions and facts, weighed by attention; layers side by side"
     }
     fn formula(&self) -> &'static str {
-        "e' = leaky((e + s)·W) + leaky((e ∘ s)·V), s = Σ softmax(⟨t·W_r, tanh(h·W_r + r)⟩)·t; \
-         rows e ‖ e'/‖e'‖ ‖ …"
+        "e' = leaky((e + s)·W) + leaky((e ∘ s)·V), s = Σ softmax(⟨t·W_r, tanh(h·W_r + r)⟩)·t, \
+         −r for the way back; rows e ‖ e'/‖e'‖ ‖ …"
     }
     fn paper(&self) -> &'static str {
         "Wang et al.: KGAT: Knowledge Graph Attention Network for Recommendation (KDD 2019)"
@@ -61,7 +61,7 @@ impl Recommender for Kgat {
         }
     }
     fn plan(&self, sizes: &Sizes, settings: &Settings, ledger: &mut Ledger) {
-        let (n, labels) = (sizes.n_nodes(), 2 * (sizes.n_relations + 1));
+        let (n, labels) = (sizes.n_nodes(), sizes.n_relations + 1);
         let (dim, widths) = (settings.dim as u64, widths(settings));
         let layers: u64 = widths.windows(2).map(|of| 2 * (of[0] + 1) as u64 * of[1] as u64).sum();
         let parameters = n * dim + labels * (dim + dim * dim) + layers;
@@ -156,9 +156,9 @@ impl Kgats {
 
 /// Weighs neighbours by attention: the softmax of a node's. The tables are of nodes, relations and
 /// their matrices.
-pub(super) fn attend(both: &mut Both, n_relations: usize, tables: [&Array; 3], machine: &Machine) {
-    for (way, inverse) in [None, Some(n_relations as u32)].into_iter().enumerate() {
-        let found = attention(&both.triples, inverse, tables, machine);
+pub(super) fn attend(both: &mut Both, tables: [&Array; 3], machine: &Machine) {
+    for (way, back) in [false, true].into_iter().enumerate() {
+        let found = attention(&both.triples, back, tables, machine);
         let Both { triples, forward, .. } = &mut *both;
         for (places, worth) in places(&forward.starts, triples).zip(found) {
             forward.weights[places[way]] = worth;
@@ -173,7 +173,7 @@ pub(super) fn attend(both: &mut Both, n_relations: usize, tables: [&Array; 3], m
 
 impl Body for Kgats {
     fn shapes(&self) -> Vec<Shape> {
-        let (dim, labels) = (self.widths[0], 2 * self.n_relations);
+        let (dim, labels) = (self.widths[0], self.n_relations);
         let tables = [(self.both.forward.n_rows(), dim), (labels, dim), (labels, dim * dim)];
         let tables = tables.map(|(rows, width)| Shape::matrix(rows, width));
         let layer = |of: &[usize]| [Shape::matrix(of[0], of[1]), Shape::bias(of[1])];
@@ -221,7 +221,7 @@ impl Body for Kgats {
     fn after_epoch(&mut self, state: &mut State, with: &Between<'_>) -> Result<(), Error> {
         self.translation.epoch(&self.both.triples, state, with)?;
         let tables = [0, 1, 2].map(|place| &state.parameters[place]);
-        attend(&mut self.both, self.n_relations, tables, with.machine);
+        attend(&mut self.both, tables, with.machine);
         Ok(())
     }
 }

@@ -325,11 +325,11 @@ fn projected(
 }
 
 /// What each triple's tail is worth to its head, ⟨t·W, tanh(h·W + r)⟩, KGAT's attention before its
-/// softmax; or, with the number by which labels of inverses are larger, its head to its tail.
-/// Triples are by relation.
+/// softmax; or, back, its head to its tail, ⟨h·W, tanh(t·W − r)⟩: what puts h·W + r near t·W puts
+/// t·W − r near h·W. Triples are by relation.
 pub fn attention(
     triples: &[[u32; 3]],
-    inverse: Option<u32>,
+    back: bool,
     [table, relations, matrices]: [&Array; 3],
     machine: &Machine,
 ) -> Vec<f32> {
@@ -338,10 +338,10 @@ pub fn attention(
         .chunk_by(|one, other| one[1] == other[1])
         .flat_map(|of_relation| of_relation.chunks(TASK))
         .collect();
-    let ends = if inverse.is_some() { [2, 0] } else { [0, 2] };
+    let (ends, sign) = if back { ([2, 0], -1.0) } else { ([0, 2], 1.0) };
     let found = machine.workers.map(tasks.len(), |task| {
         let entries = tasks[task];
-        let label = (entries[0][1] + inverse.unwrap_or(0)) as usize;
+        let label = entries[0][1] as usize;
         let (relation, k) = (relations.row(label), table.width);
         let (n, m) = (entries.len(), relation.len());
         let mut packed = Right::<f32>::default();
@@ -355,7 +355,7 @@ pub fn attention(
             out
         });
         let of = |(head, tail): (&mut [f32], &[f32])| -> f32 {
-            vector::add_scaled(isa, head, 1.0, relation);
+            vector::add_scaled(isa, head, sign, relation);
             tanh_row(isa, head);
             vector::dot(head, tail)
         };
@@ -486,20 +486,21 @@ mod tests {
 
     #[test]
     fn attention_is_its_definition() {
-        let all = [filled(4, 3, 1), filled(4, 5, 2), filled(4, 15, 3)];
+        let all = [filled(4, 3, 1), filled(2, 5, 2), filled(2, 15, 3)];
         let triples = [[0, 0, 1], [2, 1, 3], [3, 1, 0]];
         let machine = Machine::new(2, None);
-        let of = |inverse| attention(&triples, inverse, all.each_ref(), &machine);
-        let turned = triples.map(|[head, label, tail]| [tail, label + 2, head]);
-        let both = triples.iter().chain(&turned).zip(of(None).into_iter().chain(of(Some(2))));
-        for ([head, label, tail], found) in both {
+        let of = |back| attention(&triples, back, all.each_ref(), &machine);
+        let turned = triples.map(|[head, label, tail]| ([tail, label, head], -1.0));
+        let signed = triples.map(|triple| (triple, 1.0)).into_iter().chain(turned);
+        let both = signed.zip(of(false).into_iter().chain(of(true)));
+        for (([head, label, tail], sign), found) in both {
             let project = |node: u32, j: usize| -> f32 {
-                let (own, w) = (all[0].row(node as usize), all[2].row(*label as usize));
+                let (own, w) = (all[0].row(node as usize), all[2].row(label as usize));
                 (0..3).map(|i| own[i] * w[i * 5 + j]).sum()
             };
             let term = |j: usize| {
-                let r = all[1].row(*label as usize)[j];
-                project(*tail, j) * (project(*head, j) + r).tanh()
+                let r = sign * all[1].row(label as usize)[j];
+                project(tail, j) * (project(head, j) + r).tanh()
             };
             let wanted: f32 = (0..5).map(term).sum();
             assert!((wanted - found).abs() < 1e-4, "{wanted} {found}");
