@@ -2,8 +2,8 @@
 
     python bench/recommend-peers.py DATA SPLIT MODEL EPOCHS [THREADS [SEED]]
 
-MODEL is BPR, LightGCN, CKE, CFKG, KGCN, KGNNLS, KGAT or KGIN, or another that RecBole has. SPLIT is a folder
-with NAME.train.inter, NAME.valid.inter and NAME.test.inter; the .kg and .link are SPLIT's, or else DATA's, which
+MODEL is Pop, ItemKNN, EASE (these with one epoch), BPR, LightGCN, CKE, CFKG, KGCN, KGNNLS, KGAT or KGIN, or another that
+RecBole has. SPLIT is a folder with NAME.train.inter, NAME.valid.inter and NAME.test.inter; the .kg and .link are SPLIT's, or else DATA's, which
 may be the same folder. Each model is as RecBole sets it (width 64, batches of 2048). Every five epochs the validation
 part is ranked, as ours is: the best epoch by its NDCG@20 is kept, and more than ten validations that are no better end it
 (of RecBole's own ten, each is of one epoch). The test part is ranked against every item that the user does not have in
@@ -106,7 +106,7 @@ def fit(place, model, epochs, seed):
     settings = {
         "data_path": str(place), "checkpoint_dir": str(place / "saved"), "benchmark_filename": ["train", "valid", "test"],
         "load_col": columns, "use_gpu": False, "show_progress": False, "state": "WARNING",
-        "epochs": epochs, "eval_step": 5, "stopping_step": 10, "embedding_size": 64, "train_batch_size": 2048,
+        "epochs": epochs, "eval_step": min(5, epochs), "stopping_step": 10, "embedding_size": 64, "train_batch_size": 2048,
         "metrics": ["Recall", "NDCG"], "topk": [20], "valid_metric": "NDCG@20", "metric_decimal_place": 6,
     }
     if seed is not None:

@@ -41,7 +41,7 @@ pub fn options() -> [Arg; 8] {
         option(
             "nearest",
             "K",
-            "With itemknn: items that an item speaks for [default: 300]; with kgcn, kgnn-ls and kcan: \
+            "With itemknn: items near an item, which speak for it [default: 300]; with kgcn, kgnn-ls and kcan: \
              neighbours of a node [default: 8]; with diffkg: entities that stay of an item [default: 1]",
         ),
         option("listed", "N", "With kcan: items of a list that are scored anew [default: 100]"),

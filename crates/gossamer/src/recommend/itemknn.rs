@@ -2,6 +2,7 @@
 
 use gossamer_machine::{Ledger, Machine, Observer};
 
+use super::nearest::Nearest;
 use super::problem::Problem;
 use super::scores::{Learned, Matrix, check_numbers};
 use super::{Outcome, Recommender, Settings, Shape};
@@ -19,7 +20,7 @@ impl Recommender for ItemKnn {
         "items that the users of a user's items have, by cosine"
     }
     fn formula(&self) -> &'static str {
-        "s(u, i) = Σ over items j of u, with i among the k nearest of j, of |U(i) ∩ U(j)| / √(|U(i)| |U(j)|)"
+        "s(u, i) = Σ over items j of u, with j among the k nearest of i, of |U(i) ∩ U(j)| / √(|U(i)| |U(j)|)"
     }
     fn paper(&self) -> &'static str {
         "Sarwar et al.: Item-Based Collaborative Filtering Recommendation Algorithms (WWW 2001)"
@@ -31,9 +32,14 @@ impl Recommender for ItemKnn {
         settings
     }
     fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
-        let nearest = (settings.nearest as u64).min(shape.n_items);
-        let words = format!("{} × {nearest}", shape.n_items);
-        ledger.add("nearest items", words, "f32", 8 * shape.n_items * nearest);
+        let (n, nearest) = (shape.n_items, (settings.nearest as u64).min(shape.n_items));
+        ledger.add("nearest items", format!("{n} × {nearest}"), "f32", 8 * n * nearest);
+        // Where each begins is there until all stand.
+        let bytes = Nearest::bytes_for(n, nearest) + 8 * n;
+        ledger.add("items that they speak for", format!("{n} × {nearest}"), "f32", bytes);
+    }
+    fn plan_asking(&self, shape: &Shape, _: &Settings, ledger: &mut Ledger) {
+        ledger.add("where lists end", format!("{}", shape.n_items), "u64", 8 * shape.n_items);
     }
     fn learn(
         &self,
@@ -72,7 +78,7 @@ impl Recommender for ItemKnn {
                 }
             },
         );
-        Ok(Learned::Nearest(Matrix { values, width: 2 * k }).into())
+        Ok(Learned::Nearest(Nearest::turned(&Matrix { values, width: 2 * k })).into())
     }
 }
 
@@ -98,6 +104,8 @@ mod tests {
         let machine = Machine::new(2, None);
         let learned = ItemKnn.learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
         let Learned::Nearest(nearest) = learned else { panic!("{learned:?}") };
-        assert_eq!(nearest.values, [1.0, 1.0, 0.0, 1.0, 0.0, 0.5]);
+        // 2 has 0 as its nearest, of two that are as near; it is nobody's.
+        let of = |item: usize| nearest.of(item).collect::<Vec<_>>();
+        assert_eq!([of(0), of(1), of(2)], [vec![(1, 1.0), (2, 0.5)], vec![(0, 1.0)], vec![]]);
     }
 }

@@ -12,6 +12,7 @@ pub mod problem;
 pub mod census;
 pub mod settings;
 mod attended;
+mod nearest;
 pub mod conditioned;
 pub mod scores;
 pub mod judge;

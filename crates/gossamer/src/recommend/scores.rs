@@ -10,6 +10,7 @@ use gossamer_tensor::row_code::RowCode;
 
 use super::attended::Attended;
 use super::conditioned::Conditioned;
+use super::nearest::Nearest;
 use crate::error::Error;
 use crate::model::file::Rows;
 
@@ -58,9 +59,8 @@ pub enum Learned {
     Popularity(Vec<f32>),
     /// What each item of a history says for every item (items × items).
     Weights(Matrix),
-    /// What each item of a history says for the items nearest to it: number, weight, number …
-    /// (items × 2k); a weight of 0 is of none.
-    Nearest(Matrix),
+    /// What each item of a history says for the items that it is among the nearest of.
+    Nearest(Nearest),
     /// A row of each user and of each item, compared by their product.
     Factors {
         /// Users × dim.
@@ -144,9 +144,7 @@ impl Learned {
                 out.iter_mut().zip(weights.row(item)).for_each(|(out, weight)| *out += weight);
             }
             Self::Nearest(nearest) => {
-                for pair in nearest.row(item).chunks_exact(2) {
-                    out[pair[0] as usize] += pair[1];
-                }
+                nearest.of(item).for_each(|(other, weight)| out[other] += weight);
             }
             _ => {}
         }
@@ -157,8 +155,7 @@ impl Learned {
         match self {
             Self::Weights(weights) => weights.row(own)[item],
             Self::Nearest(nearest) => {
-                let pairs = nearest.row(own).chunks_exact(2);
-                pairs.filter(|pair| pair[0] as usize == item).map(|pair| pair[1]).sum()
+                nearest.of(own).find(|(other, _)| *other == item).map_or(0.0, |(_, weight)| weight)
             }
             _ => 0.0,
         }
@@ -172,7 +169,7 @@ impl Learned {
         match self {
             Self::Popularity(scores) => vec![("popularity", Floats { values: scores, width: 1 })],
             Self::Weights(weights) => vec![of(("weights", weights))],
-            Self::Nearest(nearest) => vec![of(("nearest", nearest))],
+            Self::Nearest(nearest) => nearest.matrices().map(of).to_vec(),
             Self::Factors { users, items } => vec![of(("user", users)), of(("item", items))],
             Self::Conditioned(conditioned) => conditioned.matrices().map(of).to_vec(),
             Self::Attended(attended) => attended.matrices().map(of).to_vec(),
@@ -191,6 +188,9 @@ impl Learned {
                 false => Attended::of(tables, sizes).map(Self::Attended),
             };
         }
+        if tables.contains_key("nearest") {
+            return Nearest::of_matrices(tables, n_items).map(Self::Nearest);
+        }
         let mut take = |name: &str, n: usize| {
             tables.remove(name).filter(|table| table.values.len() == n * table.width)
         };
@@ -199,12 +199,6 @@ impl Learned {
         }
         if let Some(weights) = take("weights", n_items) {
             return (weights.width == n_items).then_some(Self::Weights(weights));
-        }
-        if let Some(nearest) = take("nearest", n_items) {
-            let known = |pair: &[f32]| pair[0] >= 0.0 && (pair[0] as usize) < n_items;
-            let whole = nearest.width.is_multiple_of(2);
-            let good = whole && nearest.values.chunks_exact(2).all(known);
-            return good.then_some(Self::Nearest(nearest));
         }
         let (users, items) = (take("user", n_users)?, take("item", n_items)?);
         (users.width == items.width).then_some(Self::Factors { users, items })
@@ -259,7 +253,10 @@ pub(super) mod tests {
         for (learned, wanted) in [
             (Learned::Popularity(vec![3.0, 1.0]), [3.0, 1.0, 3.0, 1.0]),
             (Learned::Weights(matrix(&[0.0, 2.0, 0.5, 0.0], 2)), [0.5, 2.0, 0.0, 0.0]),
-            (Learned::Nearest(matrix(&[1.0, 2.0, 0.0, 0.5], 2)), [0.5, 2.0, 0.0, 0.0]),
+            (
+                Learned::Nearest(Nearest::turned(&matrix(&[1.0, 2.0, 0.0, 0.5], 2))),
+                [2.0, 0.5, 0.0, 0.0],
+            ),
             (
                 Learned::Factors {
                     users: matrix(&[1.0, 0.0, 2.0, 1.0], 2),
@@ -275,7 +272,5 @@ pub(super) mod tests {
             assert_eq!(Learned::of_tables(tables.clone(), [2, 2]).as_ref(), Some(&learned));
             assert_eq!(Learned::of_tables(tables, [2, 3]), None);
         }
-        let far = BTreeMap::from([("nearest".to_string(), matrix(&[7.0; 4], 2))]);
-        assert_eq!(Learned::of_tables(far, [2, 2]), None);
     }
 }
