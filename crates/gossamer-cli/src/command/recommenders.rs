@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches};
 use gossamer::config::SETTINGS;
 use gossamer::evaluate::compare::Spread;
 use gossamer::recommend::census::Census;
-use gossamer::recommend::judge::{LEGACY_NDCG, METRICS};
+use gossamer::recommend::judge::{LEGACY_NDCG, METRICS, Mean};
 use gossamer::recommend::report::{self, Among, Row, Subject};
 use gossamer::recommend::run::{Run, refuse_existing, save};
 use gossamer::recommend::settings::KEYS;
@@ -152,6 +152,7 @@ fn learned_in_words(
             "steps": outcome.steps,
             "step_seconds": outcome.of_steps,
             "epochs": outcome.epochs,
+            "cut_off": outcome.cut_off,
             "kept_bytes": outcome.kept.as_ref().map(Ledger::total),
             "peak_bytes": crate::terminal::peak_bytes(),
         })
@@ -165,6 +166,12 @@ fn learned_in_words(
         count(n_items as usize),
         count(n_facts as usize),
     );
+    if outcome.cut_off {
+        words += &format!(
+            "\nall {} epochs were learned, and validation was not through: more --epochs may help",
+            outcome.epochs
+        );
+    }
     if let Some(kept) = outcome.kept.as_ref().filter(|kept| kept.total() > 0) {
         words += &format!("\nkept between the ways: {}", bytes_in_words(kept.total()));
     }
@@ -265,9 +272,38 @@ fn row_json(row: &Row) -> Value {
         }).collect::<Vec<_>>(),
     });
     for (metric, mean) in METRICS.iter().zip(&judged.means) {
-        value[*metric] = json!({"mean": mean.value, "half_width_95": mean.half_width});
+        value[*metric] = mean_json(mean);
     }
+    value["ndcg_behind"] = row.behind.as_ref().map(mean_json).into();
     value
+}
+
+fn mean_json(mean: &Mean) -> Value {
+    json!({"mean": mean.value, "half_width_95": mean.half_width})
+}
+
+/// How far a run is ahead of what stands beside it, by the same users: of several seeds the mean.
+fn ahead_in_words(of_seeds: &[Vec<Row>], k: usize) -> String {
+    let rows = of_seeds.first().map_or(&[][..], Vec::as_slice);
+    let mut words = String::new();
+    for (place, row) in rows.iter().enumerate().skip(1) {
+        let of = |rows: &Vec<Row>| rows[place].behind.unwrap_or_default();
+        let of_seeds: Vec<Mean> = of_seeds.iter().map(of).collect();
+        let mean = |of: &dyn Fn(&Mean) -> f64| {
+            of_seeds.iter().map(of).sum::<f64>() / of_seeds.len() as f64
+        };
+        let (value, half) = (mean(&|mean| mean.value), mean(&|mean| mean.half_width));
+        let verdict = match value {
+            value if value.abs() <= half => "no difference to be seen",
+            value if value > 0.0 => "better",
+            _ => "worse",
+        };
+        let (name, own) = (&row.name, &rows[0].name);
+        words += &format!(
+            "\n{own} less {name}, ndcg@{k} of the same users: {value:+.4} ± {half:.4}, {verdict}"
+        );
+    }
+    words
 }
 
 /// The table for people: of several seeds the means, with their deviations.
@@ -311,6 +347,7 @@ fn in_words(of_seeds: &[Vec<Row>], (split, k): (Split, usize)) -> String {
     if of_seeds.len() > 1 {
         words += &format!("; in the table, deviations over {} seeds", of_seeds.len());
     }
+    words += &ahead_in_words(of_seeds, k);
     for part in &judged.parts {
         words +=
             &format!("\n{name}, recall of {} {}: {:.4}", count(part.n), part.name, part.recall);

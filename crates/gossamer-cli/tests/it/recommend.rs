@@ -59,6 +59,7 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     assert!(recall(0) > 0.9 && recall(of_pop) < 0.9, "{judged}");
     let text = succeed(&folder, "gossamer evaluate ials --split valid");
     assert!(text.contains("recall@20") && text.contains("baseline: ease"), "{text}");
+    assert!(text.contains("ials less baseline: pop, ndcg@20 of the same users: +"), "{text}");
     succeed(&folder, "gossamer train g --model bpr --epochs 20 --dim 4 --seeds 2 -o several");
     let text = succeed(&folder, "gossamer evaluate several");
     assert!(text.contains("deviations over 2 seeds") && text.contains(" ± "), "{text}");
@@ -82,7 +83,8 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
         assert!(item["shared"][0]["items"].as_u64().unwrap() > 0, "{list}");
     }
     // kcan says what around the user and the item it looks at, and how much.
-    succeed(&folder, "gossamer train g --model kcan --epochs 5 --dim 8 -o kcan");
+    let said = succeed(&folder, "gossamer train g --model kcan --epochs 5 --dim 8 -o kcan");
+    assert!(said.contains("all 5 epochs were learned"), "{said}");
     let list = json(&folder, "gossamer recommend kcan --user 4 -k 3 --explain --json");
     for item in list["items"].as_array().unwrap() {
         let seen = item["looks_at"].as_array().unwrap();

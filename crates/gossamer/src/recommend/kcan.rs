@@ -65,7 +65,7 @@ impl Recommender for Kcan {
             layers: 1,
             nearest: 8,
             listed: 100,
-            epochs: 200,
+            epochs: 500,
             regularisation: 1e-3,
             facts: 1.0,
             ..settings

@@ -52,7 +52,7 @@ impl Recommender for Kgat {
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
             layers: 3,
-            epochs: 200,
+            epochs: 500,
             regularisation: 1e-3,
             learning_rate: 0.002,
             layer_dropout: 0.1,

@@ -55,7 +55,7 @@ impl Recommender for Kgcn {
         Settings {
             layers: 1,
             nearest: 8,
-            epochs: 200,
+            epochs: 500,
             regularisation: 1e-2,
             learning_rate: 0.002,
             facts: 1.0,

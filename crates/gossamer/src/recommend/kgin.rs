@@ -64,7 +64,7 @@ impl Recommender for Kgin {
     fn defaults(&self, settings: Settings) -> Settings {
         Settings {
             layers: 1,
-            epochs: 200,
+            epochs: 500,
             regularisation: 1e-4,
             learning_rate: 0.002,
             layer_dropout: 0.1,

@@ -129,11 +129,13 @@ pub struct Outcome {
     pub of_steps: f64,
     /// Passes over the interactions that were made.
     pub epochs: u64,
+    /// Whether the last epoch came before enough validations were no better.
+    pub cut_off: bool,
 }
 
 impl From<Learned> for Outcome {
     fn from(learned: Learned) -> Self {
-        Self { learned, kept: None, steps: 0, of_steps: 0.0, epochs: 0 }
+        Self { learned, kept: None, steps: 0, of_steps: 0.0, epochs: 0, cut_off: false }
     }
 }
 

@@ -24,7 +24,8 @@ impl Nearest {
         n_items * (4 + 8 + 8 * nearest)
     }
 
-    /// Of the nearest of each item: number, weight, number … (items × 2k); a weight of 0 is of none.
+    /// Of the nearest of each item: number, weight, number … (items × 2k); a weight of 0 is of
+    /// none.
     pub fn turned(of_items: &Matrix) -> Self {
         let n = of_items.values.len() / of_items.width.max(1);
         let rows = of_items.values.chunks_exact(of_items.width.max(1));

@@ -108,7 +108,8 @@ pub fn learn(
     let last = || body.learned(&learner.state.parameters, sizes, machine);
     let learned = best.unwrap_or_else(last);
     let (kept, steps) = (Some(learner.kept), learner.state.steps);
-    Ok(Outcome { learned, kept, steps, of_steps, epochs })
+    let cut_off = validates && stale < PATIENCE;
+    Ok(Outcome { learned, kept, steps, of_steps, epochs, cut_off })
 }
 
 impl<'a> Learner<'a> {

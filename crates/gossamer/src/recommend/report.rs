@@ -6,7 +6,7 @@
 use gossamer_graph::Split;
 use gossamer_machine::{Ledger, Machine, Observer};
 
-use super::judge::{Judged, judge};
+use super::judge::{Judged, Mean, ahead, judge};
 use super::problem::Problem;
 use super::scores::Learned;
 use super::unseen::Unseen;
@@ -36,6 +36,8 @@ pub struct Row {
     pub judged: Judged,
     /// Seconds of learning, of those that were learned for this.
     pub seconds: f64,
+    /// How far the first row's NDCG is ahead of its, by user; of that row itself nothing.
+    pub behind: Option<Mean>,
 }
 
 /// What is judged, and by what.
@@ -146,13 +148,17 @@ pub fn report(
     observer: &dyn Observer,
 ) -> Result<Vec<Row>, Error> {
     let judge = |learned: &Learned| judge(of.problem, learned, (split, k), machine, observer);
-    let (name, judged) = (of.settings.model.clone(), judge(&learned)?);
-    let mut rows = vec![Row { name, judged, seconds: 0.0 }];
+    let (name, (judged, own)) = (of.settings.model.clone(), judge(&learned)?);
+    let mut rows = vec![Row { name, judged, seconds: 0.0, behind: None }];
+    let row = |name: String, learned: &Learned, seconds: f64| -> Result<Row, Error> {
+        let (judged, ndcgs) = judge(learned)?;
+        Ok(Row { name, judged, seconds, behind: Some(ahead(&own, &ndcgs, machine)) })
+    };
     if among == Among::None {
         return Ok(rows);
     }
     for (name, learned) in of.otherwise_filled(&learned)? {
-        rows.push(Row { name, judged: judge(&learned)?, seconds: 0.0 });
+        rows.push(row(name, &learned, 0.0)?);
     }
     drop(learned);
     if is_without_ease(&of.shape, of.settings) {
@@ -172,7 +178,7 @@ pub fn report(
         let begun = observer.now();
         let learned = learn(problem, &settings, machine, observer)?.learned;
         let seconds = observer.now().saturating_sub(begun).as_secs_f64();
-        rows.push(Row { name, judged: judge(&learned)?, seconds });
+        rows.push(row(name, &learned, seconds)?);
     }
     Ok(rows)
 }
@@ -212,6 +218,11 @@ mod tests {
             let settings = Settings { facts, ..Settings::of(model).unwrap() };
             let learned = learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
             let rows = reported(&problem, &settings, &learned, &machine);
+            let ndcg = |row: &Row| row.judged.means[1].value;
+            for row in &rows[1..] {
+                let behind = row.behind.unwrap().value;
+                assert!((ndcg(&rows[0]) - ndcg(row) - behind).abs() < 1e-9, "{row:?}");
+            }
             rows.into_iter().map(|row| row.name).collect()
         };
         let rules = ["baseline: pop", "baseline: itemknn"];
