@@ -2,15 +2,27 @@
 //!
 //! *Formula:* G = XᵀX + φ·TᵀT over items, X being users × items and T entities × items, 1 where a
 //! fact joins them; P = (G + λI)⁻¹; the weight of item j for item i is −P_ji / P_ii, 0 for itself.
-//! *Cost:* 2 · items³ operations and items² floats.
+//! A λ of 0 is to be found: from 120 on it doubles, or else halves, while the validation split's NDCG
+//! grows. With more than 6,000 items, or nothing to validate by, it is 120.
+//! *Cost:* 2 · items³ operations and items² floats; with a λ to be found some five times the operations.
 
+use gossamer_graph::Split;
 use gossamer_machine::{Ledger, Machine, Observer, Progress};
 use gossamer_tensor::inverse::invert;
 
 use super::problem::{Lists, Problem};
 use super::scores::{Learned, Matrix};
-use super::{Outcome, Recommender, Settings, Shape};
+use super::{Outcome, Recommender, Settings, Shape, judge};
 use crate::error::Error;
+
+/// The first λ that is tried.
+const FIRST: f32 = 120.0;
+/// Items up to which it is found.
+const MOST_ITEMS: usize = 6_000;
+/// Times that it is doubled, or halved, at most.
+const MOST_STEPS: usize = 8;
+/// Where lists end that λ is judged by.
+const VALIDATED: usize = 20;
 
 /// EASE^R, collective where facts count.
 #[derive(Debug)]
@@ -35,14 +47,17 @@ impl Recommender for Ease {
         &["regularisation", "facts"]
     }
     fn defaults(&self, settings: Settings) -> Settings {
-        Settings { regularisation: 60.0, facts: 1.0, ..settings }
+        Settings { facts: 1.0, ..settings }
     }
-    fn plan(&self, shape: &Shape, _: &Settings, ledger: &mut Ledger) {
+    fn plan(&self, shape: &Shape, settings: &Settings, ledger: &mut Ledger) {
         let n = shape.n_items;
         ledger.add("weights", format!("{n} × {n}"), "f32", 4 * n * n);
         let facts = shape.n_facts;
         ledger.add("facts, and what items share", format!("2 × {facts}"), "u32", 24 * facts);
         ledger.add("rows being eliminated", format!("3 × 64 × {n}"), "f32", 12 * 64 * n);
+        if settings.regularisation == 0.0 {
+            judge::plan(shape, ledger);
+        }
     }
     fn learn(
         &self,
@@ -52,32 +67,99 @@ impl Recommender for Ease {
         observer: &dyn Observer,
     ) -> Result<Outcome, Error> {
         let n = problem.items.len();
-        let (stage, unit, detail) = ("weights between items", "items", "");
-        observer.progress(&Progress { stage, done: 0, total: n as u64, unit, detail });
-        let users = problem.interactions[0].turned(n);
-        let facts = if settings.facts > 0.0 { problem.neighbours() } else { Lists::default() };
-        let mut values = vec![0.0; n * n];
-        add_shared(machine, (&users, &problem.interactions[0]), 1.0, &mut values);
-        if settings.facts > 0.0 {
-            let items = facts.turned(problem.n_entities);
-            add_shared(machine, (&facts, &items), settings.facts, &mut values);
+        let mut weights = Learned::Weights(Matrix { values: vec![0.0; n * n], width: n });
+        let gram = Gram::of(&problem, settings);
+        let mut penalty = settings.regularisation;
+        let validates = problem.interactions[Split::Valid as usize].n_values() > 0;
+        if penalty == 0.0 && (n > MOST_ITEMS || !validates) {
+            penalty = FIRST;
+        } else if penalty == 0.0 {
+            let judged = |penalty| {
+                let solved = gram.solve(penalty, &mut weights, (machine, observer))?;
+                let ndcg = || judge::ndcg(&problem, &weights, (Split::Valid, VALIDATED), machine);
+                Ok(if solved { ndcg() } else { -1.0 })
+            };
+            let ndcg;
+            (penalty, ndcg) = best_penalty(judged)?;
+            let how = format!("the validation split's best (ndcg@{VALIDATED} {ndcg:.4})");
+            observer.log(&format!("ease: --regularisation {penalty}, {how}"));
         }
-        // Without a penalty an item that nobody has would have no inverse.
-        let penalty = settings.regularisation.max(1e-3);
-        (0..n).for_each(|item| values[item * n + item] += penalty);
+        if !gram.solve(penalty, &mut weights, (machine, observer))? {
+            let what = "the weights between items have no solution in 32 bits".to_string();
+            return Err(Error::Request { what, hint: "take a larger --regularisation".into() });
+        }
+        Ok(weights.into())
+    }
+}
+
+/// The best penalty, and how good it is: doubled while that is better, or else halved.
+fn best_penalty(mut judged: impl FnMut(f32) -> Result<f64, Error>) -> Result<(f32, f64), Error> {
+    let mut best = (FIRST, judged(FIRST)?);
+    for factor in [2.0, 0.5] {
+        for _ in 0..MOST_STEPS {
+            let penalty = best.0 * factor;
+            let ndcg = judged(penalty)?;
+            if ndcg <= best.1 {
+                break;
+            }
+            best = (penalty, ndcg);
+        }
+        if best.0 != FIRST {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// What items share.
+struct Gram<'a> {
+    users: Lists,
+    items: &'a Lists,
+    /// What facts join items to, and the items of these, where they count.
+    facts: Option<[Lists; 2]>,
+    weight: f32,
+}
+
+impl<'a> Gram<'a> {
+    fn of(problem: &'a Problem, settings: &Settings) -> Self {
+        let items = &problem.interactions[0];
+        let facts = (settings.facts > 0.0).then(|| {
+            let facts = problem.neighbours();
+            let turned = facts.turned(problem.n_entities);
+            [facts, turned]
+        });
+        Self { users: items.turned(problem.items.len()), items, facts, weight: settings.facts }
+    }
+
+    /// Fills weights between items; false if with this penalty there is no solution in 32 bits.
+    fn solve(
+        &self,
+        penalty: f32,
+        weights: &mut Learned,
+        (machine, observer): (&Machine, &dyn Observer),
+    ) -> Result<bool, Error> {
+        let Learned::Weights(Matrix { values, width: n }) = weights else { return Ok(false) };
+        let (n, detail) = (*n, format!("regularisation {penalty}"));
+        let (stage, unit, detail) = ("weights between items", "items", detail.as_str());
+        observer.progress(&Progress { stage, done: 0, total: n as u64, unit, detail });
         if observer.cancelled() {
             return Err(Error::Stopped);
         }
-        if !invert(machine, n, &mut values) {
-            let what = "the weights between items have no solution in 32 bits".to_string();
-            return Err(Error::Request { what, hint: "take a larger --regularisation".into() });
+        values.fill(0.0);
+        add_shared(machine, (&self.users, self.items), 1.0, values);
+        if let Some([facts, items]) = &self.facts {
+            add_shared(machine, (facts, items), self.weight, values);
+        }
+        (0..n).for_each(|item| values[item * n + item] += penalty);
+        if !invert(machine, n, values) {
+            return Ok(false);
         }
         let diagonal: Vec<f32> = (0..n).map(|item| values[item * n + item]).collect();
         for (item, row) in values.chunks_exact_mut(n).enumerate() {
             row.iter_mut().zip(&diagonal).for_each(|(weight, pivot)| *weight /= -pivot);
             row[item] = 0.0;
         }
-        Ok(Learned::Weights(Matrix { values, width: n }).into())
+        Ok(true)
     }
 }
 
@@ -127,6 +209,34 @@ mod tests {
             (0..n).for_each(|j| weights[j * n + item] = w[j]);
         }
         weights
+    }
+
+    #[test]
+    fn the_best_penalty_is_found_by_doubling_or_halving() {
+        for best in [FIRST, 8.0 * FIRST, FIRST / 16.0] {
+            let mut asked = 0;
+            let judged = |penalty: f32| {
+                asked += 1;
+                Ok(-f64::from((penalty / best).ln().abs()))
+            };
+            assert_eq!(best_penalty(judged).unwrap(), (best, -0.0));
+            assert!(asked <= 7, "{asked}");
+        }
+        let (penalty, _) = best_penalty(|penalty| Ok(f64::from(penalty))).unwrap();
+        assert_eq!(penalty, FIRST * 2f32.powi(MOST_STEPS as i32));
+    }
+
+    #[test]
+    fn the_penalty_is_that_of_the_validation_split() {
+        let (problem, machine) = (two_tastes(60, 30), Machine::new(2, None));
+        let ndcg = |regularisation: f32| {
+            let settings = Settings { regularisation, ..Settings::of("ease").unwrap() };
+            let learned =
+                Ease.learn(problem.clone(), &settings, &machine, &Silent).unwrap().learned;
+            judge::ndcg(&problem, &learned, (Split::Valid, VALIDATED), &machine)
+        };
+        let found = ndcg(0.0);
+        assert!([2.0, 1.0, 0.5].iter().all(|of| ndcg(of * FIRST) <= found), "{found}");
     }
 
     #[test]
