@@ -3,10 +3,10 @@
     python bench/recommend-peers.py DATA SPLIT MODEL EPOCHS [THREADS [SEED]]
 
 MODEL is Pop, ItemKNN, EASE (these with one epoch), BPR, LightGCN, CKE, CFKG, KGCN, KGNNLS, KGAT or KGIN, or another that
-RecBole has. SPLIT is a folder with NAME.train.inter, NAME.valid.inter and NAME.test.inter; the .kg and .link are SPLIT's, or else DATA's, which
-may be the same folder. Each model is as RecBole sets it (width 64, batches of 2048). Every five epochs the validation
-part is ranked, as ours is: the best epoch by its NDCG@20 is kept, and more than ten validations that are no better end it
-(of RecBole's own ten, each is of one epoch). The test part is ranked against every item that the user does not have in
+RecBole has. SPLIT is a folder with NAME.train.inter, NAME.valid.inter and NAME.test.inter; the .kg and .link are SPLIT's, or
+else DATA's, which may be the same folder. Each model is as RecBole sets it (width 64, batches of 2048). Every five epochs the
+validation part is ranked, as ours is: the best epoch by its NDCG@20 is kept, and more than ten validations that are no better
+end it (of RecBole's own ten, each is of one epoch). The test part is ranked against every item that the user does not have in
 the other parts. Seconds are the median epoch's, training alone: validation, and what is made before, are not in it.
 Threads are two and the seed is RecBole's own, if not said.
 

@@ -85,6 +85,8 @@ fn from_clicks_and_facts_to_a_list_with_reasons() {
     // kcan says what around the user and the item it looks at, and how much.
     let said = succeed(&folder, "gossamer train g --model kcan --epochs 5 --dim 8 -o kcan");
     assert!(said.contains("all 5 epochs were learned"), "{said}");
+    let said = succeed(&folder, "gossamer train g --model bpr --dim 4 -o enough");
+    assert!(!said.contains("epochs were learned"), "{said}");
     let list = json(&folder, "gossamer recommend kcan --user 4 -k 3 --explain --json");
     for item in list["items"].as_array().unwrap() {
         let seen = item["looks_at"].as_array().unwrap();
